@@ -1,0 +1,1 @@
+"""The ground floor: pure values and decisions. Standard library only; no I/O, no clock reads."""

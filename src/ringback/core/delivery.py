@@ -1,0 +1,121 @@
+"""A delivery's life: one event on its way to one endpoint, and each attempt made for it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from ringback.core.clock import Instant
+from ringback.core.spec import Event
+
+
+class DeliveryState(StrEnum):
+    """Where one delivery stands."""
+
+    PENDING = "pending"
+    DELIVERED = "delivered"
+    PARKED = "parked"  # kept, visible, replayable; nothing is tried any more
+
+    @property
+    def is_settled(self) -> bool:
+        return self is not DeliveryState.PENDING
+
+
+DELIVERY_MOVES: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
+    DeliveryState.PENDING: frozenset({DeliveryState.DELIVERED, DeliveryState.PARKED}),
+    DeliveryState.DELIVERED: frozenset(),
+    DeliveryState.PARKED: frozenset(),
+}
+
+
+class AttemptClass(StrEnum):
+    """What became of one attempt, coarse enough to count by."""
+
+    OK = "ok"
+    STATUS = "status"  # an answer, but no 2xx
+    DNS = "dns"
+    REFUSED = "refused"
+    TLS = "tls"
+    CONNECT_TIMEOUT = "connect_timeout"
+    READ_TIMEOUT = "read_timeout"  # sent, but no whole answer in time: the receiver may have it
+    RESET = "reset"  # the connection broke: the receiver may have it
+    CONFIG = "config"  # nothing was sent: the endpoint is gone from the file, or its secret is malformed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """One event for one endpoint, in a dispatcher's hands. `body` are the very bytes to send and sign."""
+
+    seq: int
+    """The store's own row number; means nothing outside."""
+    endpoint: str
+    """The endpoint's key."""
+    message_id: str
+    """`webhook-id`: one per event, the same at every attempt and at every endpoint."""
+    event: Event
+    api: str
+    workload_id: str
+    body: bytes
+    tries: int
+    """Attempts already recorded."""
+    trace_id: str | None
+    created_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One request made, or tried, for one delivery."""
+
+    number: int
+    """1-based."""
+    started_at: Instant
+    duration_us: int
+    outcome: AttemptClass
+    status: int | None = None
+    """The receiver's HTTP status, if one came."""
+    detail: str | None = None
+    """What went wrong, in one sentence."""
+    address: str | None = None
+    """The socket address the request went to, `host:port`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivered:
+    """The receiver said 2xx."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TryAgain:
+    """Not delivered yet; the next attempt is due at `at`."""
+
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Park:
+    """No further attempt is made; `reason` says why."""
+
+    reason: str
+
+
+Verdict = Delivered | TryAgain | Park
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryRecord:
+    """A delivery as a reader sees it."""
+
+    seq: int
+    endpoint: str
+    url: str
+    message_id: str
+    event: Event
+    state: DeliveryState
+    tries: int
+    due_at: Instant
+    created_at: Instant
+    settled_at: Instant | None
+    reason: str | None
+    attempts: tuple[Attempt, ...]

@@ -1,0 +1,172 @@
+"""Everything that can go wrong, as one tree, grouped by what the caller can do about it.
+
+Each `code` is part of the public API (it is the last word of a problem's `type`); the text is not.
+No status codes here: only the gateway knows HTTP.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class RingbackError(Exception):
+    """Root of the tree. `str(error)` is one sentence a user can act on."""
+
+    code: ClassVar[str] = "internal"
+
+
+# ── Mend the request ────────────────────────────────────────────────────────────────────────────
+
+
+class InvalidRequest(RingbackError):
+    """What was sent cannot be accepted as it is; sending it again will not help."""
+
+    code = "invalid_request"
+
+
+class InvalidPayload(InvalidRequest):
+    """The payload does not match its content type."""
+
+    code = "invalid_payload"
+
+
+class InvalidHeader(InvalidRequest):
+    """A request header's value cannot be read."""
+
+    code = "invalid_header"
+
+
+class InvalidParameter(InvalidRequest):
+    """A query parameter or a path segment cannot be read."""
+
+    code = "invalid_parameter"
+
+
+class UnsupportedContentType(InvalidRequest):
+    """The request has no content type, or one that is no media type."""
+
+    code = "unsupported_content_type"
+
+
+class PayloadTooLarge(InvalidRequest):
+    """The body is over the server's limit."""
+
+    code = "payload_too_large"
+
+
+# ── Look elsewhere ──────────────────────────────────────────────────────────────────────────────
+
+
+class NotFound(RingbackError):
+    """There is nothing under that name."""
+
+    code = "not_found"
+
+
+class UnknownApi(NotFound):
+    """No API of that name is served."""
+
+    code = "unknown_api"
+
+
+class UnknownWorkload(NotFound):
+    """The API has no workload of that id."""
+
+    code = "unknown_workload"
+
+
+class Erased(RingbackError):
+    """The workload was here; retention or its owner has erased it."""
+
+    code = "erased"
+
+
+# ── Look again ──────────────────────────────────────────────────────────────────────────────────
+
+
+class Conflict(RingbackError):
+    """The request was fine; the world has moved on."""
+
+    code = "conflict"
+
+
+class IdTaken(Conflict):
+    """The id, or the idempotency key, already stands for another payload."""
+
+    code = "id_taken"
+
+
+class LeaseLost(Conflict):
+    """Someone else holds this now. Stop working on it."""
+
+    code = "lease_lost"
+
+
+# ── Wait ────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Unavailable(RingbackError):
+    """Not now. `retry_after_seconds` is a good moment to ask again."""
+
+    code = "unavailable"
+
+    def __init__(self, message: str, *, retry_after_seconds: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class QueueFull(Unavailable):
+    """The API holds as many unfinished workloads as it may."""
+
+    code = "queue_full"
+
+
+class ApiNotReady(Unavailable):
+    """No replica of the API can start; the message carries the reason."""
+
+    code = "api_not_ready"
+
+
+class StoreBusy(Unavailable):
+    """Another process has held the store's write lock for too long."""
+
+    code = "store_busy"
+
+
+class StoreFull(Unavailable):
+    """The disk has no room left; nothing was accepted."""
+
+    code = "store_full"
+
+
+class ShuttingDown(Unavailable):
+    """The server is draining and takes no new work."""
+
+    code = "shutting_down"
+
+
+# ── Report ──────────────────────────────────────────────────────────────────────────────────────
+
+
+class StoreError(RingbackError):
+    """The store cannot be opened or has failed; the message says which file and why."""
+
+    code = "store_error"
+
+
+class StoreTooNew(StoreError):
+    """A newer release wrote this store; this one would misread it."""
+
+    code = "store_too_new"
+
+
+class SpecError(RingbackError):
+    """The file, or what it points to, cannot be served. One line: place, key, what was expected."""
+
+    code = "invalid_file"
+
+
+class VerificationError(RingbackError):
+    """A webhook's signature does not hold; the message says why."""
+
+    code = "verification_failed"

@@ -1,0 +1,134 @@
+"""What is served: the values a `ringback.yaml` stands for, complete and checked, with their defaults.
+
+Pure data. Reading the file is `runtime.specfile`'s; nothing here opens anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Final
+
+RESERVED_NAMES: Final = frozenset({"healthz", "readyz", "metrics", "docs", "openapi"})
+"""Names no API may take, because the server answers there itself."""
+
+
+class Event(StrEnum):
+    """What a webhook can tell."""
+
+    STARTED = "started"
+    PROGRESS = "progress"
+    OUTPUT = "output"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
+class BodyFormat(StrEnum):
+    """How a webhook's body is written."""
+
+    CORTEX = "cortex"
+    STANDARD = "standard"
+    CLOUDEVENTS = "cloudevents"
+
+
+class Order(StrEnum):
+    """Whether an endpoint's deliveries wait for each other."""
+
+    NONE = "none"
+    FIFO = "fifo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One receiver of one API's webhooks.
+
+    `key` names it in the store and survives a restart; secrets are never stored, only read from here.
+    """
+
+    key: str
+    url: str
+    secret: str | None = field(default=None, repr=False)
+    events: frozenset[Event] = frozenset({Event.COMPLETED, Event.FAILED})
+    format: BodyFormat = BodyFormat.CORTEX
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout_seconds: float = 15.0
+    retry_seconds: tuple[float, ...] = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+    concurrency: int = 8
+    rate_per_second: float | None = None
+    inline_limit_bytes: int = 262_144
+    order: Order = Order.NONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retries:
+    """How often a workload may run again, and how long it waits before."""
+
+    max_attempts: int = 1
+    """Runs that may raise or time out, the first included."""
+    max_losses: int = 3
+    """Replicas that may die under it; the last of them fails it."""
+    initial_seconds: float = 1.0
+    max_seconds: float = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compute:
+    """What one replica asks of the engine."""
+
+    cpu: float = 1.0
+    gpu: int = 0
+    mem_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Autoscaling:
+    """Cortex's names and meaning."""
+
+    min_replicas: int = 1
+    max_replicas: int = 100
+    init_replicas: int | None = None
+    max_replica_concurrency: int = 1024
+    """Unfinished workloads the API may hold per replica; more are refused."""
+    target_replica_concurrency: float = 1.0
+    window_seconds: float = 60.0
+    downscale_stabilization_seconds: float = 300.0
+    upscale_stabilization_seconds: float = 60.0
+    max_downscale_factor: float = 0.75
+    max_upscale_factor: float = 1.5
+    downscale_tolerance: float = 0.05
+    upscale_tolerance: float = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictor:
+    """Where the user's class is and what it is given."""
+
+    path: Path
+    """Absolute."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    python_path: Path | None = None
+    """Absolute; None means the folder of the file that names the API."""
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    log_level: str = "info"
+    requirements: Path | None = None
+    """Absolute path of `dependencies.pip`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """One entry of the file."""
+
+    name: str
+    predictor: Predictor
+    endpoint: str
+    """The URL path segment it answers under."""
+    compute: Compute = Compute()
+    autoscaling: Autoscaling = Autoscaling()
+    concurrency: int = 1
+    timeout_seconds: float = 3_600.0
+    retries: Retries = Retries()
+    retention_seconds: float = 604_800.0
+    webhooks: tuple[Endpoint, ...] = ()

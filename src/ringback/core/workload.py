@@ -1,0 +1,177 @@
+"""A workload's life: its states, its legal moves, and the values that travel between floors.
+
+Pure. `MOVES` is the one table; the store's guards, the docs' diagram and the model test derive from it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from ringback.core.clock import Instant
+from ringback.core.errors import InvalidParameter
+
+
+class Status(StrEnum):
+    """What a user sees of a workload. The words are Cortex's and part of the interface."""
+
+    IN_QUEUE = "in_queue"
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether nothing can move it any more."""
+        return not MOVES[self]
+
+
+MOVES: Final[Mapping[Status, frozenset[Status]]] = {
+    Status.IN_QUEUE: frozenset({Status.IN_PROGRESS, Status.CANCELED, Status.FAILED}),
+    Status.IN_PROGRESS: frozenset({Status.IN_QUEUE, Status.COMPLETED, Status.FAILED, Status.CANCELED}),
+    Status.COMPLETED: frozenset(),
+    Status.FAILED: frozenset(),
+    Status.CANCELED: frozenset(),
+}
+
+TERMINAL: Final = frozenset(status for status in Status if status.is_terminal)
+
+
+class ErrorType(StrEnum):
+    """The `error.type` of a failure that was not an exception of the predictor's own."""
+
+    REPLICA_LOST = "replica_lost"
+    OUT_OF_MEMORY = "out_of_memory"
+    TIMEOUT = "timeout"
+    EXPIRED = "expired"
+    RESULT_NOT_SERIALIZABLE = "result_not_serializable"
+
+
+class Spent(StrEnum):
+    """What going back to the queue costs a workload (the file's `retries`)."""
+
+    NOTHING = "nothing"  # a drain, or it was handed over but never started
+    ATTEMPT = "attempt"  # predict raised or timed out
+    LOSS = "loss"  # the replica died under it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """What a caller hands in. `payload` is kept byte for byte."""
+
+    api: str
+    payload: bytes
+    content_type: str
+    headers: bytes = b"{}"
+    """The submit request's headers as a JSON object with lower-case keys."""
+    id: str | None = None
+    """The caller's own id; None lets the store make one."""
+    idempotency_key: str | None = None
+    trace_id: str | None = None
+    """32 hexadecimal digits taken from the caller's `traceparent` (W3C Trace Context)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """The fence: proof of holding one attempt of one workload.
+
+    `attempt` grows by one at every hand-over, so an older holder's proof is worthless.
+    """
+
+    seq: int
+    """The store's own row number; means nothing outside."""
+    api: str
+    id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A workload in somebody's hands, with all that is needed to run it or to judge its loss."""
+
+    held: Held
+    payload: bytes
+    content_type: str
+    headers: bytes
+    trace_id: str | None
+    raised: int
+    """How often predict has raised or timed out before."""
+    losses: int
+    """How often a replica has died under it before."""
+    submitted_at: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """predict returned. `result` is its JSON text, UTF-8, embedded as it is wherever it goes."""
+
+    result: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """It will not complete. `type` is an exception's class name or an `ErrorType`."""
+
+    type: str
+    message: str
+
+
+Outcome = Completed | Failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """The latest word from inside a running predict."""
+
+    fraction: float
+    """0.0 to 1.0."""
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """A workload as a reader sees it."""
+
+    seq: int
+    api: str
+    id: str
+    status: Status
+    attempt: int
+    submitted_at: Instant
+    started_at: Instant | None = None
+    """Start of the latest attempt."""
+    finished_at: Instant | None = None
+    result: bytes | None = None
+    error: Failed | None = None
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Some workloads, newest first, and where the next page begins."""
+
+    workloads: tuple[Workload, ...]
+    cursor: str | None
+    """Opaque; None on the last page."""
+
+
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}")
+
+
+def check_id(text: str) -> str:
+    """Return `text` if it may serve as a caller's own workload id.
+
+    Raises:
+        InvalidParameter: it is empty, longer than 128 characters, or has a character that would need
+            escaping in a URL path.
+    """
+    if _ID.fullmatch(text) is None:
+        raise InvalidParameter(
+            f"{text[:140]!r} cannot be a workload id: "
+            "use 1 to 128 of A-Z a-z 0-9 . _ ~ -, starting with a letter or digit"
+        )
+    return text

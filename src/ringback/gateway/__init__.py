@@ -1,0 +1,1 @@
+"""The HTTP face. Only here is the web framework known, and only `problems` knows status codes."""

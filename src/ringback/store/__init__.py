@@ -1,0 +1,1 @@
+"""The only shared state: a contract of numbered promises and the backends that keep them."""
