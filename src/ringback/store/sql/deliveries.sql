@@ -1,0 +1,76 @@
+-- name: insert_delivery
+INSERT INTO deliveries (workload, endpoint, url, message_id, event, state, due_at, holder, created_at, body)
+VALUES (:workload, :endpoint, :url, :message_id, :event, 'pending', :due_at, :holder, :now, :body)
+RETURNING seq;
+
+-- name: take_due
+WITH picked AS MATERIALIZED (
+    SELECT seq FROM deliveries
+    WHERE endpoint = :endpoint AND state = 'pending' AND holder IS NULL AND due_at <= :now
+    ORDER BY due_at, seq
+    LIMIT :room {skip_locked}
+)
+UPDATE deliveries SET holder = :member
+WHERE seq IN (SELECT seq FROM picked)
+RETURNING seq, workload, endpoint, message_id, event, body, tries, created_at, due_at;
+
+-- name: owner_of
+SELECT api, id, trace_id FROM workloads WHERE seq = :seq;
+
+-- name: next_due
+SELECT due_at FROM deliveries
+WHERE endpoint = :endpoint AND state = 'pending' AND holder IS NULL AND due_at > :now
+ORDER BY due_at
+LIMIT 1;
+
+-- name: settle_held
+UPDATE deliveries
+SET state = :state, tries = :number, settled_at = :settled_at, reason = :reason, holder = NULL
+WHERE seq = :seq AND holder = :member AND state = 'pending' AND tries = :number - 1;
+
+-- name: retry_held
+UPDATE deliveries
+SET tries = :number, due_at = :due_at, holder = CASE WHEN :due_at <= :now THEN holder END
+WHERE seq = :seq AND holder = :member AND state = 'pending' AND tries = :number - 1;
+
+-- name: settle_unheld
+UPDATE deliveries
+SET state = 'delivered', settled_at = :settled_at, reason = NULL, holder = NULL
+WHERE seq = :seq AND state = 'pending';
+
+-- name: read_delivery
+SELECT tries, state, holder FROM deliveries WHERE seq = :seq;
+
+-- name: insert_attempt
+INSERT INTO attempts (delivery, number, started_at, duration_us, outcome, status, detail, address)
+VALUES (:seq, :number, :started_at, :duration_us, :outcome, :status, :detail, :address)
+ON CONFLICT DO NOTHING;
+
+-- name: append_attempt
+INSERT INTO attempts (delivery, number, started_at, duration_us, outcome, status, detail, address)
+SELECT :seq, max(number) + 1, :started_at, :duration_us, :outcome, :status, :detail, :address
+FROM attempts WHERE delivery = :seq;
+
+-- name: release
+UPDATE deliveries SET holder = NULL WHERE seq = :seq AND holder = :member AND state = 'pending';
+
+-- name: release_dead
+UPDATE deliveries SET holder = NULL
+WHERE state = 'pending' AND holder IS NOT NULL AND holder NOT IN (SELECT id FROM members);
+
+-- name: deliveries_of
+SELECT seq, endpoint, url, message_id, event, state, tries, due_at, created_at, settled_at, reason
+FROM deliveries
+WHERE workload = (SELECT seq FROM workloads WHERE api = :api AND id = :id)
+ORDER BY seq;
+
+-- name: attempts_of
+SELECT number, started_at, duration_us, outcome, status, detail, address
+FROM attempts WHERE delivery = :seq ORDER BY number;
+
+-- name: backlogs
+SELECT endpoint, state, count(*), min(created_at) FROM deliveries
+WHERE state = 'pending' GROUP BY endpoint
+UNION ALL
+SELECT endpoint, state, count(*), NULL FROM deliveries
+WHERE state = 'parked' GROUP BY endpoint;

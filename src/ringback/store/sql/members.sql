@@ -1,0 +1,22 @@
+-- name: join
+INSERT INTO members (id, lease_until) VALUES (:member, :lease_until);
+
+-- name: renew
+UPDATE members SET lease_until = :lease_until WHERE id = :member;
+
+-- name: others
+SELECT id, lease_until FROM members WHERE id <> :member;
+
+-- name: leave
+DELETE FROM members WHERE id = :member;
+
+-- name: forget_replicas
+DELETE FROM replicas WHERE member = :member;
+
+-- name: report
+INSERT INTO replicas (member, api, ready, starting, problem) VALUES (:member, :api, :ready, :starting, :problem)
+ON CONFLICT (member, api) DO UPDATE
+SET ready = excluded.ready, starting = excluded.starting, problem = excluded.problem;
+
+-- name: reports
+SELECT member, api, ready, starting, problem FROM replicas WHERE member IN (SELECT id FROM members);

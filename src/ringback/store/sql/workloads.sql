@@ -1,0 +1,108 @@
+-- name: insert_workload
+INSERT INTO workloads (api, id, status, due_at, submitted_at, trace_id, idempotency_key, fingerprint,
+                       content_type, headers, payload)
+VALUES (:api, :id, 'in_queue', :due_at, :now, :trace_id, :key, :fingerprint, :content_type, :headers, :payload);
+
+-- name: find_by_id
+SELECT id, fingerprint FROM workloads WHERE api = :api AND id = :id;
+
+-- name: find_by_key
+SELECT id, fingerprint FROM workloads WHERE api = :api AND idempotency_key = :key;
+
+-- name: claim
+-- The step is materialised: a bare sub-select with LIMIT may run more than once under some plans and take too many.
+WITH picked AS MATERIALIZED (
+    SELECT seq FROM workloads
+    WHERE api = :api AND status = 'in_queue' AND due_at <= :now
+    ORDER BY due_at, seq
+    LIMIT :room {skip_locked}
+)
+UPDATE workloads
+SET status = 'in_progress', holder = :member, attempt = attempt + 1, started_at = :started_at
+WHERE seq IN (SELECT seq FROM picked)
+RETURNING seq, id, attempt, payload, content_type, headers, trace_id, raised, losses, submitted_at, due_at;
+
+-- name: next_queued
+SELECT due_at FROM workloads
+WHERE api = :api AND status = 'in_queue' AND due_at > :now
+ORDER BY due_at
+LIMIT 1;
+
+-- name: take_over_workloads
+WITH picked AS MATERIALIZED (
+    SELECT seq FROM workloads
+    WHERE api = :api AND status = 'in_progress' AND holder NOT IN (SELECT id FROM members)
+    ORDER BY seq
+    LIMIT :room {skip_locked}
+)
+UPDATE workloads
+SET holder = :member, attempt = attempt + 1
+WHERE seq IN (SELECT seq FROM picked)
+RETURNING seq, id, attempt, payload, content_type, headers, trace_id, raised, losses, submitted_at, due_at;
+
+-- name: finish
+UPDATE workloads
+SET status = :status, result = :result, error_type = :error_type, error_message = :error_message,
+    finished_at = :now, holder = NULL, fraction = NULL, message = NULL
+WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member
+RETURNING submitted_at, started_at, trace_id;
+
+-- name: read_end
+SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, erased_at, fraction, message,
+       error_type, error_message, result
+FROM workloads WHERE seq = :seq;
+
+-- name: requeue
+UPDATE workloads
+SET status = 'in_queue', holder = NULL, due_at = coalesce(:due_at, due_at), fraction = NULL, message = NULL,
+    raised = raised + :raised, losses = losses + :losses
+WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member;
+
+-- name: progress
+UPDATE workloads
+SET fraction = :fraction, message = :message
+WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member;
+
+-- name: read_workload
+SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, erased_at, fraction, message,
+       error_type, error_message, result
+FROM workloads WHERE api = :api AND id = :id;
+
+-- name: page
+-- Newest first, from the one index on (api, status, seq): a short range of each status, merged.
+SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, erased_at, fraction, message,
+       error_type, error_message, NULL AS result
+FROM workloads
+WHERE api = :api AND status = :status AND seq < :before AND erased_at IS NULL
+ORDER BY seq DESC
+LIMIT :limit;
+
+-- name: count_unfinished
+SELECT api, status, count(*) FROM workloads WHERE status IN ('in_queue', 'in_progress') GROUP BY api, status;
+
+-- name: newest_due
+SELECT max(due_at) FROM (SELECT due_at FROM workloads WHERE attempt = 0 ORDER BY seq DESC LIMIT 1);
+
+-- name: expired
+SELECT seq FROM workloads
+WHERE api = :api AND finished_at IS NOT NULL AND erased_at IS NULL AND finished_at <= :until
+  AND NOT EXISTS (
+      SELECT 1 FROM deliveries
+      WHERE deliveries.workload = workloads.seq AND (deliveries.state <> 'delivered' OR deliveries.settled_at > :until)
+  )
+ORDER BY finished_at
+LIMIT :room;
+
+-- name: erase_attempts
+DELETE FROM attempts WHERE delivery IN (SELECT seq FROM deliveries WHERE workload = :seq);
+
+-- name: erase_deliveries
+DELETE FROM deliveries WHERE workload = :seq;
+
+-- name: erase_workload
+UPDATE workloads
+SET erased_at = :now, headers = :nothing, payload = :nothing, result = NULL, error_type = NULL, error_message = NULL
+WHERE seq = :seq;
+
+-- name: drop_markers
+DELETE FROM workloads WHERE seq IN (SELECT seq FROM workloads WHERE erased_at <= :until LIMIT :room);

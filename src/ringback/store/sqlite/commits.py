@@ -1,0 +1,239 @@
+"""Group commit: statements run at once on the event loop, only the shared COMMIT runs in a thread.
+
+While one commit is on its way to the disk the next batch gathers, so a hundred callers share one fsync and
+nobody waits for a timer. Never blocks the loop on a lock: a busy database is asked again a little later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from ringback.core.emit import Emit
+from ringback.core.errors import StoreBusy, StoreError
+from ringback.store.sqlite.faults import is_busy, translated
+
+T = TypeVar("T")
+
+_GATHERING_TURNS: Final = 3
+"""Turns of the loop a batch waits for those who react to what it wrote, so that a claim can ride with its submit."""
+
+_BUSY_SECONDS: Final = 10.0
+_BUSY_PAUSE_SECONDS: Final = 0.005
+
+
+class Transaction:
+    """What a write sees: the connection, and a place for what must happen only once it is on disk."""
+
+    __slots__ = ("_after", "execute")
+
+    def __init__(self, connection: sqlite3.Connection, after: list[Callable[[], None]]) -> None:
+        self.execute = connection.execute
+        self._after = after
+
+    def after(self, act: Callable[[], None]) -> None:
+        """Run `act` on the loop once the commit is done; never, if it fails."""
+        self._after.append(act)
+
+
+Write = Callable[[Transaction], T]
+
+
+class _Waiting:
+    """One write and those who await it. Slotted and mutable: this is the hottest object of the store."""
+
+    __slots__ = ("future", "value", "write")
+
+    def __init__(self, write: Write[Any], future: asyncio.Future[Any]) -> None:
+        self.write = write
+        self.future = future
+        self.value: Any = None
+
+    def fail(self, error: BaseException) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class GroupCommit:
+    """Owns the one writing connection.
+
+    A write may be run again when another in its batch fails, so it must change nothing but the database. One
+    that raises a `RingbackError` must not have changed anything before.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        *,
+        emit: Emit,
+        rolled_back: Callable[[Transaction], None],
+    ) -> None:
+        self._connection = connection
+        self._path = path
+        self._emit = emit
+        self._rolled_back = rolled_back
+        self._loop = asyncio.get_running_loop()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="ringback-commit")
+        self._after: list[Callable[[], None]] = []
+        self._transaction = Transaction(connection, self._after)
+        self._queue: deque[_Waiting] = deque()
+        self._batch: list[_Waiting] = []
+        self._open = False
+        self._held_back = False  # a commit is under way, or the database is busy: writes queue up
+        self._busy_since: float | None = None
+        self._turns = 0
+        self._seen = 0
+        self._closed: str | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def write(self, write: Write[T]) -> asyncio.Future[T]:
+        """Run `write` in the batch that is gathering; the future is done once that batch is on disk."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        waiting = _Waiting(write, future)
+        if self._closed is not None:
+            waiting.fail(StoreError(self._closed))
+        elif self._held_back:
+            self._queue.append(waiting)
+        else:
+            self._run(waiting)
+        return future
+
+    async def close(self) -> None:
+        """Commit what is under way, then refuse all further writes. The connection stays the caller's."""
+        self._closed = f"{self._path} is closed"
+        await self._idle.wait()
+        self._thread.shutdown()
+
+    def abandon(self) -> None:
+        """Drop everything as a killed process would: nothing under way is committed, nobody is answered."""
+        self._closed = f"{self._path} is abandoned"
+        self._queue.clear()
+        self._batch.clear()
+        self._thread.shutdown(wait=True)
+
+    # ── Gathering ───────────────────────────────────────────────────────────────────────────────
+
+    def _run(self, waiting: _Waiting) -> None:
+        self._idle.clear()
+        if not self._open and not self._begin(waiting):
+            return
+        try:
+            waiting.value = waiting.write(self._transaction)
+        except sqlite3.Error as error:
+            self._isolate(waiting, error)
+        except Exception as error:  # noqa: BLE001 - whatever it is belongs to its caller alone
+            waiting.fail(error)
+        else:
+            self._batch.append(waiting)
+
+    def _begin(self, waiting: _Waiting) -> bool:
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            if is_busy(error):
+                self._wait_for_lock(waiting)
+            else:
+                waiting.fail(translated(error, self._path))
+                self._rest()
+            return False
+        self._open = True
+        self._busy_since = None
+        self._turns = 0
+        self._seen = -1
+        self._loop.call_soon(self._gather)
+        return True
+
+    def _wait_for_lock(self, waiting: _Waiting) -> None:
+        now = self._loop.time()
+        self._busy_since = self._busy_since or now
+        self._held_back = True
+        self._queue.appendleft(waiting)
+        if now - self._busy_since > _BUSY_SECONDS:
+            self._busy_since = None
+            self._held_back = False
+            stuck, self._queue = self._queue, deque()
+            for each in stuck:
+                each.fail(StoreBusy(f"another process has kept {self._path} locked for {_BUSY_SECONDS:.0f} s"))
+            self._rest()
+        else:
+            self._loop.call_later(_BUSY_PAUSE_SECONDS, self._resume)
+
+    def _resume(self) -> None:
+        self._held_back = False
+        while self._queue and not self._held_back:
+            self._run(self._queue.popleft())
+        self._rest()
+
+    def _rest(self) -> None:
+        if not (self._open or self._queue or self._held_back):
+            self._idle.set()
+
+    def _gather(self) -> None:
+        """Go to disk once a turn of the loop has brought nothing new, or enough turns have passed."""
+        if not self._open:
+            return
+        gathered = len(self._batch)
+        if gathered != self._seen and self._turns < _GATHERING_TURNS:
+            self._seen = gathered
+            self._turns += 1
+            self._loop.call_soon(self._gather)
+            return
+        self._held_back = True
+        started = time.perf_counter_ns()
+        commit = self._loop.run_in_executor(self._thread, self._connection.execute, "COMMIT")
+        commit.add_done_callback(lambda done: self._committed(done, started))
+
+    # ── After the commit ────────────────────────────────────────────────────────────────────────
+
+    def _committed(self, done: asyncio.Future[Any], started_ns: int) -> None:
+        self._open = False
+        self._held_back = False
+        batch, self._batch = self._batch, []
+        after, self._after = self._after, []
+        self._transaction = Transaction(self._connection, self._after)
+        error = done.exception()
+        if error is None:
+            for act in after:
+                act()
+            for each in batch:
+                if not each.future.done():
+                    each.future.set_result(each.value)
+            self._emit("store.committed", writes=len(batch), duration_us=(time.perf_counter_ns() - started_ns) // 1_000)
+        else:
+            self._roll_back()
+            fault = translated(error, self._path) if isinstance(error, sqlite3.Error) else StoreError(str(error))
+            for each in batch:
+                each.fail(fault)
+        self._resume()
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        self._after.clear()
+        self._open = False
+        try:
+            self._rolled_back(self._transaction)
+        except sqlite3.Error as error:
+            self._emit("store.fault", detail=str(error))
+
+    def _isolate(self, culprit: _Waiting, error: sqlite3.Error) -> None:
+        """One write has broken the transaction: undo the batch, fail that one, and run the others again."""
+        others, self._batch = self._batch, []
+        self._roll_back()
+        culprit.fail(translated(error, self._path))
+        for each in others:
+            if self._held_back:
+                self._queue.append(each)
+            else:
+                self._run(each)
+        self._rest()
+
+
