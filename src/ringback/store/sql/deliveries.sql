@@ -7,6 +7,7 @@ RETURNING seq;
 WITH picked AS MATERIALIZED (
     SELECT seq FROM deliveries
     WHERE endpoint = :endpoint AND state = 'pending' AND holder IS NULL AND due_at <= :now
+      AND EXISTS (SELECT 1 FROM members WHERE id = :member)
     ORDER BY due_at, seq
     LIMIT :room {skip_locked}
 )
@@ -39,7 +40,7 @@ SET state = 'delivered', settled_at = :settled_at, reason = NULL, holder = NULL
 WHERE seq = :seq AND state = 'pending';
 
 -- name: read_delivery
-SELECT tries, state, holder FROM deliveries WHERE seq = :seq;
+SELECT tries, state FROM deliveries WHERE seq = :seq;
 
 -- name: insert_attempt
 INSERT INTO attempts (delivery, number, started_at, duration_us, outcome, status, detail, address)
@@ -53,6 +54,9 @@ FROM attempts WHERE delivery = :seq;
 
 -- name: release
 UPDATE deliveries SET holder = NULL WHERE seq = :seq AND holder = :member AND state = 'pending';
+
+-- name: release_all
+UPDATE deliveries SET holder = NULL WHERE holder = :member AND state = 'pending';
 
 -- name: release_dead
 UPDATE deliveries SET holder = NULL

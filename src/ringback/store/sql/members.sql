@@ -4,8 +4,8 @@ INSERT INTO members (id, lease_until) VALUES (:member, :lease_until);
 -- name: renew
 UPDATE members SET lease_until = :lease_until WHERE id = :member;
 
--- name: others
-SELECT id, lease_until FROM members WHERE id <> :member;
+-- name: everyone
+SELECT id, lease_until FROM members;
 
 -- name: leave
 DELETE FROM members WHERE id = :member;

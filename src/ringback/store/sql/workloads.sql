@@ -4,16 +4,19 @@ INSERT INTO workloads (api, id, status, due_at, submitted_at, trace_id, idempote
 VALUES (:api, :id, 'in_queue', :due_at, :now, :trace_id, :key, :fingerprint, :content_type, :headers, :payload);
 
 -- name: find_by_id
-SELECT id, fingerprint FROM workloads WHERE api = :api AND id = :id;
+SELECT id, fingerprint, seq FROM workloads WHERE api = :api AND id = :id;
 
 -- name: find_by_key
-SELECT id, fingerprint FROM workloads WHERE api = :api AND idempotency_key = :key;
+SELECT id, fingerprint, seq FROM workloads WHERE api = :api AND idempotency_key = :key;
+
+-- name: read_payload
+SELECT content_type, payload FROM workloads WHERE seq = :seq AND erased_at IS NULL;
 
 -- name: claim
 -- The step is materialised: a bare sub-select with LIMIT may run more than once under some plans and take too many.
 WITH picked AS MATERIALIZED (
     SELECT seq FROM workloads
-    WHERE api = :api AND status = 'in_queue' AND due_at <= :now
+    WHERE api = :api AND status = 'in_queue' AND due_at <= :now AND EXISTS (SELECT 1 FROM members WHERE id = :member)
     ORDER BY due_at, seq
     LIMIT :room {skip_locked}
 )
@@ -78,10 +81,23 @@ ORDER BY seq DESC
 LIMIT :limit;
 
 -- name: count_unfinished
-SELECT api, status, count(*) FROM workloads WHERE status IN ('in_queue', 'in_progress') GROUP BY api, status;
+SELECT (SELECT count(*) FROM workloads WHERE api = :api AND status = 'in_queue')
+     + (SELECT count(*) FROM workloads WHERE api = :api AND status = 'in_progress');
 
--- name: newest_due
-SELECT max(due_at) FROM (SELECT due_at FROM workloads WHERE attempt = 0 ORDER BY seq DESC LIMIT 1);
+-- name: depths
+-- Hops from one API to the next on the index instead of reading all rows to group them.
+WITH RECURSIVE apis (api) AS (
+    SELECT min(api) FROM workloads
+    UNION ALL
+    SELECT (SELECT min(api) FROM workloads WHERE workloads.api > apis.api) FROM apis WHERE apis.api IS NOT NULL
+)
+SELECT api,
+       (SELECT count(*) FROM workloads WHERE workloads.api = apis.api AND status = 'in_queue'),
+       (SELECT count(*) FROM workloads WHERE workloads.api = apis.api AND status = 'in_progress'),
+       (SELECT due_at FROM workloads
+        WHERE workloads.api = apis.api AND status = 'in_queue' AND attempt = 0
+        ORDER BY due_at DESC LIMIT 1)
+FROM apis WHERE api IS NOT NULL;
 
 -- name: expired
 SELECT seq FROM workloads

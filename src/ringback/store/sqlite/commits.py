@@ -73,11 +73,13 @@ class GroupCommit:
         path: Path,
         *,
         emit: Emit,
-        rolled_back: Callable[[Transaction], None],
+        began: Callable[[], None],
+        rolled_back: Callable[[], None],
     ) -> None:
         self._connection = connection
         self._path = path
         self._emit = emit
+        self._began = began
         self._rolled_back = rolled_back
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ringback-commit")
@@ -91,6 +93,7 @@ class GroupCommit:
         self._turns = 0
         self._seen = 0
         self._closed: str | None = None
+        self._abandoned = False
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -106,6 +109,11 @@ class GroupCommit:
             self._run(waiting)
         return future
 
+    @property
+    def is_committing(self) -> bool:
+        """Whether the connection is busy on its way to the disk, so that touching it would block the loop."""
+        return self._held_back
+
     async def close(self) -> None:
         """Commit what is under way, then refuse all further writes. The connection stays the caller's."""
         self._closed = f"{self._path} is closed"
@@ -115,6 +123,7 @@ class GroupCommit:
     def abandon(self) -> None:
         """Drop everything as a killed process would: nothing under way is committed, nobody is answered."""
         self._closed = f"{self._path} is abandoned"
+        self._abandoned = True
         self._queue.clear()
         self._batch.clear()
         self._thread.shutdown(wait=True)
@@ -145,6 +154,7 @@ class GroupCommit:
                 self._rest()
             return False
         self._open = True
+        self._began()
         self._busy_since = None
         self._turns = 0
         self._seen = -1
@@ -178,7 +188,7 @@ class GroupCommit:
 
     def _gather(self) -> None:
         """Go to disk once a turn of the loop has brought nothing new, or enough turns have passed."""
-        if not self._open:
+        if not self._open or self._abandoned:
             return
         gathered = len(self._batch)
         if gathered != self._seen and self._turns < _GATHERING_TURNS:
@@ -194,6 +204,8 @@ class GroupCommit:
     # ── After the commit ────────────────────────────────────────────────────────────────────────
 
     def _committed(self, done: asyncio.Future[Any], started_ns: int) -> None:
+        if self._abandoned:
+            return
         self._open = False
         self._held_back = False
         batch, self._batch = self._batch, []
@@ -219,10 +231,7 @@ class GroupCommit:
             self._connection.execute("ROLLBACK")
         self._after.clear()
         self._open = False
-        try:
-            self._rolled_back(self._transaction)
-        except sqlite3.Error as error:
-            self._emit("store.fault", detail=str(error))
+        self._rolled_back()
 
     def _isolate(self, culprit: _Waiting, error: sqlite3.Error) -> None:
         """One write has broken the transaction: undo the batch, fail that one, and run the others again."""
@@ -235,5 +244,3 @@ class GroupCommit:
             else:
                 self._run(each)
         self._rest()
-
-

@@ -1,0 +1,100 @@
+"""The verbs that move deliveries: take_due, record, release. Promises D."""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Sequence
+
+from ringback.core.clock import Instant
+from ringback.core.delivery import Attempt, Delivered, Delivery, DeliveryState, Park, TryAgain, Verdict
+from ringback.core.spec import Event
+from ringback.store.sqlite import rows
+from ringback.store.sqlite.commits import Transaction
+from ringback.store.sqlite.session import Session
+
+
+class Deliveries:
+    """Writes to the tables of deliveries and attempts."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._sql = session.sql
+
+    def take_due(self, endpoint: str, room: int) -> Future[tuple[list[Delivery], Instant | None]]:
+        return self._session.commits.write(lambda tx: self._take_due(tx, endpoint, room))
+
+    def _take_due(self, tx: Transaction, endpoint: str, room: int) -> tuple[list[Delivery], Instant | None]:
+        session = self._session
+        parameters = {"endpoint": endpoint, "now": session.clock.now(), "room": room}
+        taken = tx.execute(self._sql["take_due"], {**parameters, "member": session.member}).fetchall()
+        taken.sort(key=lambda row: (row[8], row[0]))  # RETURNING promises no order
+        following = tx.execute(self._sql["next_due"], parameters).fetchall()
+        return [self._delivery(tx, row) for row in taken], following[0][0] if following else None
+
+    def _delivery(self, tx: Transaction, row: rows.Row) -> Delivery:
+        seq, workload, endpoint, message_id, event, body, tries, created_at, _ = row
+        [(api, workload_id, trace_id)] = tx.execute(self._sql["owner_of"], {"seq": workload}).fetchall()
+        return Delivery(
+            seq=seq,
+            endpoint=endpoint,
+            message_id=message_id,
+            event=Event(event),
+            api=api,
+            workload_id=workload_id,
+            body=body,
+            tries=tries,
+            trace_id=trace_id,
+            created_at=created_at,
+        )
+
+    # ── Writing down what was tried ─────────────────────────────────────────────────────────────
+
+    def record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> Future[None]:
+        return self._session.commits.write(lambda tx: self._record(tx, delivery, attempt, verdict))
+
+    def _record(self, tx: Transaction, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> None:
+        if self._move_held(tx, delivery, attempt, verdict):
+            columns = rows.attempt_parameters(delivery.seq, attempt)
+            if tx.execute(self._sql["insert_attempt"], columns).rowcount == 0:
+                # A former holder wrote this number down after it had lost the delivery: keep both.
+                tx.execute(self._sql["append_attempt"], columns)
+            if isinstance(verdict, TryAgain):
+                self._session.meeting.due.call(delivery.endpoint)
+        else:
+            self._record_late(tx, delivery, attempt, verdict)
+
+    def _move_held(self, tx: Transaction, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> bool:
+        """Move a delivery in this member's hands; False when it is not, or the attempt is already counted."""
+        now = self._session.clock.now()
+        fence = {"seq": delivery.seq, "member": self._session.member, "number": attempt.number}
+        match verdict:
+            case TryAgain(at=at):
+                moved = tx.execute(self._sql["retry_held"], {**fence, "due_at": at, "now": now})
+            case Delivered():
+                settled = {"state": DeliveryState.DELIVERED.value, "settled_at": now, "reason": None}
+                moved = tx.execute(self._sql["settle_held"], {**fence, **settled})
+            case Park(reason=reason):
+                parked = {"state": DeliveryState.PARKED.value, "settled_at": now, "reason": rows.storable(reason)}
+                moved = tx.execute(self._sql["settle_held"], {**fence, **parked})
+        return moved.rowcount == 1
+
+    def _record_late(self, tx: Transaction, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> None:
+        """Keep what a former holder has tried; a delivery that arrived has arrived, whoever brought it."""
+        seq = delivery.seq
+        if not tx.execute(self._sql["read_delivery"], {"seq": seq}).fetchall():
+            return  # erased meanwhile
+        tx.execute(self._sql["insert_attempt"], rows.attempt_parameters(seq, attempt))
+        if isinstance(verdict, Delivered):
+            tx.execute(self._sql["settle_unheld"], {"seq": seq, "settled_at": self._session.clock.now()})
+
+    # ── Letting go ──────────────────────────────────────────────────────────────────────────────
+
+    def release(self, deliveries: Sequence[Delivery]) -> Future[None]:
+        session = self._session
+
+        def write(tx: Transaction) -> None:
+            for delivery in deliveries:
+                tx.execute(self._sql["release"], {"seq": delivery.seq, "member": session.member})
+                session.meeting.due.call(delivery.endpoint)
+
+        return session.commits.write(write)

@@ -1,0 +1,64 @@
+"""A locked file per member: the kernel lets go of it when its process dies, so a killed member shows at once.
+
+The lease stays the judge for members that are alive but stuck, and wherever locks do not work.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+
+class MemberLocks:
+    """The folder of lock files beside one database."""
+
+    __slots__ = ("_folder", "_mine")
+
+    def __init__(self, database: Path) -> None:
+        self._folder = database.with_name(database.name + "-members")
+        self._mine: tuple[Path, int] | None = None
+
+    def hold(self, member: str) -> None:
+        """Lock this member's file until `drop`, or until the process dies."""
+        self._folder.mkdir(exist_ok=True)
+        path = self._file(member)
+        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)  # a file system without locks: members are then judged by their lease alone
+            path.unlink(missing_ok=True)
+            return
+        self._mine = path, descriptor
+
+    def drop(self, *, forget: bool = True) -> None:
+        """Let go. `forget=False` leaves the file, as a killed process does."""
+        if self._mine is None:
+            return
+        path, descriptor = self._mine
+        self._mine = None
+        if forget:
+            path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+    def is_gone(self, member: str) -> bool:
+        """Whether the member's process is provably dead: its file is there, and nobody holds it."""
+        try:
+            descriptor = os.open(self._file(member), os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        finally:
+            os.close(descriptor)
+        return True
+
+    def forget(self, member: str) -> None:
+        """Remove a dead member's file."""
+        self._file(member).unlink(missing_ok=True)
+
+    def _file(self, member: str) -> Path:
+        return self._folder / f"{member}.lock"

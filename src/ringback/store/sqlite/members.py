@@ -1,0 +1,130 @@
+"""The verbs of membership and upkeep: heartbeat, take_over, leaving, erasing. Promises M, S and E."""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from ringback.core.clock import after
+from ringback.core.errors import LeaseLost
+from ringback.core.workload import Claimed
+from ringback.store.contract import MARKER_SECONDS, ReplicaState
+from ringback.store.sqlite import rows
+from ringback.store.sqlite.commits import Transaction
+from ringback.store.sqlite.session import Session
+
+
+class Members:
+    """Writes to the tables of members and replicas, and what is done on behalf of the dead."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._sql = session.sql
+
+    # ── Living ──────────────────────────────────────────────────────────────────────────────────
+
+    def join(self) -> Future[None]:
+        """Become a member: the lock first, so that nobody ever sees a member whose lock is free."""
+        session = self._session
+        session.locks.hold(session.member)
+
+        def write(tx: Transaction) -> None:
+            tx.execute(self._sql["join"], {"member": session.member, "lease_until": self._lease_until()})
+            self._recall_queue_time(tx)
+            tx.after(session.recall_replicas)
+
+        return session.commits.write(write)
+
+    def heartbeat(self) -> Future[None]:
+        session = self._session
+
+        def write(tx: Transaction) -> None:
+            renewed = tx.execute(self._sql["renew"], {"member": session.member, "lease_until": self._lease_until()})
+            if renewed.rowcount == 0:
+                raise self._declared_dead()
+            tx.after(session.recall_replicas)
+
+        return session.commits.write(write)
+
+    def leave(self) -> Future[None]:
+        session = self._session
+
+        def write(tx: Transaction) -> None:
+            tx.execute(self._sql["release_all"], {"member": session.member})
+            self._strike_off(tx, session.member)
+
+        return session.commits.write(write)
+
+    def report(self, api: str, state: ReplicaState) -> Future[None]:
+        session = self._session
+        session.meeting.tell_replicas(session.member, api, state)
+        row = {"ready": state.ready, "starting": state.starting, "problem": state.problem}
+
+        def write(tx: Transaction) -> None:
+            tx.execute(self._sql["report"], {"member": session.member, "api": api, **row})
+
+        return session.commits.write(write)
+
+    def _recall_queue_time(self, tx: Transaction) -> None:
+        session = self._session
+        newest = [row[3] for row in tx.execute(self._sql["depths"]).fetchall() if row[3] is not None]
+        session.newest_due = max(newest, default=session.newest_due)
+
+    # ── The dead ────────────────────────────────────────────────────────────────────────────────
+
+    def take_over(self, apis: Sequence[str], room: int) -> Future[list[Claimed]]:
+        return self._session.commits.write(lambda tx: self._take_over(tx, apis, room))
+
+    def _take_over(self, tx: Transaction, apis: Sequence[str], room: int) -> list[Claimed]:
+        session = self._session
+        leases = dict(tx.execute(self._sql["everyone"]).fetchall())
+        if leases.pop(session.member, None) is None:
+            raise self._declared_dead()
+        now = session.clock.now()
+        dead = [member for member, until in leases.items() if until <= now or session.locks.is_gone(member)]
+        for member in dead:
+            self._strike_off(tx, member)
+            tx.after(partial(session.locks.forget, member))
+        if dead:
+            tx.execute(self._sql["release_dead"])
+            tx.after(session.recall_replicas)
+            session.meeting.due.call_all()
+        return self._take_workloads(tx, apis, room)
+
+    def _take_workloads(self, tx: Transaction, apis: Sequence[str], room: int) -> list[Claimed]:
+        taken: list[Claimed] = []
+        for api in apis:
+            found = tx.execute(
+                self._sql["take_over_workloads"],
+                {"api": api, "room": room - len(taken), "member": self._session.member},
+            ).fetchall()
+            taken += [rows.claimed(api, row) for row in sorted(found, key=rows.queue_order)]
+        return taken
+
+    def _strike_off(self, tx: Transaction, member: str) -> None:
+        tx.execute(self._sql["forget_replicas"], {"member": member})
+        tx.execute(self._sql["leave"], {"member": member})
+
+    def _lease_until(self) -> int:
+        return after(self._session.clock.now(), self._session.lease_seconds)
+
+    def _declared_dead(self) -> LeaseLost:
+        return LeaseLost("this member's lease had ended, and others have taken over what it held")
+
+    # ── Erasing ─────────────────────────────────────────────────────────────────────────────────
+
+    def erase_expired(self, retention_seconds: Mapping[str, float], room: int) -> Future[int]:
+        return self._session.commits.write(lambda tx: self._erase_expired(tx, retention_seconds, room))
+
+    def _erase_expired(self, tx: Transaction, retention_seconds: Mapping[str, float], room: int) -> int:
+        now = self._session.clock.now()
+        erased = 0
+        for api, seconds in retention_seconds.items():
+            parameters = {"api": api, "until": after(now, -seconds), "room": room - erased}
+            for (seq,) in tx.execute(self._sql["expired"], parameters).fetchall():
+                for statement in ("erase_attempts", "erase_deliveries", "erase_workload"):
+                    tx.execute(self._sql[statement], {"seq": seq, "now": now, "nothing": b""})
+                erased += 1
+        tx.execute(self._sql["drop_markers"], {"until": after(now, -MARKER_SECONDS), "room": room})
+        return erased

@@ -1,0 +1,138 @@
+"""Opening a database file: recognise it, bring its schema up to date, refuse what is not ours.
+
+Blocking; runs in a thread. Leaves a file it refuses exactly as it found it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from ringback.core.errors import RingbackError, StoreError, StoreTooNew
+from ringback.store.sqlite.faults import translated
+from ringback.store.statements import Migration, migrations, statements
+
+FRAGMENTS: Final = {
+    "key": "INTEGER PRIMARY KEY AUTOINCREMENT",
+    "int": "INTEGER",
+    "real": "REAL",
+    "bytes": "BLOB",
+    "skip_locked": "",
+}
+"""SQLite's words for the places where the dialects differ."""
+
+APPLICATION_ID: Final = 0x52_42_43_4B
+""""RBCK" in the file's header (sqlite.org/pragma.html#pragma_application_id): this file is Ringback's."""
+
+_OLDEST_SQLITE: Final = (3, 35, 0)  # RETURNING
+_OPENING_PATIENCE_SECONDS: Final = 10.0
+_CHECKPOINT_PAGES: Final = 4_000
+
+
+def connect(path: Path, *, max_pages: int | None = None) -> sqlite3.Connection:
+    """A connection for reading and writing, usable from any thread, that never waits for a lock by itself."""
+    connection = sqlite3.connect(path, timeout=0.0, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute("PRAGMA cache_size = -16384")
+    if max_pages is not None:
+        connection.execute(f"PRAGMA max_page_count = {max_pages}")
+    return connection
+
+
+def read_only(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write, usable from any thread."""
+    connection = connect(path)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def prepare(path: Path) -> Path:
+    """Create the file, or bring an older one up to date; from several processes at once, too.
+
+    Returns:
+        The file's absolute path.
+
+    Raises:
+        StoreTooNew: a newer release wrote it.
+        StoreError: it is somebody else's, damaged, or cannot be written.
+    """
+    if sqlite3.sqlite_version_info < _OLDEST_SQLITE:
+        raise StoreError(f"SQLite {sqlite3.sqlite_version} is too old; 3.35 or later is needed")
+    path = path.absolute()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = connect(path)
+    except OSError as error:
+        raise StoreError(f"{path.parent} cannot be made: {error.strerror}") from error
+    except sqlite3.Error as error:
+        raise translated(error, path) from error
+    try:
+        connection.execute(f"PRAGMA busy_timeout = {int(_OPENING_PATIENCE_SECONDS * 1_000)}")
+        _recognise(connection, path)
+        _migrate(connection, path)
+    except sqlite3.Error as error:
+        raise _opening_fault(error, path) from error
+    finally:
+        connection.close()
+    return path
+
+
+def all_statements() -> dict[str, str]:
+    """Every statement of the backend by its name."""
+    return {
+        name: text
+        for file in ("members", "workloads", "deliveries")
+        for name, text in statements(file, FRAGMENTS).items()
+    }
+
+
+def _recognise(connection: sqlite3.Connection, path: Path) -> None:
+    owner, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
+    known = len(migrations(FRAGMENTS))
+    if owner == APPLICATION_ID:
+        if version > known:
+            raise StoreTooNew(
+                f"{path} was written by a newer release (schema {version}; this one knows up to {known}): "
+                "upgrade ringback, or name another store"
+            )
+        return
+    if owner != 0 or version != 0 or connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():
+        raise StoreError(f"{path} is a database of another program: name another store")
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    steps = migrations(FRAGMENTS)
+    if _pragma(connection, "user_version") >= len(steps):
+        return
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        _recognise(connection, path)  # another process may have been quicker
+        for step in steps[_pragma(connection, "user_version") :]:
+            _apply(connection, step)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _apply(connection: sqlite3.Connection, step: Migration) -> None:
+    for statement in step.statements:
+        connection.execute(statement)
+    connection.execute(f"PRAGMA user_version = {step.number}")
+
+
+def _pragma(connection: sqlite3.Connection, name: str) -> int:
+    [(value,)] = connection.execute(f"PRAGMA {name}").fetchall()
+    return int(value)
+
+
+def _opening_fault(error: sqlite3.Error, path: Path) -> RingbackError:
+    fault = translated(error, path)
+    # What is Unavailable to a request is final to a start.
+    return fault if isinstance(fault, StoreError) else StoreError(f"{path} cannot be opened: {fault}")

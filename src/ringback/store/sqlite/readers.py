@@ -1,0 +1,100 @@
+"""The verbs that only read: get, ended, page, deliveries, depths, backlogs. Promises V and L."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import sqlite3
+from collections.abc import Mapping
+
+from ringback.core.delivery import DeliveryRecord, DeliveryState
+from ringback.core.errors import Erased, UnknownWorkload
+from ringback.core.paging import decode_cursor, encode_cursor
+from ringback.core.workload import Page, Status, Workload
+from ringback.store.contract import Backlog, QueueDepth
+from ringback.store.sqlite import rows
+from ringback.store.sqlite.session import Session
+
+_BEFORE_ALL = 2**63 - 1
+
+
+class Readers:
+    """Reads as last committed. Short ones run on the loop, scans in a thread."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._sql = session.sql
+
+    def get(self, api: str, workload_id: str) -> Workload:
+        found = self._session.read("read_workload", api=api, id=workload_id)
+        if not found:
+            raise UnknownWorkload(f"{api} has no workload {workload_id}")
+        if rows.is_erased(found[0]):
+            raise Erased(f"workload {workload_id} of {api} is over and has been erased")
+        return rows.workload(found[0])
+
+    async def ended(self, api: str, workload_id: str, timeout_seconds: float) -> Workload:
+        # First the waiter, then the look: an end between the two is not missed.
+        waiter = self._session.meeting.wait_for(api, workload_id)
+        try:
+            workload = self.get(api, workload_id)
+            if workload.status.is_terminal or timeout_seconds <= 0:
+                return workload
+            async with asyncio.timeout(timeout_seconds):
+                return await waiter
+        except TimeoutError:
+            return self.get(api, workload_id)
+        finally:
+            waiter.cancel()
+
+    def tell_ended_elsewhere(self) -> None:
+        """Answer those who wait for a workload that another member has ended."""
+        for api, workload_id in self._session.meeting.awaited():
+            found = self._session.read("read_workload", api=api, id=workload_id)
+            if found and not rows.is_erased(found[0]) and Status(found[0][3]).is_terminal:
+                self._session.meeting.tell_ended(rows.workload(found[0]))
+
+    async def page(self, api: str, *, status: Status | None, limit: int, cursor: str | None) -> Page:
+        before = _BEFORE_ALL if cursor is None else decode_cursor(cursor)
+        wanted = [status] if status is not None else list(Status)
+
+        def read(connection: sqlite3.Connection) -> list[rows.Row]:
+            ranges = [
+                connection.execute(
+                    self._sql["page"], {"api": api, "status": each.value, "before": before, "limit": limit + 1}
+                ).fetchall()
+                for each in wanted
+            ]
+            return list(heapq.merge(*ranges, key=lambda row: -row[0]))
+
+        found = await self._session.scan(read)
+        workloads = tuple(rows.workload(row) for row in found[:limit])
+        return Page(workloads=workloads, cursor=encode_cursor(workloads[-1].seq) if len(found) > limit else None)
+
+    async def deliveries(self, api: str, workload_id: str) -> tuple[DeliveryRecord, ...]:
+        def read(connection: sqlite3.Connection) -> tuple[DeliveryRecord, ...]:
+            found = connection.execute(self._sql["deliveries_of"], {"api": api, "id": workload_id}).fetchall()
+            return tuple(
+                rows.record(
+                    row, tuple(map(rows.attempt, connection.execute(self._sql["attempts_of"], {"seq": row[0]})))
+                )
+                for row in found
+            )
+
+        return await self._session.scan(read)
+
+    async def depths(self) -> Mapping[str, QueueDepth]:
+        found = await self._session.scan(lambda connection: connection.execute(self._sql["depths"]).fetchall())
+        return {api: QueueDepth(in_queue=queued, in_progress=running) for api, queued, running, _ in found}
+
+    async def backlogs(self) -> Mapping[str, Backlog]:
+        found = await self._session.scan(lambda connection: connection.execute(self._sql["backlogs"]).fetchall())
+        numbers = {(endpoint, state): (count, oldest) for endpoint, state, count, oldest in found}
+        return {
+            endpoint: Backlog(
+                pending=numbers.get((endpoint, DeliveryState.PENDING.value), (0, None))[0],
+                parked=numbers.get((endpoint, DeliveryState.PARKED.value), (0, None))[0],
+                oldest_at=numbers.get((endpoint, DeliveryState.PENDING.value), (0, None))[1],
+            )
+            for endpoint, _ in numbers
+        }

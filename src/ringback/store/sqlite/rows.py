@@ -1,0 +1,133 @@
+"""From rows to values and back. Column orders are those of the statements in `sql/`."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from ringback.core.clock import Instant
+from ringback.core.delivery import Attempt, AttemptClass, DeliveryRecord, DeliveryState
+from ringback.core.spec import Event
+from ringback.core.workload import Claimed, Completed, Failed, Held, Outcome, Progress, Status, Workload
+
+Row = tuple[Any, ...]
+
+
+def workload(row: Row) -> Workload:
+    """A row of `read_workload` or `page`."""
+    seq, api, workload_id, status, attempt, submitted_at, started_at, finished_at, _, fraction, message, *rest = row
+    error_type, error_message, result = rest
+    return Workload(
+        seq=seq,
+        api=api,
+        id=workload_id,
+        status=Status(status),
+        attempt=attempt,
+        submitted_at=submitted_at,
+        started_at=started_at,
+        finished_at=finished_at,
+        result=result,
+        error=None if error_type is None else Failed(type=error_type, message=error_message),
+        progress=None if fraction is None else Progress(fraction=fraction, message=message),
+    )
+
+
+def is_erased(row: Row) -> bool:
+    """Whether a row of `read_workload` is only the marker of an erased workload."""
+    return row[8] is not None
+
+
+def claimed(api: str, row: Row) -> Claimed:
+    """A row of `claim` or `take_over_workloads`."""
+    seq, workload_id, attempt, payload, content_type, headers, trace_id, raised, losses, submitted_at, _ = row
+    return Claimed(
+        held=Held(seq=seq, api=api, id=workload_id, attempt=attempt),
+        payload=payload,
+        content_type=content_type,
+        headers=headers,
+        trace_id=trace_id,
+        raised=raised,
+        losses=losses,
+        submitted_at=submitted_at,
+    )
+
+
+def queue_order(row: Row) -> tuple[int, int]:
+    """What rows of `claim` are to be sorted by: RETURNING promises no order."""
+    return row[10], row[0]
+
+
+def record(row: Row, attempts: tuple[Attempt, ...]) -> DeliveryRecord:
+    """A row of `deliveries_of`."""
+    seq, endpoint, url, message_id, event, state, tries, due_at, created_at, settled_at, reason = row
+    return DeliveryRecord(
+        seq=seq,
+        endpoint=endpoint,
+        url=url,
+        message_id=message_id,
+        event=Event(event),
+        state=DeliveryState(state),
+        tries=tries,
+        due_at=due_at,
+        created_at=created_at,
+        settled_at=settled_at,
+        reason=reason,
+        attempts=attempts,
+    )
+
+
+def attempt(row: Row) -> Attempt:
+    """A row of `attempts_of`."""
+    number, started_at, duration_us, outcome, status, detail, address = row
+    return Attempt(
+        number=number,
+        started_at=Instant(started_at),
+        duration_us=duration_us,
+        outcome=AttemptClass(outcome),
+        status=status,
+        detail=detail,
+        address=address,
+    )
+
+
+def attempt_parameters(seq: int, made: Attempt) -> dict[str, object]:
+    """What `insert_attempt` and `append_attempt` take."""
+    return {
+        "seq": seq,
+        "number": made.number,
+        "started_at": made.started_at,
+        "duration_us": made.duration_us,
+        "outcome": made.outcome.value,
+        "status": made.status,
+        "detail": None if made.detail is None else storable(made.detail),
+        "address": made.address,
+    }
+
+
+def outcome_columns(outcome: Outcome) -> dict[str, Any]:
+    """What an outcome writes into a workload's row."""
+    match outcome:
+        case Completed(result=result):
+            return {"status": Status.COMPLETED.value, "error_type": None, "error_message": None, "result": result}
+        case Failed(type=kind, message=message):
+            return {
+                "status": Status.FAILED.value,
+                "error_type": storable(kind),
+                "error_message": storable(message),
+                "result": None,
+            }
+
+
+def end_columns(row: Row) -> dict[str, Any]:
+    """The same columns, from a row of `read_end`."""
+    return {"status": row[3], "error_type": row[11], "error_message": row[12], "result": row[13]}
+
+
+def storable(text: str) -> str:
+    """The text with lone surrogates replaced: SQLite keeps UTF-8, which has none."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def fingerprint(content_type: str, payload: bytes) -> bytes:
+    """What two submits under one id are compared by, also after the payload has been erased."""
+    return hashlib.sha256(content_type.encode() + b"\0" + payload).digest()

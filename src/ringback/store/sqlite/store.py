@@ -1,0 +1,223 @@
+"""The SQLite backend's face: one method per verb of the contract, and the watch for what other processes write.
+
+Everything it promises is written in `store.contract`; everything it does, in the modules beside this one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from ringback.core.clock import Clock, Instant
+from ringback.core.delivery import Attempt, Delivery, DeliveryRecord, Verdict
+from ringback.core.emit import Emit, silent
+from ringback.core.errors import RingbackError, StoreError
+from ringback.core.spec import Endpoint
+from ringback.core.workload import Claimed, Held, Outcome, Page, Progress, Spent, Status, Submission, Workload
+from ringback.store.contract import NOTICE_SECONDS, Accepted, Backlog, Outlet, QueueDepth, ReplicaState
+from ringback.store.sqlite import opening
+from ringback.store.sqlite.deliveries import Deliveries
+from ringback.store.sqlite.members import Members
+from ringback.store.sqlite.readers import Readers
+from ringback.store.sqlite.session import Session
+from ringback.store.sqlite.workloads import Workloads
+
+_LOOK_SECONDS: Final = NOTICE_SECONDS / 4
+_LOOK_AGAIN_SECONDS: Final = 0.003
+
+
+async def open_sqlite(
+    path: Path,
+    *,
+    clock: Clock,
+    lease_seconds: float = 30.0,
+    emit: Emit = silent,
+    max_pages: int | None = None,
+) -> SqliteStore:
+    """Open the database file, making or upgrading it if need be, and join as a member.
+
+    Args:
+        path: the file; its folder is made.
+        clock: judges everything stored.
+        lease_seconds: how long a silent member is believed to live.
+        emit: is told of commits.
+        max_pages: the largest size of the file in pages of 4 KiB; None means as large as the disk.
+
+    Raises:
+        StoreTooNew: a newer release wrote it.
+        StoreError: it cannot be opened; the message says why.
+    """
+    path = await asyncio.to_thread(opening.prepare, path)
+    session = Session(path, clock=clock, lease_seconds=lease_seconds, emit=emit, max_pages=max_pages)
+    store = SqliteStore(session)
+    try:
+        await store.join()
+    except RingbackError:
+        store.abandon()
+        raise
+    return store
+
+
+class SqliteStore:
+    """A `store.contract.Store` on one SQLite file, for any number of processes of one machine."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._workloads = Workloads(session)
+        self._deliveries = Deliveries(session)
+        self._members = Members(session)
+        self._readers = Readers(session)
+        self._watch: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def clock(self) -> Clock:
+        return self._session.clock
+
+    @property
+    def member(self) -> str:
+        return self._session.member
+
+    # ── Members ─────────────────────────────────────────────────────────────────────────────────
+
+    async def join(self) -> None:
+        """Become a member; once, before anything else."""
+        await self._members.join()
+        self._watch = asyncio.create_task(self._notice_others(), name="ringback-store-watch")
+
+    def heartbeat(self) -> Awaitable[None]:
+        return self._members.heartbeat()
+
+    def take_over(self, apis: Sequence[str], room: int) -> Awaitable[list[Claimed]]:
+        return self._members.take_over(apis, room)
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._stop_watching()
+        left = self._members.leave()
+        await self._session.commits.close()
+        with contextlib.suppress(RingbackError):  # a full disk: others will see the lock free
+            await left
+        self._session.meeting.dismiss(self._session.refusal())
+        await asyncio.to_thread(self._session.close_connections)
+        self._session.locks.drop()
+
+    def abandon(self) -> None:
+        """Stop as a killed process does: nothing is answered, nothing given back. For tests of crashes."""
+        self._closed = True
+        self._stop_watching()
+        self._session.commits.abandon()
+        self._session.close_connections()
+        self._session.locks.drop(forget=False)
+
+    # ── Workloads ───────────────────────────────────────────────────────────────────────────────
+
+    def submit(self, submission: Submission, *, limit: int | None = None) -> Awaitable[Accepted]:
+        return self._workloads.submit(submission, limit)
+
+    def claim(self, api: str, room: int) -> Awaitable[tuple[list[Claimed], Instant | None]]:
+        return self._workloads.claim(api, room)
+
+    def finish(self, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> Awaitable[Workload]:
+        return self._workloads.finish(held, outcome, endpoints)
+
+    def requeue(self, held: Held, *, spent: Spent, delay_seconds: float = 0.0) -> Awaitable[None]:
+        return self._workloads.requeue(held, spent, delay_seconds)
+
+    def progress(self, held: Held, progress: Progress) -> Awaitable[None]:
+        return self._workloads.progress(held, progress)
+
+    async def get(self, api: str, workload_id: str) -> Workload:
+        self._refuse_if_closed()
+        return self._readers.get(api, workload_id)
+
+    async def ended(self, api: str, workload_id: str, timeout_seconds: float) -> Workload:
+        self._refuse_if_closed()
+        return await self._readers.ended(api, workload_id, timeout_seconds)
+
+    async def page(self, api: str, *, status: Status | None, limit: int, cursor: str | None) -> Page:
+        self._refuse_if_closed()
+        return await self._readers.page(api, status=status, limit=limit, cursor=cursor)
+
+    # ── Deliveries ──────────────────────────────────────────────────────────────────────────────
+
+    def take_due(self, endpoint: str, room: int) -> Awaitable[tuple[list[Delivery], Instant | None]]:
+        return self._deliveries.take_due(endpoint, room)
+
+    def record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> Awaitable[None]:
+        return self._deliveries.record(delivery, attempt, verdict)
+
+    def release(self, deliveries: Sequence[Delivery]) -> Awaitable[None]:
+        return self._deliveries.release(deliveries)
+
+    async def deliveries(self, api: str, workload_id: str) -> tuple[DeliveryRecord, ...]:
+        self._refuse_if_closed()
+        return await self._readers.deliveries(api, workload_id)
+
+    # ── Upkeep ──────────────────────────────────────────────────────────────────────────────────
+
+    def erase_expired(self, retention_seconds: Mapping[str, float], room: int) -> Awaitable[int]:
+        return self._members.erase_expired(retention_seconds, room)
+
+    async def depths(self) -> Mapping[str, QueueDepth]:
+        self._refuse_if_closed()
+        return await self._readers.depths()
+
+    async def backlogs(self) -> Mapping[str, Backlog]:
+        self._refuse_if_closed()
+        return await self._readers.backlogs()
+
+    # ── Meeting ─────────────────────────────────────────────────────────────────────────────────
+
+    def report(self, api: str, state: ReplicaState) -> Awaitable[None]:
+        return self._members.report(api, state)
+
+    def replicas(self, api: str) -> ReplicaState:
+        return self._session.meeting.replicas(api)
+
+    def on_queued(self, api: str, wake: Callable[[], None]) -> None:
+        self._session.meeting.queued.register(api, wake)
+
+    def on_due(self, endpoint: str, wake: Callable[[], None]) -> None:
+        self._session.meeting.due.register(endpoint, wake)
+
+    def hand_on(self, outlet: Outlet) -> None:
+        self._session.meeting.outlet = outlet
+
+    # ── What others write ───────────────────────────────────────────────────────────────────────
+
+    async def _notice_others(self) -> None:
+        """Look for other members' commits, at least every `NOTICE_SECONDS`, and pass the news on."""
+        session = self._session
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            for _ in range(round(_LOOK_SECONDS / _LOOK_AGAIN_SECONDS)):
+                if not session.commits.is_committing:
+                    session.look_for_others()
+                    break
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            if session.others_wrote:
+                session.others_wrote = False
+                self._pass_on()
+
+    def _pass_on(self) -> None:
+        try:
+            self._session.recall_replicas()
+            self._readers.tell_ended_elsewhere()
+        except StoreError:
+            self._session.others_wrote = True  # look again next time
+        self._session.meeting.queued.call_all()
+        self._session.meeting.due.call_all()
+
+    def _stop_watching(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise self._session.refusal()
