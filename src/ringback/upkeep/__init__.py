@@ -1,1 +1,5 @@
-"""Keeps the house: heartbeats, takes over what the dead held, erases what is past its time."""
+"""The house's own chores: staying a member, taking over from dead ones, erasing what is over."""
+
+from ringback.upkeep.keeper import Keeper
+
+__all__ = ["Keeper"]

@@ -1,0 +1,45 @@
+"""What follows when a run did not complete: once more, or the end. Pure; chance comes in as a number from 0 to 1.
+
+Two budgets, never mixed: what predict itself does wrong, and replicas that die under a workload.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ringback.core.retry import doubling_wait
+from ringback.core.spec import Retries
+from ringback.core.workload import ErrorType, Failed, Spent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """Back to the queue."""
+
+    spent: Spent
+    delay_seconds: float = 0.0
+
+
+def after_raise(retries: Retries, raised: int, failure: Failed, chance: float) -> Again | Failed:
+    """What follows `failure` (predict raised or timed out) when that had happened `raised` times before."""
+    if raised + 1 >= retries.max_attempts:
+        return failure
+    wait = doubling_wait(retries.initial_seconds, retries.max_seconds, raised + 1, chance)
+    return Again(spent=Spent.ATTEMPT, delay_seconds=wait)
+
+
+def after_loss(retries: Retries, losses: int, how: str) -> Again | Failed:
+    """What follows a replica's death under a workload when that had happened `losses` times before.
+
+    Args:
+        retries: the API's budgets.
+        losses: earlier deaths under this workload.
+        how: what became of the replica this time, as a clause: "was killed by SIGKILL".
+    """
+    if losses + 1 < retries.max_losses:
+        return Again(spent=Spent.LOSS)
+    times = "once" if losses == 0 else f"{losses + 1} times"
+    return Failed(
+        type=ErrorType.REPLICA_LOST.value,
+        message=f"the replica running it was lost {times}; the last one {how}",
+    )

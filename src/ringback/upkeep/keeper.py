@@ -1,0 +1,83 @@
+"""What a member owes the others: its own heartbeat, the work of the dead, and the erasing of what is over.
+
+Judges lost workloads by the API's budgets; never runs one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from ringback.core.emit import Emit
+from ringback.core.errors import LeaseLost
+from ringback.core.policy import Again, after_loss
+from ringback.core.spec import Api
+from ringback.core.workload import Claimed
+from ringback.store.contract import Store
+from ringback.upkeep.rounds import rounds
+
+REAP_SECONDS: Final = 2.0
+RETENTION_SECONDS: Final = 60.0
+
+_ROOM: Final = 256
+_HEARTBEATS_PER_LEASE: Final = 3
+
+
+class Keeper:
+    """Runs the three rounds of upkeep over one open store."""
+
+    def __init__(self, store: Store, apis: Sequence[Api], emit: Emit, *, lease_seconds: float) -> None:
+        self._store = store
+        self._apis: Mapping[str, Api] = {api.name: api for api in apis}
+        self._emit = emit
+        self._lease_seconds = lease_seconds
+
+    async def run(self) -> None:
+        """Keep up until cancelled.
+
+        Raises:
+            LeaseLost: others have declared this member dead; everything it holds must be dropped.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name, act, seconds in (
+                    ("heartbeat", self._heartbeat, self._lease_seconds / _HEARTBEATS_PER_LEASE),
+                    ("reap", self.reap, REAP_SECONDS),
+                    ("retention", self.erase, RETENTION_SECONDS),
+                ):
+                    group.create_task(rounds(name, act, seconds=seconds, emit=self._emit))
+        except* LeaseLost as lost:
+            raise LeaseLost(str(lost.exceptions[0])) from lost
+
+    async def reap(self) -> None:
+        """Take over from the dead and judge each workload they left: run again, or `replica_lost`."""
+        while taken := await self._store.take_over(list(self._apis), _ROOM):
+            results = await asyncio.gather(*map(self._judge, taken), return_exceptions=True)
+            for result in results:
+                if isinstance(result, BaseException):
+                    raise result
+            if len(taken) < _ROOM:
+                return
+
+    async def erase(self) -> None:
+        """Erase what its API's retention no longer covers."""
+        retention = {name: api.retention_seconds for name, api in self._apis.items()}
+        while await self._store.erase_expired(retention, _ROOM) == _ROOM:
+            pass
+
+    async def _heartbeat(self) -> None:
+        await self._store.heartbeat()
+
+    async def _judge(self, claimed: Claimed) -> None:
+        api = self._apis[claimed.held.api]
+        verdict = after_loss(api.retries, claimed.losses, "went down with its server")
+        try:
+            if isinstance(verdict, Again):
+                await self._store.requeue(claimed.held, spent=verdict.spent, delay_seconds=verdict.delay_seconds)
+                self._emit("workload.requeued", api=api.name, spent=verdict.spent.value)
+            else:
+                await self._store.finish(claimed.held, verdict, api.webhooks)
+                self._emit("workload.finished", api=api.name, status="failed", run_us=0)
+        except LeaseLost:
+            return  # another member was quicker, and judges it
