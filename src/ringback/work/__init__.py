@@ -1,1 +1,5 @@
-"""Runs workloads: replicas as processes, fed from the store, whose outcomes go back into it."""
+"""Running the user's predictor: replicas as processes, workloads handed over, outcomes brought to the store."""
+
+from ringback.work.pool import Pool
+
+__all__ = ["Pool"]

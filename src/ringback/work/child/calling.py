@@ -1,0 +1,107 @@
+"""One call of predict: arguments by name, coroutines and generators brought to an end, every outcome a frame."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import logging
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from .context import Send, Workload
+from .payloads import decode
+from .results import NotSerializable, encode
+from .wire import Kind, Work, numbered_frame
+
+_MESSAGE_CHARACTERS: Final = 8_192
+
+logger = logging.getLogger("ringback.replica")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """How to run one workload: the user's method and all that it may be given."""
+
+    api: str
+    predict: Callable[..., Any]
+    names: frozenset[str]
+    send: Send
+    cancelled: Callable[[int], bool]
+
+    def arguments(self, work: Work) -> dict[str, Any]:
+        """What predict names, by name."""
+        names, given = self.names, {}
+        if "payload" in names:
+            given["payload"] = decode(work.content_type, work.payload)
+        if "request_id" in names:
+            given["request_id"] = work.id
+        if "headers" in names:
+            given["headers"] = json.loads(work.headers)
+        if "workload" in names:
+            given["workload"] = Workload(self.api, work, self.send, self.cancelled)
+        return given
+
+    def run(self, work: Work, run_async: Callable[[Awaitable[Any]], Any]) -> bytes:
+        """Run predict to its end; the frame to answer with. `run_async` brings a coroutine to its end."""
+        try:
+            value = self.predict(**self.arguments(work))
+            if inspect.isawaitable(value):
+                value = run_async(value)
+            if inspect.isasyncgen(value):
+                value = run_async(_all_of(value))
+            return self._done(work, list(value) if inspect.isgenerator(value) else value)
+        except BaseException as error:
+            return self._failed(work, error)
+
+    async def run_task(self, work: Work) -> bytes:
+        """The same on a running event loop."""
+        try:
+            value = self.predict(**self.arguments(work))
+            if inspect.isawaitable(value):
+                value = await value
+            if inspect.isasyncgen(value):
+                value = await _all_of(value)
+            return self._done(work, list(value) if inspect.isgenerator(value) else value)
+        except BaseException as error:
+            return self._failed(work, error)
+
+    def _done(self, work: Work, value: Any) -> bytes:
+        try:
+            return numbered_frame(Kind.DONE, work.number, encode(value))
+        except NotSerializable as error:
+            logger.warning("workload %s: %s", work.id, error)
+            return _failure(work.number, "result_not_serializable", str(error))
+
+    def _failed(self, work: Work, error: BaseException) -> bytes:
+        steps = error.__traceback__.tb_next if error.__traceback__ is not None else None
+        logger.error("workload %s failed", work.id, exc_info=(type(error), error, steps))
+        sys.stderr.flush()
+        return _failure(work.number, type(error).__name__, _message_of(error))
+
+    @property
+    def is_async(self) -> bool:
+        """Whether predict runs on an event loop."""
+        return inspect.iscoroutinefunction(self.predict) or inspect.isasyncgenfunction(self.predict)
+
+
+async def _all_of(generator: Any) -> list[Any]:
+    return [value async for value in generator]
+
+
+def _message_of(error: BaseException) -> str:
+    try:
+        return str(error)[:_MESSAGE_CHARACTERS]
+    except Exception:
+        return "(the exception has no readable message)"
+
+
+def _failure(number: int, kind: str, message: str) -> bytes:
+    return numbered_frame(Kind.FAILED, number, json.dumps({"type": kind, "message": message}).encode())
+
+
+def new_runner() -> asyncio.Runner:
+    """One event loop for all coroutines of a replica, so that what they open stays usable."""
+    return asyncio.Runner()

@@ -1,0 +1,84 @@
+"""What predict may name besides its payload: the `workload` it works on, and the `metrics_client` of its replica."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from .wire import Kind, Work, object_frame, progress_frame
+
+_PROGRESS_PAUSE_SECONDS: Final = 0.001
+_MESSAGE_CHARACTERS: Final = 500
+
+Send = Callable[[bytes], None]
+
+
+class Workload:
+    """One attempt of one workload, as its predict sees it."""
+
+    __slots__ = ("_cancelled", "_number", "_send", "_sent_at", "api", "attempt", "deadline", "file", "id")
+
+    def __init__(self, api: str, work: Work, send: Send, cancelled: Callable[[int], bool]) -> None:
+        self.id = work.id
+        self.api = api
+        self.attempt = work.attempt
+        """1 for the first."""
+        self.deadline = datetime.now(UTC) + timedelta(seconds=work.timeout)
+        """When this attempt will be ended by force."""
+        self.file: str | None = None
+        """The path of a payload too large for memory; None when the payload is in memory."""
+        self._number = work.number
+        self._send = send
+        self._cancelled = cancelled
+        self._sent_at = 0.0
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody has asked for this workload to end."""
+        return self._cancelled(self._number)
+
+    def progress(self, fraction: float, message: str | None = None) -> None:
+        """Tell how far predict has come; shown by GET and by progress bars.
+
+        Called more often than a thousand times a second it waits, so that it cannot drown the server.
+
+        Raises:
+            ValueError: `fraction` is not from 0 to 1.
+        """
+        fraction = float(fraction)
+        if not 0.0 <= fraction <= 1.0:
+            raise ValueError(f"progress is a fraction from 0 to 1, not {fraction!r}")
+        elapsed = time.monotonic() - self._sent_at
+        if elapsed < _PROGRESS_PAUSE_SECONDS:
+            time.sleep(_PROGRESS_PAUSE_SECONDS - elapsed)
+        self._sent_at = time.monotonic()
+        text = None if message is None else str(message)[:_MESSAGE_CHARACTERS]
+        self._send(progress_frame(self._number, fraction, text))
+
+
+class MetricsClient:
+    """Cortex's metrics client: what it is told appears under `/metrics`."""
+
+    __slots__ = ("_send",)
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+
+    def increment(self, metric: str, value: float = 1, tags: dict[str, str] | None = None) -> None:
+        """Add to a counter."""
+        self._tell("increment", metric, value, tags)
+
+    def gauge(self, metric: str, value: float, tags: dict[str, str] | None = None) -> None:
+        """Set a gauge."""
+        self._tell("gauge", metric, value, tags)
+
+    def histogram(self, metric: str, value: float, tags: dict[str, str] | None = None) -> None:
+        """Add an observation to a histogram."""
+        self._tell("histogram", metric, value, tags)
+
+    def _tell(self, kind: str, metric: str, value: float, tags: dict[str, str] | None) -> None:
+        labels = {str(name): str(text) for name, text in (tags or {}).items()}
+        told = {"kind": kind, "name": str(metric), "value": float(value), "labels": labels}
+        self._send(object_frame(Kind.METRIC, told))

@@ -1,0 +1,74 @@
+"""From what predict returned to JSON text, or to a sentence that says what in it has none."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, Final
+
+from .wire import MAX_FRAME_BYTES
+
+_ENCODE: Final = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
+_ENCODE_ASCII: Final = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+_PLAIN_KEYS: Final = (str, int, float, bool, type(None))
+_HEAD_ROOM: Final = 1024
+
+
+class NotSerializable(Exception):
+    """The value has no JSON form; the message names the place and the type."""
+
+
+def encode(value: Any) -> bytes:
+    """The value's JSON text in UTF-8.
+
+    Raises:
+        NotSerializable: it has none, or it is too large for one message.
+    """
+    try:
+        text = _encoded(value)
+    except (TypeError, ValueError, RecursionError, OverflowError) as error:
+        raise NotSerializable(_culprit(value, "$", set()) or f"the result is not JSON-serializable: {error}") from None
+    if len(text) > MAX_FRAME_BYTES - _HEAD_ROOM:
+        raise NotSerializable(f"the result is {len(text)} bytes of JSON; at most {MAX_FRAME_BYTES} are allowed")
+    return text
+
+
+def _encoded(value: Any) -> bytes:
+    try:
+        return _ENCODE(value).encode()
+    except UnicodeEncodeError:  # a lone surrogate: JSON can escape what UTF-8 cannot hold
+        return _ENCODE_ASCII(value).encode()
+
+
+def _culprit(value: Any, place: str, above: set[int]) -> str | None:
+    """A sentence about the first part of `value` that has no JSON form; None if all of it looks fine."""
+    if value is None or isinstance(value, str | bool | int):
+        return None
+    if isinstance(value, float):
+        return None if math.isfinite(value) else f"{place} is {value!r}, which JSON does not know"
+    if not isinstance(value, dict | list | tuple):
+        return f"{place} is {_described(value)}, which has no JSON form; return plain values instead"
+    if id(value) in above:
+        return f"{place} contains itself"
+    if len(above) > 500:
+        return f"{place[:80]}… is nested too deeply"
+    return _culprit_inside(value, place, above | {id(value)})
+
+
+def _culprit_inside(value: dict[Any, Any] | list[Any] | tuple[Any, ...], place: str, above: set[int]) -> str | None:
+    if not isinstance(value, dict):
+        found = (_culprit(item, f"{place}[{index}]", above) for index, item in enumerate(value))
+        return next(filter(None, found), None)
+    for key, item in value.items():
+        if not isinstance(key, _PLAIN_KEYS):
+            return f"{place} has the key {key!r} of type {type(key).__name__}; keys are strings in JSON"
+        sentence = _culprit(item, f"{place}.{key}", above)
+        if sentence:
+            return sentence
+    return None
+
+
+def _described(value: Any) -> str:
+    kind = type(value)
+    name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"

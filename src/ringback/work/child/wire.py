@@ -1,0 +1,161 @@
+"""Frames over a socket pair: one byte of kind, four of length, then the body. Used by both sides.
+
+A reader believes nothing: an unknown kind or a length over the limit is a `WireError`.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final
+
+MAX_FRAME_BYTES: Final = 512 * 1024 * 1024
+
+_HEAD: Final = struct.Struct(">BI")
+_WORK: Final = struct.Struct(">IIdHHI")
+_NUMBER: Final = struct.Struct(">I")
+_FRACTION: Final = struct.Struct(">Id")
+
+
+class WireError(Exception):
+    """What came is no frame of ours."""
+
+
+class Kind(IntEnum):
+    """What a frame says. Parent to child: HELLO, WORK, CANCEL. Child to parent: the others.
+
+    CANCEL means that nobody wants a workload of this replica any more: one not yet begun is dropped without a
+    word, a running one is told.
+    """
+
+    HELLO = 1
+    WORK = 2
+    CANCEL = 3
+    READY = 4
+    BROKEN = 5
+    DONE = 6
+    FAILED = 7
+    PROGRESS = 8
+    METRIC = 9
+
+
+_KINDS: Final = frozenset(Kind)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """One workload for the child. `number` names it on this wire only."""
+
+    number: int
+    attempt: int
+    timeout: float
+    """Seconds predict may take."""
+    id: str
+    content_type: str
+    headers: bytes
+    payload: bytes
+
+
+def frame(kind: Kind, *parts: bytes) -> bytes:
+    """The bytes of one frame whose body is `parts` joined."""
+    return b"".join((_HEAD.pack(kind, sum(map(len, parts))), *parts))
+
+
+def object_frame(kind: Kind, value: object) -> bytes:
+    """A frame whose body is `value` as JSON."""
+    return frame(kind, json.dumps(value).encode())
+
+
+def work_frame(work: Work) -> bytes:
+    workload_id, content_type = work.id.encode(), work.content_type.encode()
+    head = _WORK.pack(work.number, work.attempt, work.timeout, len(workload_id), len(content_type), len(work.headers))
+    return frame(Kind.WORK, head, workload_id, content_type, work.headers, work.payload)
+
+
+def read_work(body: bytes) -> Work:
+    number, attempt, timeout, id_length, type_length, headers_length = _WORK.unpack_from(body)
+    at_type = _WORK.size + id_length
+    at_headers = at_type + type_length
+    at_payload = at_headers + headers_length
+    return Work(
+        number=number,
+        attempt=attempt,
+        timeout=timeout,
+        id=body[_WORK.size : at_type].decode(),
+        content_type=body[at_type:at_headers].decode(),
+        headers=body[at_headers:at_payload],
+        payload=body[at_payload:],
+    )
+
+
+def numbered_frame(kind: Kind, number: int, body: bytes = b"") -> bytes:
+    """A frame about one workload: DONE, FAILED or CANCEL."""
+    return frame(kind, _NUMBER.pack(number), body)
+
+
+def read_numbered(body: bytes) -> tuple[int, bytes]:
+    if len(body) < _NUMBER.size:
+        raise WireError("a frame without its number")
+    return _NUMBER.unpack_from(body)[0], body[_NUMBER.size :]
+
+
+def progress_frame(number: int, fraction: float, message: str | None) -> bytes:
+    text = b"" if message is None else b"=" + message.encode("utf-8", "replace")
+    return frame(Kind.PROGRESS, _FRACTION.pack(number, fraction), text)
+
+
+def read_progress(body: bytes) -> tuple[int, float, str | None]:
+    if len(body) < _FRACTION.size:
+        raise WireError("a progress frame that is too short")
+    number, fraction = _FRACTION.unpack_from(body)
+    if not 0.0 <= fraction <= 1.0:
+        raise WireError(f"progress {fraction!r} is not from 0 to 1")
+    text = body[_FRACTION.size :]
+    return number, fraction, text[1:].decode("utf-8", "replace") if text else None
+
+
+def read_object(body: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(body)
+    except ValueError as error:
+        raise WireError(f"a body that is no JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise WireError("a body that is no JSON object")
+    return value
+
+
+class Frames:
+    """Cuts a stream of bytes into frames, however it was chopped."""
+
+    __slots__ = ("_buffer",)
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[tuple[Kind, bytes]]:
+        """The frames that are complete now that `data` has come.
+
+        Raises:
+            WireError: this is no stream of frames; nothing after it can be read.
+        """
+        buffer = self._buffer
+        buffer += data
+        at = 0
+        try:
+            while len(buffer) - at >= _HEAD.size:
+                kind, length = _HEAD.unpack_from(buffer, at)
+                if kind not in _KINDS:
+                    raise WireError(f"unknown kind of frame {kind}")
+                if length > MAX_FRAME_BYTES:
+                    raise WireError(f"a frame of {length} bytes; at most {MAX_FRAME_BYTES} are allowed")
+                end = at + _HEAD.size + length
+                if len(buffer) < end:
+                    return
+                body = bytes(buffer[at + _HEAD.size : end])
+                at = end
+                yield Kind(kind), body
+        finally:
+            del buffer[:at]

@@ -1,0 +1,91 @@
+"""What a pool tells the store about workloads it holds, told again until it lands or nobody wants to hear it.
+
+An outcome is never dropped while the process lives, unless another member has taken the workload over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from ringback.core.emit import Emit
+from ringback.core.errors import LeaseLost, RingbackError
+from ringback.core.retry import doubling_wait
+from ringback.core.spec import Api
+from ringback.core.workload import Claimed, Completed, Outcome, Spent, Status
+from ringback.store.contract import Store
+
+_RETRY_SECONDS: Final = 0.05
+_RETRY_MOST_SECONDS: Final = 5.0
+
+Say = Callable[[], Awaitable[object]]
+
+
+class Endings:
+    """Finishes and requeues for one API."""
+
+    def __init__(self, api: Api, store: Store, emit: Emit) -> None:
+        self._api = api
+        self._store = store
+        self._emit = emit
+        self._loop = asyncio.get_running_loop()
+        self._under_way = 0
+        self._all_said = asyncio.Event()
+        self._all_said.set()
+        self._stopped = False
+
+    def finish(self, claimed: Claimed, outcome: Outcome, run_us: int) -> None:
+        """End the workload."""
+        status = Status.COMPLETED if isinstance(outcome, Completed) else Status.FAILED
+
+        def landed() -> None:
+            self._emit("workload.finished", api=self._api.name, status=status.value, run_us=run_us)
+
+        self._say(lambda: self._store.finish(claimed.held, outcome, self._api.webhooks), landed)
+
+    def requeue(self, claimed: Claimed, spent: Spent, delay_seconds: float = 0.0) -> None:
+        """Put the workload back."""
+
+        def landed() -> None:
+            self._emit("workload.requeued", api=self._api.name, spent=spent.value)
+
+        self._say(lambda: self._store.requeue(claimed.held, spent=spent, delay_seconds=delay_seconds), landed)
+
+    async def all_said(self, timeout_seconds: float) -> bool:
+        """Wait until the store has heard everything; False when time is up first."""
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                await self._all_said.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def stop(self) -> None:
+        """Say nothing more."""
+        self._stopped = True
+
+    def _say(self, say: Say, landed: Callable[[], None]) -> None:
+        self._under_way += 1
+        self._all_said.clear()
+        self._try(say, landed, 0)
+
+    def _try(self, say: Say, landed: Callable[[], None], failures: int) -> None:
+        if self._stopped:
+            return
+        said = asyncio.ensure_future(say())
+        said.add_done_callback(lambda done: self._heard(done, say, landed, failures))
+
+    def _heard(self, done: asyncio.Future[object], say: Say, landed: Callable[[], None], failures: int) -> None:
+        error = None if done.cancelled() else done.exception()
+        if error is None:
+            landed()
+        elif not isinstance(error, LeaseLost):
+            if not isinstance(error, RingbackError):
+                raise error
+            wait = doubling_wait(_RETRY_SECONDS, _RETRY_MOST_SECONDS, failures + 1, 0.0)
+            self._loop.call_later(wait, self._try, say, landed, failures + 1)
+            return
+        self._under_way -= 1
+        if self._under_way == 0:
+            self._all_said.set()
