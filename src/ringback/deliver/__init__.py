@@ -1,1 +1,5 @@
-"""Sends webhooks: takes due deliveries from the store, makes one guarded attempt each, writes it down."""
+"""Webhooks on their way: signed, sent under one deadline, tried again on a schedule, written down."""
+
+from ringback.deliver.dispatcher import Dispatcher
+
+__all__ = ["Dispatcher"]

@@ -217,8 +217,8 @@ class Store(Protocol):
     def record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> Awaitable[None]:
         """Write down one attempt and what it means.
 
-        D3  Attempt and new state are visible together; `TryAgain` lets go of the delivery until its time,
-            unless its time is now.
+        D3  Attempt and new state are visible together; `TryAgain` lets go of the delivery: from its time on,
+            anyone may take it.
         D4  Recording the same attempt number again counts once and changes nothing.
         D5  A settled delivery never becomes pending again by it.
         D6  A delivery this member no longer holds: the attempt is still kept if its number is new, the state is

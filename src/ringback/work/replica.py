@@ -171,7 +171,7 @@ class Replica(asyncio.Protocol):
     # ── From the child ──────────────────────────────────────────────────────────────────────────
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
         predictor = self._api.predictor
         hello = {
             "api": self._api.name,

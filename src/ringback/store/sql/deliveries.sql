@@ -31,7 +31,7 @@ WHERE seq = :seq AND holder = :member AND state = 'pending' AND tries = :number 
 
 -- name: retry_held
 UPDATE deliveries
-SET tries = :number, due_at = :due_at, holder = CASE WHEN :due_at <= :now THEN holder END
+SET tries = :number, due_at = :due_at, holder = NULL
 WHERE seq = :seq AND holder = :member AND state = 'pending' AND tries = :number - 1;
 
 -- name: settle_unheld

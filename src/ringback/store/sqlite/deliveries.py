@@ -69,7 +69,7 @@ class Deliveries:
         fence = {"seq": delivery.seq, "member": self._session.member, "number": attempt.number}
         match verdict:
             case TryAgain(at=at):
-                moved = tx.execute(self._sql["retry_held"], {**fence, "due_at": at, "now": now})
+                moved = tx.execute(self._sql["retry_held"], {**fence, "due_at": at})
             case Delivered():
                 settled = {"state": DeliveryState.DELIVERED.value, "settled_at": now, "reason": None}
                 moved = tx.execute(self._sql["settle_held"], {**fence, **settled})

@@ -1,0 +1,112 @@
+"""The webhook request as bytes: everything that is the same at every attempt is rendered once per endpoint.
+
+Refuses at construction whatever could break out of its header line.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+from typing import Final
+from urllib.parse import SplitResult, quote, unquote, urlsplit
+
+from ringback import __version__
+from ringback.core.clock import SECOND, Instant
+from ringback.core.delivery import Delivery
+from ringback.core.errors import SpecError
+from ringback.core.signing import Signer
+from ringback.core.spec import Endpoint
+
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
+_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_OURS: Final = frozenset(
+    {"host", "content-length", "content-type", "transfer-encoding", "connection", "traceparent", "user-agent"}
+)
+_PATH_SAFE: Final = "/%:@!$&'()*+,;=~-._"
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+
+class Target:
+    """Where an endpoint's requests go, and what they look like.
+
+    Raises:
+        SpecError: the URL, a header or the secret cannot be used; the message says why.
+    """
+
+    __slots__ = ("_head", "_signer", "host", "is_tls", "port", "timeout_seconds")
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        url = _checked_url(endpoint.url)
+        assert url.hostname is not None
+        self.host = url.hostname
+        self.is_tls = url.scheme == "https"
+        self.port = url.port or _DEFAULT_PORTS[url.scheme]
+        self.timeout_seconds = endpoint.timeout_seconds
+        self._signer = None if endpoint.secret is None else Signer(endpoint.secret)
+        self._head = _static_head(url, endpoint).encode("latin-1")
+
+    def request(self, delivery: Delivery, now: Instant) -> bytes:
+        """One attempt's request. The signature is of this moment; body and id are those of every attempt."""
+        stamp = now // SECOND
+        head = [
+            self._head,
+            b"webhook-id: %b\r\nwebhook-timestamp: %d\r\n" % (delivery.message_id.encode(), stamp),
+        ]
+        if self._signer is not None:
+            signature = self._signer.sign(delivery.message_id, stamp, delivery.body)
+            head.append(b"webhook-signature: %b\r\n" % signature.encode())
+        if delivery.trace_id is not None:
+            head.append(b"traceparent: 00-%b-%b-01\r\n" % (delivery.trace_id.encode(), secrets.token_hex(8).encode()))
+        head.append(b"Content-Length: %d\r\n\r\n" % len(delivery.body))
+        return b"".join((*head, delivery.body))
+
+
+def _checked_url(text: str) -> SplitResult:
+    try:
+        url = urlsplit(text)
+        port = url.port
+    except ValueError as error:
+        raise SpecError(f"{text!r} is no URL: {error}") from None
+    if url.scheme not in _DEFAULT_PORTS or not url.hostname or port == 0:
+        raise SpecError(f"{text!r} is no webhook URL; expected http://host/path or https://host/path")
+    if any(ord(character) <= 0x20 or ord(character) == 0x7F for character in text):
+        raise SpecError(f"{text!r} contains a space or a control character")
+    if url.fragment:
+        raise SpecError(f"{text!r} has a fragment (#{url.fragment}), which is never sent; leave it out")
+    return url
+
+
+def _static_head(url: SplitResult, endpoint: Endpoint) -> str:
+    path = quote(url.path or "/", safe=_PATH_SAFE)
+    query = f"?{quote(url.query, safe=_PATH_SAFE + '?')}" if url.query else ""
+    lines = [
+        f"POST {path}{query} HTTP/1.1",
+        f"Host: {_host_header(url)}",
+        f"User-Agent: Ringback/{__version__}",
+        "Content-Type: application/json",
+    ]
+    if url.username is not None and "authorization" not in {name.lower() for name in endpoint.headers}:
+        pair = f"{unquote(url.username)}:{unquote(url.password or '')}"
+        lines.append(f"Authorization: Basic {base64.b64encode(pair.encode()).decode()}")
+    lines += [_header_line(name, value) for name, value in endpoint.headers.items()]
+    return "\r\n".join(lines) + "\r\n"
+
+
+def _host_header(url: SplitResult) -> str:
+    assert url.hostname is not None
+    try:
+        name = f"[{url.hostname}]" if ":" in url.hostname else url.hostname.encode("idna").decode()
+    except UnicodeError:
+        raise SpecError(f"{url.hostname!r} is no host name") from None
+    return name if url.port in {None, _DEFAULT_PORTS[url.scheme]} else f"{name}:{url.port}"
+
+
+def _header_line(name: str, value: str) -> str:
+    if _TOKEN.fullmatch(name) is None:
+        raise SpecError(f"{name!r} is no header name")
+    if name.lower() in _OURS or name.lower().startswith("webhook-"):
+        raise SpecError(f"the header {name} is Ringback's own; leave it out")
+    if _VALUE.fullmatch(value) is None:
+        raise SpecError(f"the value of the header {name} has a character that no header can carry")
+    return f"{name}: {value}"

@@ -1,0 +1,126 @@
+"""One attempt over the network, under one deadline for everything: name, connection, TLS, request and answer."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from functools import cache
+from socket import SOCK_STREAM, gaierror
+from time import perf_counter_ns
+from typing import Any
+
+from ringback.core.delivery import AttemptClass
+from ringback.deliver.answer import Answer, Exchange, NoAnswer
+from ringback.deliver.connection import Connection
+from ringback.deliver.request import Target
+
+
+class Line:
+    """A place for one connection to one target, kept alive from one attempt to the next."""
+
+    __slots__ = ("_connection", "_expired", "_loop", "_target")
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._loop = asyncio.get_running_loop()
+        self._connection: Connection | None = None
+        self._expired = False
+
+    async def send(self, request: bytes) -> Exchange:
+        """Make one attempt. Never raises for what a network or a receiver can do."""
+        started = perf_counter_ns()
+        self._expired = False
+        timer = self._loop.call_later(self._target.timeout_seconds, self._expire)
+        try:
+            result = await self._attempt(request, started)
+        finally:
+            timer.cancel()
+        address = self._connection.address if self._connection is not None else None
+        if self._connection is not None and not self._connection.is_open:
+            self._connection = None
+        return Exchange(result=result, duration_us=(perf_counter_ns() - started) // 1_000, address=address)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    async def _attempt(self, request: bytes, started: int) -> Answer | NoAnswer:
+        connection = self._connection
+        if connection is not None and connection.is_open:
+            result = await connection.exchange(request)
+            if isinstance(result, Answer) or connection.has_heard or self._expired:
+                return self._timed(result)
+            # A kept connection that the receiver was just closing: once more on a fresh one.
+        self._connection = None
+        fresh = await self._connect(started)
+        if isinstance(fresh, NoAnswer):
+            return fresh
+        self._connection = fresh
+        if self._expired:
+            fresh.close()
+            return self._timed(NoAnswer(outcome=AttemptClass.READ_TIMEOUT, detail=""))
+        return self._timed(await fresh.exchange(request))
+
+    def _expire(self) -> None:
+        self._expired = True
+        if self._connection is not None:
+            self._connection.close()
+
+    def _timed(self, result: Answer | NoAnswer) -> Answer | NoAnswer:
+        if self._expired and isinstance(result, NoAnswer):
+            seconds = self._target.timeout_seconds
+            return NoAnswer(outcome=AttemptClass.READ_TIMEOUT, detail=f"gave no whole answer within {seconds:g} s")
+        return result
+
+    async def _connect(self, started: int) -> Connection | NoAnswer:
+        target = self._target
+        remaining = target.timeout_seconds - (perf_counter_ns() - started) / 1e9
+        try:
+            async with asyncio.timeout(remaining):
+                return await self._dial(target)
+        except TimeoutError:
+            seconds = target.timeout_seconds
+            return NoAnswer(
+                outcome=AttemptClass.CONNECT_TIMEOUT, detail=f"could not be connected to within {seconds:g} s"
+            )
+        except gaierror as error:
+            return NoAnswer(outcome=AttemptClass.DNS, detail=f"the name {target.host} has no address: {error.strerror}")
+        except ssl.SSLError as error:
+            reason = getattr(error, "verify_message", "") or error.reason or str(error)
+            return NoAnswer(outcome=AttemptClass.TLS, detail=f"no TLS connection to {target.host}: {reason}")
+        except OSError as error:
+            # asyncio joins several addresses' errors into one text; a single one is put into words by the system.
+            reason = error.strerror or str(error)
+            return NoAnswer(
+                outcome=AttemptClass.REFUSED, detail=f"{target.host}:{target.port} cannot be reached: {reason}"
+            )
+
+    async def _dial(self, target: Target) -> Connection:
+        found = await self._loop.getaddrinfo(target.host, target.port, type=SOCK_STREAM)
+        addresses = list(dict.fromkeys(address[:2] for *_, address in found))
+        for address in addresses[:-1]:
+            try:
+                return await self._open(address)
+            except ssl.SSLError:
+                raise
+            except OSError:
+                continue
+        return await self._open(addresses[-1])
+
+    async def _open(self, address: tuple[Any, ...]) -> Connection:
+        target = self._target
+        _, connection = await self._loop.create_connection(
+            Connection,
+            *address,
+            ssl=_tls() if target.is_tls else None,
+            server_hostname=target.host if target.is_tls else None,
+        )
+        return connection
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context

@@ -1,0 +1,53 @@
+"""What one attempt means for its delivery. Pure; chance comes in as a number from 0 to 1.
+
+Rules: interface, section 4. Only 2xx is success; everything else is tried again until the schedule is spent.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ringback.core.clock import Instant, after
+from ringback.core.delivery import Attempt, AttemptClass, Delivered, Park, TryAgain, Verdict
+from ringback.core.retry import scheduled_wait
+from ringback.core.spec import Endpoint
+from ringback.deliver.answer import Answer, Exchange
+
+_GONE: Final = 410
+
+
+def attempt_of(number: int, started_at: Instant, exchange: Exchange) -> Attempt:
+    """The record of one request."""
+    result = exchange.result
+    if isinstance(result, Answer):
+        outcome = AttemptClass.OK if result.is_success else AttemptClass.STATUS
+        status, detail = result.status, None if result.is_success else result.sentence()
+    else:
+        outcome, status, detail = result.outcome, None, result.detail
+    return Attempt(
+        number=number,
+        started_at=started_at,
+        duration_us=exchange.duration_us,
+        outcome=outcome,
+        status=status,
+        detail=detail,
+        address=exchange.address,
+    )
+
+
+def judge(endpoint: Endpoint, attempt: Attempt, exchange: Exchange, *, now: Instant, chance: float) -> Verdict:
+    """What follows `attempt`.
+
+    The first wait is exact, so that a receiver's restart is survived in the least time; later ones are spread by
+    `chance`. A `Retry-After` makes a wait longer, never shorter.
+    """
+    if attempt.outcome is AttemptClass.OK:
+        return Delivered()
+    if attempt.status == _GONE:
+        return Park(reason="the receiver answered 410 Gone")
+    wait = scheduled_wait(endpoint.retry_seconds, attempt.number, chance if attempt.number > 1 else 0.0)
+    if wait is None:
+        times = "its only attempt" if attempt.number == 1 else f"all {attempt.number} attempts"
+        return Park(reason=f"{times} failed; the last one {attempt.detail}")
+    asked = exchange.result.retry_after_seconds(now) if isinstance(exchange.result, Answer) else None
+    return TryAgain(at=after(now, max(wait, asked or 0.0)))

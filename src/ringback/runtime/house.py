@@ -1,0 +1,120 @@
+"""The parts put together over one open store: started, drained and closed in the order that keeps every promise.
+
+Knows who exists, never what they do. A member that is declared dead drops everything; `serve` then builds anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from ringback.core.clock import Clock
+from ringback.core.spec import Api
+from ringback.deliver import Dispatcher
+from ringback.gateway import Gateway
+from ringback.runtime.facts import Facts
+from ringback.runtime.metrics import Metrics
+from ringback.store.contract import Store
+from ringback.store.sqlite import SqliteStore, open_sqlite
+from ringback.upkeep import Keeper
+from ringback.work import Pool
+
+LEASE_SECONDS: Final = 30.0
+
+_DELIVERY_SHARE: Final = 0.25
+"""The part of the grace period kept for webhooks on their way, after the workloads have had theirs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a house is built from."""
+
+    apis: Sequence[Api]
+    store: Path
+    clock: Clock
+    max_body_bytes: int
+    api_keys: frozenset[str]
+    grace_seconds: float
+
+
+class House:
+    """One member: its store and its parts."""
+
+    def __init__(self, plan: Plan, store: SqliteStore, facts: Facts, metrics: Metrics) -> None:
+        chance = random.Random().random  # noqa: S311 - spreads retries, guards nothing
+        names = [api.name for api in plan.apis]
+        endpoints = {endpoint.key: endpoint for api in plan.apis for endpoint in api.webhooks}
+        self._plan = plan
+        self._store = store
+        self._keeper = Keeper(store, plan.apis, facts, lease_seconds=LEASE_SECONDS)
+        self._dispatcher = Dispatcher(store, endpoints, facts, chance=chance)
+        self._pools = [Pool(api, store, facts, chance=chance) for api in plan.apis]
+        self._upkeep: asyncio.Task[None] | None = None
+        self.gateway = Gateway(
+            store,
+            plan.apis,
+            facts,
+            max_body_bytes=plan.max_body_bytes,
+            metrics=lambda: metrics.exposition(store, names),
+            api_keys=plan.api_keys,
+        )
+
+    @classmethod
+    async def open(cls, plan: Plan, facts: Facts, metrics: Metrics) -> House:
+        """Open the store and put the parts over it; nothing runs yet.
+
+        Raises:
+            StoreError: the store cannot be opened; the message says why.
+        """
+        store = await open_sqlite(plan.store, clock=plan.clock, lease_seconds=LEASE_SECONDS, emit=facts)
+        return cls(plan, store, facts, metrics)
+
+    @property
+    def store(self) -> Store:
+        return self._store
+
+    async def start(self) -> None:
+        """Set the parts going: those who finish what is there before those who take in more."""
+        await self._dispatcher.start()
+        self._upkeep = asyncio.create_task(self._keeper.run(), name="ringback-upkeep")
+        for pool in self._pools:
+            await pool.start()
+
+    async def live(self, until: asyncio.Event) -> None:
+        """Keep on until the event is set.
+
+        Raises:
+            LeaseLost: others have taken over; the house has been abandoned.
+        """
+        assert self._upkeep is not None
+        waiter = asyncio.create_task(until.wait())
+        try:
+            await asyncio.wait({waiter, self._upkeep}, return_when=asyncio.FIRST_COMPLETED)
+            if self._upkeep.done() and not until.is_set():
+                self._abandon()
+                await self._upkeep
+        finally:
+            waiter.cancel()
+
+    async def drain(self) -> None:
+        """Stop taking work, let what runs end within the grace period, give the rest back, and leave the store."""
+        grace = self._plan.grace_seconds
+        self.gateway.close_to_new()
+        await asyncio.gather(*(pool.drain(grace * (1 - _DELIVERY_SHARE)) for pool in self._pools))
+        await self._dispatcher.stop(grace * _DELIVERY_SHARE)
+
+    async def close(self) -> None:
+        """Leave the store; after this nothing is this member's any more."""
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+            await asyncio.gather(self._upkeep, return_exceptions=True)
+        await self._store.close()
+
+    def _abandon(self) -> None:
+        for pool in self._pools:
+            pool.abandon()
+        self._dispatcher.abandon()

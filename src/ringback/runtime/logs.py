@@ -1,0 +1,101 @@
+"""Facts told to people: a line on standard error for what somebody should know, and silence for the rest.
+
+An endpoint that fails is told once, and once more when it works again; not once for every attempt.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any, Final
+
+from ringback.core.clock import Clock, isoformat
+from ringback.runtime.facts import Facts
+
+LOGGER: Final = logging.getLogger("ringback")
+
+
+class _Lines(logging.Formatter):
+    """`2026-01-31T12:00:00.123 warning replica.lost api=iris reason="…"`."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def format(self, record: logging.LogRecord) -> str:
+        details: dict[str, object] = getattr(record, "details", {})
+        words = " ".join(f"{name}={_quoted(value)}" for name, value in details.items())
+        return (
+            f"{isoformat(self._clock.now())[:23]} {record.levelname.lower():7} {record.getMessage()} {words}".rstrip()
+        )
+
+
+class _Objects(_Lines):
+    """The same as one JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        details: dict[str, object] = getattr(record, "details", {})
+        head = {"at": isoformat(self._clock.now()), "level": record.levelname.lower(), "fact": record.getMessage()}
+        return json.dumps({**head, **details}, default=str)
+
+
+def set_up(*, level: str, as_json: bool, clock: Clock) -> None:
+    """Send the log to standard error at `level`."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Objects(clock) if as_json else _Lines(clock))
+    LOGGER.handlers[:] = [handler]
+    LOGGER.setLevel(level.upper())
+    LOGGER.propagate = False
+
+
+class Logs:
+    """Listens to facts and writes down those worth a line."""
+
+    _LEVELS: Final = {
+        "workload.refused": logging.DEBUG,
+        "workload.finished": logging.DEBUG,
+        "workload.requeued": logging.INFO,
+        "replica.started": logging.DEBUG,
+        "replica.ready": logging.INFO,
+        "replica.broken": logging.ERROR,
+        "replica.lost": logging.WARNING,
+        "store.fault": logging.ERROR,
+        "upkeep.failed": logging.WARNING,
+        "gateway.failed": logging.ERROR,
+    }
+
+    def __init__(self, facts: Facts) -> None:
+        self._failing: set[str] = set()
+        for fact, level in self._LEVELS.items():
+            if LOGGER.isEnabledFor(level):
+                facts.listen(fact, _line(fact, level))
+        facts.listen("delivery.attempted", self._on_attempted)
+        facts.listen("delivery.settled", self._on_settled)
+
+    def _on_attempted(self, *, endpoint: str, outcome: str, status: int | None, **_: object) -> None:
+        if outcome == "ok":
+            if endpoint in self._failing:
+                self._failing.discard(endpoint)
+                _write(logging.INFO, "endpoint.recovered", endpoint=endpoint)
+        elif endpoint not in self._failing:
+            self._failing.add(endpoint)
+            _write(logging.WARNING, "endpoint.failing", endpoint=endpoint, outcome=outcome, status=status)
+
+    def _on_settled(self, *, endpoint: str, state: str, **_: object) -> None:
+        if state == "parked":
+            _write(logging.WARNING, "delivery.parked", endpoint=endpoint)
+
+
+def _line(fact: str, level: int) -> Callable[..., None]:
+    return lambda **details: _write(level, fact, **details)
+
+
+def _write(level: int, fact: str, **details: Any) -> None:
+    LOGGER.log(level, fact, extra={"details": details})
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    return text if text and text.isprintable() and " " not in text else json.dumps(text)

@@ -1,0 +1,160 @@
+"""`ringback serve`: bind, build the house, answer HTTP until told to stop, then drain.
+
+The only module that knows signals and uvicorn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+import sys
+from collections.abc import Generator
+from typing import Any, Final
+
+import uvicorn
+import uvloop
+
+from ringback.core.clock import SystemClock
+from ringback.core.errors import LeaseLost, RingbackError
+from ringback.core.settings import Settings
+from ringback.runtime import logs
+from ringback.runtime.banner import banner
+from ringback.runtime.facts import Facts
+from ringback.runtime.house import House, Plan
+from ringback.runtime.metrics import Metrics
+from ringback.runtime.specfile import SpecFile
+
+_BACKLOG: Final = 2_048
+_KEEP_ALIVE_SECONDS: Final = 75
+
+
+def serve(spec: SpecFile, settings: Settings) -> int:
+    """Serve until SIGTERM or SIGINT; a second signal stops at once.
+
+    Returns:
+        The process's exit status: 0 after an orderly end, 1 when it could not start.
+    """
+    clock = SystemClock()
+    logs.set_up(level=settings.log_level, as_json=settings.log_format == "json", clock=clock)
+    plan = Plan(
+        apis=spec.apis,
+        store=settings.store_path(spec.folder),
+        clock=clock,
+        max_body_bytes=settings.max_body_bytes,
+        api_keys=settings.api_keys,
+        grace_seconds=settings.grace_seconds,
+    )
+    try:
+        listener = listen(settings.host, settings.port)
+        with listener:
+            return uvloop.run(_Server(plan, listener).run(spec))
+    except RingbackError as error:
+        sys.stderr.write(f"ringback: {error}\n")
+        return 1
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        RingbackError: the address cannot be had; the message says what to do.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise RingbackError(f"--host {host!r} is no address of this machine: {error.strerror}") from error
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(address)
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise RingbackError(
+            f"cannot listen on {host}:{port} ({(error.strerror or str(error)).lower()}): "
+            "stop what listens there, or choose another --port"
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn without its own signal handling: the order of the end is ours."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+class _Server:
+    """One process: a listening socket that outlives the houses behind it."""
+
+    def __init__(self, plan: Plan, listener: socket.socket) -> None:
+        self._plan = plan
+        self._listener = listener
+        self._facts = Facts()
+        self._metrics = Metrics(self._facts)
+        logs.Logs(self._facts)
+        self._stop = asyncio.Event()
+        self._house: House | None = None
+
+    async def run(self, spec: SpecFile) -> int:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal)
+        house = await self._open()
+        http = self._http()
+        answering = asyncio.create_task(http.serve(sockets=[self._listener]))
+        sys.stdout.write(banner(spec, self._url()))
+        sys.stdout.flush()
+        gc.freeze()  # what is loaded by now stays; collections need not look at it again
+        while not self._stop.is_set():
+            try:
+                await house.live(self._stop)
+            except LeaseLost as lost:
+                self._facts("upkeep.failed", round="heartbeat", detail=f"{lost}; starting over")
+                house = await self._open()
+        await house.drain()
+        http.should_exit = True
+        await answering
+        await house.close()
+        return 0
+
+    def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
+        assert self._house is not None
+        return self._house.gateway(scope, receive, send)
+
+    async def _open(self) -> House:
+        self._house = house = await House.open(self._plan, self._facts, self._metrics)
+        await house.start()
+        return house
+
+    def _http(self) -> _Uvicorn:
+        return _Uvicorn(
+            uvicorn.Config(
+                self,
+                http="httptools",
+                ws="none",
+                interface="asgi3",
+                lifespan="off",
+                log_config=None,
+                log_level="error",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+                timeout_graceful_shutdown=1,
+            )
+        )
+
+    def _url(self) -> str:
+        host, port = self._listener.getsockname()[:2]
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def _on_signal(self) -> None:
+        if self._stop.is_set():
+            raise SystemExit(1)
+        self._stop.set()
