@@ -54,6 +54,22 @@ class PayloadTooLarge(InvalidRequest):
     code = "payload_too_large"
 
 
+class MethodNotAllowed(InvalidRequest):
+    """The path is right, the method is not."""
+
+    code = "method_not_allowed"
+
+    def __init__(self, message: str, *, allowed: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.allowed = allowed
+
+
+class Unauthorized(InvalidRequest):
+    """No API key came with the request, or not a valid one."""
+
+    code = "unauthorized"
+
+
 # ── Look elsewhere ──────────────────────────────────────────────────────────────────────────────
 
 

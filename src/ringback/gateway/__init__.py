@@ -1,1 +1,5 @@
-"""The HTTP face. Only here is the web framework known, and only `problems` knows status codes."""
+"""HTTP: submit, poll, list, health, metrics. The only floor that knows the web framework."""
+
+from ringback.gateway.app import Gateway
+
+__all__ = ["Gateway"]

@@ -43,9 +43,9 @@ def serve(spec: SpecFile, settings: Settings) -> int:
         apis=spec.apis,
         store=settings.store_path(spec.folder),
         clock=clock,
-        max_body_bytes=settings.max_body_bytes,
+        max_body_bytes=settings.max_body,
         api_keys=settings.api_keys,
-        grace_seconds=settings.grace_seconds,
+        grace_seconds=settings.grace,
     )
     try:
         listener = listen(settings.host, settings.port)

@@ -1,0 +1,70 @@
+"""Durations, sizes and rates as people write them: `1h30m`, `256KiB`, `50/s`. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_DURATION: Final = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
+_MILLISECONDS: Final = re.compile(r"(\d+(?:\.\d+)?)ms")
+_UNIT_SECONDS: Final = (86_400.0, 3_600.0, 60.0, 1.0)
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?", re.IGNORECASE)
+_SIZE_UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
+    "KI": 2**10,
+    "MI": 2**20,
+    "GI": 2**30,
+    "TI": 2**40,
+}
+_MOST_DIGITS: Final = 30
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of `30s`, `5m`, `1h30m`, `7d`, `250ms` or a plain number of seconds.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    text = text.strip()
+    if len(text) <= _MOST_DIGITS:
+        if re.fullmatch(r"\d+(\.\d+)?", text):
+            return float(text)
+        if found := _MILLISECONDS.fullmatch(text):
+            return float(found[1]) / 1_000
+        found = _DURATION.fullmatch(text)
+        if found and text:
+            parts = zip(found.groups(), _UNIT_SECONDS, strict=True)
+            return sum(float(number) * unit for number, unit in parts if number is not None)
+    raise ValueError(f"{text[:40]!r} is no duration; write for example 30s, 5m, 1h30m or 7d")
+
+
+def parse_size(text: str) -> int:
+    """Bytes of `256KiB`, `2Gi`, `512M` or a plain number of bytes.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    found = _SIZE.fullmatch(text.strip()) if len(text) <= _MOST_DIGITS else None
+    if found is None:
+        raise ValueError(f"{text[:40]!r} is no size; write for example 512KiB, 64MiB or 2Gi")
+    return int(float(found[1]) * _SIZE_UNITS[(found[2] or "").upper()])
+
+
+def format_duration(seconds: float) -> str:
+    """The shortest way to write it: `1h30m`."""
+    whole = int(seconds)
+    if whole != seconds:
+        return f"{seconds:g}s"
+    parts = []
+    for unit, name in ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")):
+        count, whole = divmod(whole, unit)
+        if count:
+            parts.append(f"{count}{name}")
+    return "".join(parts) or "0s"
+
+
+def format_size(count: int) -> str:
+    """The largest binary unit that divides it: `256KiB`."""
+    for unit, name in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if count and count % unit == 0:
+            return f"{count // unit}{name}"
+    return f"{count}B"

@@ -1,0 +1,156 @@
+"""The server's settings: one table from which the command line, the environment and the docs are made. Pure.
+
+A value given on the command line wins over `RINGBACK_<OPTION>` in the environment, and that over the default.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ringback.core.errors import SpecError
+from ringback.core.quantities import parse_duration, parse_size
+
+_LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+_LOG_FORMATS: Final = ("text", "json")
+_SQLITE: Final = "sqlite:///"
+_DEFAULT_STORE: Final = Path(".ringback") / "ringback.db"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One setting."""
+
+    name: str
+    """As on the command line, without dashes in front."""
+    default: str
+    """As it would be written; empty when there is none."""
+    meaning: str
+    parse: Callable[[str], Any]
+
+    @property
+    def variable(self) -> str:
+        """Its environment variable."""
+        return "RINGBACK_" + self.name.upper().replace("-", "_")
+
+    @property
+    def field(self) -> str:
+        """Its attribute of `Settings`."""
+        return self.name.replace("-", "_")
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdigit() and int(text) <= 65_535:
+        return int(text)
+    raise ValueError(f"{text!r} is no port; expected 0 to 65535, where 0 takes any free one")
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text.lower() in words:
+            return text.lower()
+        raise ValueError(f"{text!r} is none of {', '.join(words)}")
+
+    return parse
+
+
+def _keys(text: str) -> frozenset[str]:
+    keys = frozenset(text.replace(",", " ").split())
+    for key in keys:
+        if not (key.isascii() and key.isprintable()):
+            raise ValueError("a key has characters that no header can carry")
+    return keys
+
+
+def _store(text: str) -> str:
+    if text.startswith(("postgres://", "postgresql://")):
+        raise ValueError("PostgreSQL is not in this release yet; leave --store out for the embedded SQLite")
+    if text and not text.startswith(_SQLITE):
+        raise ValueError(f"{text!r} is no store; write sqlite:///path/to/file.db")
+    return text
+
+
+OPTIONS: Final = (
+    Option(name="host", default="127.0.0.1", meaning="Address to listen on", parse=str),
+    Option(name="port", default="8080", meaning="Port to listen on; 0 takes any free one", parse=_port),
+    Option(
+        name="store",
+        default="",
+        meaning="Where workloads are kept: sqlite:///file.db; by default .ringback/ringback.db beside the file",
+        parse=_store,
+    ),
+    Option(
+        name="api-keys",
+        default="",
+        meaning="Keys, comma-separated, one of which every request must bring; without any, only loopback is served",
+        parse=_keys,
+    ),
+    Option(name="max-body", default="64MiB", meaning="Largest payload taken in", parse=parse_size),
+    Option(
+        name="grace",
+        default="30s",
+        meaning="How long running workloads may take to end when the server is told to stop",
+        parse=parse_duration,
+    ),
+    Option(name="log-level", default="info", meaning=", ".join(_LOG_LEVELS), parse=_one_of(*_LOG_LEVELS)),
+    Option(name="log-format", default="text", meaning=", ".join(_LOG_FORMATS), parse=_one_of(*_LOG_FORMATS)),
+)
+"""Every setting of `ringback serve`, in the order of the docs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How the server runs; what it serves is the file's."""
+
+    host: str
+    port: int
+    store: str
+    api_keys: frozenset[str]
+    max_body: int
+    """Bytes."""
+    grace: float
+    """Seconds."""
+    log_level: str
+    log_format: str
+
+    def store_path(self, folder: Path) -> Path:
+        """The database file, relative to `folder` unless the store was named."""
+        if not self.store:
+            return folder / _DEFAULT_STORE
+        return Path(self.store.removeprefix(_SQLITE))
+
+
+def read_settings(given: Mapping[str, str | None], environment: Mapping[str, str]) -> Settings:
+    """The settings from the command line (by option name) and the environment.
+
+    Raises:
+        SpecError: a value cannot be read, or the address would be open to others without a key.
+    """
+    values: dict[str, Any] = {}
+    for option in OPTIONS:
+        text, source = given.get(option.name), f"--{option.name}"
+        if text is None and option.variable in environment:
+            text, source = environment[option.variable], option.variable
+        try:
+            values[option.field] = option.parse(option.default if text is None else text)
+        except ValueError as error:
+            raise SpecError(f"{source}: {error}") from None
+    settings = Settings(**values)
+    if not settings.api_keys and not _is_loopback(settings.host):
+        raise SpecError(
+            f"--host {settings.host} is open to other machines: set an API key (--api-key or RINGBACK_API_KEYS), "
+            "or listen on 127.0.0.1"
+        )
+    return settings
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,49 @@
+"""What the data plane answers, as bytes. A result is embedded as the JSON text it was stored as."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import orjson
+
+from ringback.core.clock import Instant, isoformat
+from ringback.core.workload import Status, Workload
+
+JSON_HEADER: Final = (b"content-type", b"application/json")
+
+_STATUS: Final = {status: b',"status":"' + status.value.encode() + b'"' for status in Status}
+
+
+def state(workload: Workload) -> bytes:
+    """The body of `GET /{api}/{id}`."""
+    head = b'{"id":' + orjson.dumps(workload.id) + _STATUS[workload.status]
+    if workload.status is Status.COMPLETED and workload.result is not None:
+        assert workload.finished_at is not None
+        stamp = isoformat(workload.finished_at).encode()
+        return head + b',"result":' + workload.result + b',"timestamp":"' + stamp + b'"}'
+    if workload.error is not None:
+        error = {"type": workload.error.type, "message": workload.error.message}
+        return head + b',"error":' + orjson.dumps(error) + b"}"
+    if workload.progress is not None:
+        progress = {"fraction": workload.progress.fraction, "message": workload.progress.message}
+        return head + b',"progress":' + orjson.dumps(progress) + b"}"
+    return head + b"}"
+
+
+def summary(workload: Workload) -> dict[str, Any]:
+    """One entry of a listing."""
+    told: dict[str, Any] = {
+        "id": workload.id,
+        "status": workload.status.value,
+        "attempt": workload.attempt,
+        "submitted_at": isoformat(workload.submitted_at),
+        "started_at": _moment(workload.started_at),
+        "finished_at": _moment(workload.finished_at),
+    }
+    if workload.error is not None:
+        told["error"] = {"type": workload.error.type, "message": workload.error.message}
+    return told
+
+
+def _moment(instant: Instant | None) -> str | None:
+    return None if instant is None else isoformat(instant)

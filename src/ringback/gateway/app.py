@@ -1,0 +1,114 @@
+"""The ASGI application: who may ask, which plane answers, and every error as a problem."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any, Final
+
+from ringback.core.emit import Emit
+from ringback.core.errors import MethodNotAllowed, RingbackError, Unauthorized
+from ringback.core.spec import Api
+from ringback.gateway.control import METHODS, ControlPlane, find_api
+from ringback.gateway.data_plane import DataPlane
+from ringback.gateway.incoming import Gone, Receive, Scope, Send
+from ringback.gateway.problems import internal, problem
+from ringback.store.contract import Store
+
+_OPEN_TO_ALL: Final = frozenset({"/healthz", "/readyz"})
+_BEARER: Final = b"bearer "
+
+
+class Gateway:
+    """An ASGI 3 application over one store."""
+
+    def __init__(
+        self,
+        store: Store,
+        apis: Sequence[Api],
+        emit: Emit,
+        *,
+        max_body_bytes: int,
+        metrics: Callable[[], Awaitable[bytes]],
+        api_keys: frozenset[str] = frozenset(),
+    ) -> None:
+        self._apis = {api.endpoint: api for api in apis}
+        self._emit = emit
+        self._keys = [key.encode() for key in api_keys]
+        self._data = DataPlane(store, emit, max_body_bytes=max_body_bytes)
+        self._control = ControlPlane(store, self._apis, metrics)
+
+    def close_to_new(self) -> None:
+        """Refuse submits from now on, answer those who wait, and be ready no more."""
+        self._control.is_draining = True
+        self._data.close_to_new()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            raise RuntimeError(f"only HTTP is spoken here, not {scope['type']}")
+        answer = _Answer(send)
+        try:
+            if self._keys and scope["path"] not in _OPEN_TO_ALL:
+                self._admit(scope)
+            await self._route(scope, receive, answer.send)
+        except Gone:
+            return
+        except RingbackError as error:
+            await answer.tell(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer and the log the reason
+            self._emit("gateway.failed", route=f"{scope['method']} {scope['path']}", error=repr(error))
+            await answer.tell(internal())
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+        method = scope["method"]
+        if method not in METHODS:
+            raise MethodNotAllowed(f"the method {method[:40]} is not known here", allowed=METHODS)
+        match scope["path"].split("/"):
+            case ["", segment] if segment in self._apis and method == "POST":
+                await self._data.submit(self._apis[segment], None, scope, receive, send)
+            case ["", segment, workload_id] if segment in self._apis and workload_id:
+                await self._one(self._apis[segment], workload_id, scope, receive, send)
+            case ["", segment, _] if segment not in {"-", ""}:
+                find_api(self._apis, segment)
+                await self._control.router(scope, receive, send)
+            case _:
+                await self._control.router(scope, receive, send)
+
+    async def _one(self, api: Api, workload_id: str, scope: Scope, receive: Receive, send: Send) -> None:
+        match scope["method"]:
+            case "GET" | "HEAD":
+                await self._data.poll(api, workload_id, scope, receive, send)
+            case "PUT":
+                await self._data.submit(api, workload_id, scope, receive, send)
+            case other:
+                raise MethodNotAllowed(
+                    f"{other} is not for a workload; PUT submits under this id, GET reads it",
+                    allowed=("GET", "HEAD", "PUT"),
+                )
+
+    def _admit(self, scope: Scope) -> None:
+        given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
+        key = given[len(_BEARER) :] if given[: len(_BEARER)].lower() == _BEARER else b""
+        if sum(hmac.compare_digest(key, each) for each in self._keys) == 0:  # all compared: the time tells nothing
+            raise Unauthorized("send one of the server's API keys as Authorization: Bearer …")
+
+
+class _Answer:
+    """Remembers whether an answer has begun: an error after that can only cut it off."""
+
+    __slots__ = ("_begun", "_send")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self._begun = False
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        self._begun = True
+        await self._send(message)
+
+    async def tell(self, error: RingbackError) -> None:
+        if self._begun:
+            raise error
+        status, headers, body = problem(error)
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})

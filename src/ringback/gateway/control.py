@@ -1,0 +1,205 @@
+"""Everything that is asked for seldom, on Starlette: listings, single results, health, metrics, the control plane."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Final
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+
+from ringback import __version__
+from ringback.core.clock import isoformat
+from ringback.core.delivery import DeliveryRecord
+from ringback.core.errors import InvalidParameter, MethodNotAllowed, NotFound, UnknownApi
+from ringback.core.spec import Api
+from ringback.core.workload import Status
+from ringback.gateway import answers, incoming
+from ringback.gateway.openapi import openapi
+from ringback.store.contract import Store
+
+METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+"""What is let through to a route, which then says itself what it takes."""
+
+_LIST_PARAMETERS: Final = frozenset({"status", "limit", "cursor"})
+_DELIVERY_PARAMETERS: Final = frozenset({"api", "id"})
+_LIST_LIMIT: Final = 50
+_LIST_MOST: Final = 1_000
+
+
+class ControlPlane:
+    """The routes that are not hot."""
+
+    def __init__(self, store: Store, apis: Mapping[str, Api], metrics: Callable[[], Awaitable[bytes]]) -> None:
+        self._store = store
+        self._apis = apis
+        self._metrics = metrics
+        self._document = orjson.dumps(openapi(list(apis.values())), option=orjson.OPT_INDENT_2)
+        self.is_draining = False
+        self.router = Router(
+            routes=[
+                Route(path, handler, methods=list(METHODS))
+                for path, handler in (
+                    ("/", self._index),
+                    ("/healthz", self._healthz),
+                    ("/readyz", self._readyz),
+                    ("/metrics", self._prometheus),
+                    ("/openapi.json", self._openapi),
+                    ("/-/apis", self._list_apis),
+                    ("/-/deliveries", self._list_deliveries),
+                    ("/{api}", self._list_workloads),
+                    ("/{api}/{workload_id}/result", self._result),
+                )
+            ],
+            default=self._nothing,
+            redirect_slashes=False,
+        )
+
+    # ── The server ──────────────────────────────────────────────────────────────────────────────
+
+    async def _index(self, request: Request) -> Response:
+        apis = [{"name": api.name, "submit": f"/{api.endpoint}"} for api in self._apis.values()]
+        links = {"openapi": "/openapi.json", "health": "/healthz", "ready": "/readyz", "metrics": "/metrics"}
+        return _json(request, {"ringback": __version__, "apis": apis, **links})
+
+    async def _healthz(self, request: Request) -> Response:
+        return _json(request, {"status": "ok"})
+
+    async def _readyz(self, request: Request) -> Response:
+        apis = {api.name: self._readiness(api) for api in self._apis.values()}
+        ready = not self.is_draining and all(each["ready"] for each in apis.values())
+        return _json(request, {"ready": ready, "draining": self.is_draining, "apis": apis}, 200 if ready else 503)
+
+    async def _prometheus(self, request: Request) -> Response:
+        _only_get(request)
+        return Response(await self._metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def _openapi(self, request: Request) -> Response:
+        _only_get(request)
+        return Response(self._document, media_type="application/json")
+
+    def _readiness(self, api: Api) -> dict[str, Any]:
+        state = self._store.replicas(api.name)
+        return {"ready": state.ready > 0, "replicas": state.ready, "starting": state.starting, "problem": state.problem}
+
+    # ── Workloads ───────────────────────────────────────────────────────────────────────────────
+
+    async def _list_workloads(self, request: Request) -> Response:
+        api = self._api(request.path_params["api"])
+        if request.method not in {"GET", "HEAD"}:
+            raise MethodNotAllowed(
+                f"{request.method} is not for /{api.endpoint}; POST submits, GET lists", allowed=("GET", "HEAD", "POST")
+            )
+        parameters = incoming.parameters_of(request.scope, _LIST_PARAMETERS)
+        page = await self._store.page(
+            api.name,
+            status=_status(parameters.get("status")),
+            limit=_limit(parameters.get("limit")),
+            cursor=parameters.get("cursor"),
+        )
+        told = {"workloads": [answers.summary(each) for each in page.workloads], "cursor": page.cursor}
+        return _json(request, told)
+
+    async def _result(self, request: Request) -> Response:
+        _only_get(request)
+        api = self._api(request.path_params["api"])
+        workload = await self._store.get(api.name, request.path_params["workload_id"])
+        if workload.result is None:
+            raise NotFound(f"workload {workload.id} has no result: it is {workload.status.value}")
+        return Response(workload.result, media_type="application/json")
+
+    # ── Control ─────────────────────────────────────────────────────────────────────────────────
+
+    async def _list_apis(self, request: Request) -> Response:
+        depths = await self._store.depths()
+        apis = []
+        for api in self._apis.values():
+            depth = depths.get(api.name)
+            queue = {"in_queue": depth.in_queue if depth else 0, "in_progress": depth.in_progress if depth else 0}
+            webhooks = [{"endpoint": hook.key, "url": hook.url} for hook in api.webhooks]
+            told = {"name": api.name, "path": f"/{api.endpoint}", "webhooks": webhooks}
+            apis.append({**told, **self._readiness(api), **queue})
+        return _json(request, {"apis": apis})
+
+    async def _list_deliveries(self, request: Request) -> Response:
+        parameters = incoming.parameters_of(request.scope, _DELIVERY_PARAMETERS)
+        try:
+            api, workload_id = self._api(parameters["api"]), parameters["id"]
+        except KeyError as missing:
+            raise InvalidParameter(f"the parameter {missing} is missing; ask for ?api=…&id=…") from None
+        await self._store.get(api.name, workload_id)
+        records = await self._store.deliveries(api.name, workload_id)
+        return _json(request, {"deliveries": [_delivery(record) for record in records]})
+
+    async def _nothing(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG002 - ASGI's signature
+        raise NotFound(f"there is nothing at {scope['path'][:200]!r}")
+
+    def _api(self, segment: str) -> Api:
+        return find_api(self._apis, segment)
+
+
+def find_api(apis: Mapping[str, Api], segment: str) -> Api:
+    """The API that answers under a path segment.
+
+    Raises:
+        UnknownApi: none does.
+    """
+    api = apis.get(segment)
+    if api is None:
+        served: Sequence[str] = sorted(apis)
+        raise UnknownApi(f"no API answers at /{segment[:80]}; served are {', '.join('/' + each for each in served)}")
+    return api
+
+
+def _json(request: Request, value: Any, status: int = 200) -> Response:
+    _only_get(request)
+    return Response(orjson.dumps(value), status, media_type="application/json")
+
+
+def _only_get(request: Request) -> None:
+    if request.method not in {"GET", "HEAD"}:
+        raise MethodNotAllowed(f"{request.url.path} can only be read", allowed=("GET", "HEAD"))
+
+
+def _status(text: str | None) -> Status | None:
+    if text is None:
+        return None
+    try:
+        return Status(text)
+    except ValueError:
+        raise InvalidParameter(f"status={text[:40]!r} is none of {', '.join(Status)}") from None
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return _LIST_LIMIT
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= _LIST_MOST):
+        raise InvalidParameter(f"limit={text[:40]!r} is no whole number from 1 to {_LIST_MOST}")
+    return int(text)
+
+
+def _delivery(record: DeliveryRecord) -> dict[str, Any]:
+    return {
+        "endpoint": record.endpoint,
+        "url": record.url,
+        "webhook_id": record.message_id,
+        "event": record.event.value,
+        "state": record.state.value,
+        "reason": record.reason,
+        "created_at": isoformat(record.created_at),
+        "due_at": None if record.state.is_settled else isoformat(record.due_at),
+        "attempts": [
+            {
+                "number": attempt.number,
+                "started_at": isoformat(attempt.started_at),
+                "duration_ms": attempt.duration_us / 1_000,
+                "outcome": attempt.outcome.value,
+                "status": attempt.status,
+                "detail": attempt.detail,
+                "address": attempt.address,
+            }
+            for attempt in record.attempts
+        ],
+    }

@@ -1,0 +1,122 @@
+"""Submit and poll: the hot routes, bare ASGI, so that the framework's cost is not every workload's.
+
+A store verb is the use case; here it is only spelled in HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import orjson
+
+from ringback.core.emit import Emit
+from ringback.core.errors import ApiNotReady, RingbackError, ShuttingDown
+from ringback.core.spec import Api
+from ringback.core.workload import Submission, Workload, check_id
+from ringback.gateway import answers, incoming
+from ringback.gateway.incoming import Receive, Scope, Send
+from ringback.store.contract import Store
+
+_WAIT_ALONE = frozenset({"wait"})
+_NOT_READY_RETRY_SECONDS = 5
+
+
+class DataPlane:
+    """`POST /{api}`, `PUT /{api}/{id}` and `GET /{api}/{id}` over one store."""
+
+    def __init__(self, store: Store, emit: Emit, *, max_body_bytes: int) -> None:
+        self._store = store
+        self._emit = emit
+        self._max_body_bytes = max_body_bytes
+        self._draining = asyncio.Event()
+
+    def close_to_new(self) -> None:
+        """Take nothing in from now on, and answer those who wait with what is known."""
+        self._draining.set()
+
+    async def submit(self, api: Api, workload_id: str | None, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = incoming.headers_of(scope)
+        try:
+            submission = await self._submission(api, workload_id, headers, receive)
+            wait = incoming.preferred_wait(headers) if "prefer" in headers else None
+            accepted = await self._store.submit(submission, limit=self._limit(api))
+        except RingbackError as error:
+            self._emit("workload.refused", api=api.name, code=error.code)
+            raise
+        if accepted.created:
+            self._emit("workload.submitted", api=api.name, payload_bytes=len(submission.payload))
+        location = (b"location", f"/{api.endpoint}/{accepted.id}".encode())
+        if wait is None:
+            await _answer(send, b'{"id":' + orjson.dumps(accepted.id) + b"}", location)
+            return
+        workload = await self._ended(api, accepted.id, wait, receive)
+        await _answer(send, answers.state(workload), location, (b"preference-applied", b"wait=%d" % int(wait)))
+
+    async def poll(self, api: Api, workload_id: str, scope: Scope, receive: Receive, send: Send) -> None:
+        query = scope["query_string"]
+        wait = incoming.wait_parameter(incoming.parameters_of(scope, _WAIT_ALONE)) if query else 0.0
+        workload = await self._store.get(api.name, workload_id)
+        if wait > 0 and not workload.status.is_terminal:
+            workload = await self._ended(api, workload_id, wait, receive)
+        await _answer(send, answers.state(workload))
+
+    # ── Within ──────────────────────────────────────────────────────────────────────────────────
+
+    async def _submission(
+        self, api: Api, workload_id: str | None, headers: dict[str, str], receive: Receive
+    ) -> Submission:
+        if self._draining.is_set():
+            raise ShuttingDown("the server is draining; submit again in a moment", retry_after_seconds=2)
+        if workload_id is not None:
+            check_id(workload_id)
+        incoming.refuse_unknown_wishes(headers)
+        content_type = incoming.content_type_of(headers)
+        payload = await incoming.body_of(headers, receive, self._max_body_bytes)
+        incoming.check_payload(content_type, payload)
+        self._refuse_if_broken(api)
+        return Submission(
+            api=api.name,
+            payload=payload,
+            content_type=content_type,
+            headers=incoming.kept_headers(headers),
+            id=workload_id,
+            idempotency_key=incoming.idempotency_key(headers) if "idempotency-key" in headers else None,
+            trace_id=incoming.trace_id(headers) if "traceparent" in headers else None,
+        )
+
+    def _refuse_if_broken(self, api: Api) -> None:
+        state = self._store.replicas(api.name)
+        if state.ready == 0 and state.problem is not None:
+            raise ApiNotReady(
+                f"no replica of {api.name} can start: {state.problem}", retry_after_seconds=_NOT_READY_RETRY_SECONDS
+            )
+
+    def _limit(self, api: Api) -> int:
+        return api.autoscaling.max_replica_concurrency * max(1, self._store.replicas(api.name).ready)
+
+    async def _ended(self, api: Api, workload_id: str, wait: float, receive: Receive) -> Workload:
+        """The workload once it has ended; as it stands when time is up, the client leaves or the server drains."""
+        ended = asyncio.create_task(self._store.ended(api.name, workload_id, wait))
+        others = [asyncio.create_task(_left(receive)), asyncio.create_task(_raised(self._draining))]
+        try:
+            await asyncio.wait({ended, *others}, return_when=asyncio.FIRST_COMPLETED)
+            return await ended if ended.done() else await self._store.get(api.name, workload_id)
+        finally:
+            for task in (ended, *others):
+                task.cancel()
+            await asyncio.gather(ended, *others, return_exceptions=True)
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _raised(flag: asyncio.Event) -> None:
+    await flag.wait()
+
+
+async def _answer(send: Send, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+    head = [answers.JSON_HEADER, (b"content-length", b"%d" % len(body)), *headers]
+    await send({"type": "http.response.start", "status": 200, "headers": head})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,215 @@
+"""The OpenAPI 3.1 document: the routes of every served API, and in `webhooks` what its receivers get."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from ringback import __version__
+from ringback.core.spec import Api
+from ringback.core.workload import Status
+
+_JSON: Final = "application/json"
+_ERROR: Final = {
+    "type": "object",
+    "required": ["type", "message"],
+    "properties": {
+        "type": {"type": "string", "description": "The exception's class name, or one of Ringback's own words."},
+        "message": {"type": "string"},
+    },
+}
+_SCHEMAS: Final[dict[str, Any]] = {
+    "Accepted": {
+        "type": "object",
+        "required": ["id"],
+        "properties": {"id": {"type": "string"}},
+    },
+    "Error": _ERROR,
+    "Workload": {
+        "type": "object",
+        "required": ["id", "status"],
+        "properties": {
+            "id": {"type": "string"},
+            "status": {"type": "string", "enum": [status.value for status in Status]},
+            "result": {"description": "What predict returned; present when completed."},
+            "timestamp": {"type": "string", "format": "date-time", "description": "When it completed."},
+            "error": {"$ref": "#/components/schemas/Error"},
+            "progress": {
+                "type": "object",
+                "properties": {"fraction": {"type": "number"}, "message": {"type": ["string", "null"]}},
+            },
+        },
+    },
+    "Summary": {
+        "type": "object",
+        "required": ["id", "status", "attempt", "submitted_at"],
+        "properties": {
+            "id": {"type": "string"},
+            "status": {"type": "string", "enum": [status.value for status in Status]},
+            "attempt": {"type": "integer"},
+            "submitted_at": {"type": "string", "format": "date-time"},
+            "started_at": {"type": ["string", "null"], "format": "date-time"},
+            "finished_at": {"type": ["string", "null"], "format": "date-time"},
+            "error": {"$ref": "#/components/schemas/Error"},
+        },
+    },
+    "Page": {
+        "type": "object",
+        "required": ["workloads", "cursor"],
+        "properties": {
+            "workloads": {"type": "array", "items": {"$ref": "#/components/schemas/Summary"}},
+            "cursor": {"type": ["string", "null"]},
+        },
+    },
+    "Completed": {
+        "type": "object",
+        "required": ["id", "status", "result", "timestamp"],
+        "properties": {
+            "id": {"type": "string"},
+            "status": {"const": "completed"},
+            "result": {},
+            "timestamp": {"type": "string", "format": "date-time"},
+        },
+    },
+    "Failed": {
+        "type": "object",
+        "required": ["id", "status", "error"],
+        "properties": {
+            "id": {"type": "string"},
+            "status": {"const": "failed"},
+            "error": {"$ref": "#/components/schemas/Error"},
+        },
+    },
+    "Problem": {
+        "type": "object",
+        "description": "RFC 9457",
+        "required": ["type", "title", "status", "detail"],
+        "properties": {
+            "type": {"type": "string", "format": "uri"},
+            "title": {"type": "string"},
+            "status": {"type": "integer"},
+            "detail": {"type": "string"},
+        },
+    },
+}
+
+
+def openapi(apis: Sequence[Api]) -> dict[str, Any]:
+    """The document for these APIs."""
+    paths: dict[str, Any] = {}
+    for api in apis:
+        paths |= _paths(api)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Ringback", "version": __version__},
+        "paths": {**paths, **_server_paths()},
+        "webhooks": {"completed": _webhook("Completed"), "failed": _webhook("Failed")},
+        "components": {
+            "schemas": _SCHEMAS,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _paths(api: Api) -> dict[str, Any]:
+    at, tag = f"/{api.endpoint}", {"tags": [api.name]}
+    workload_id = _parameter("id", "path", {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$"})
+    wait = _parameter("wait", "query", {"type": "number", "minimum": 0}, "Seconds to hold the answer until it ends.")
+    key = _parameter("Idempotency-Key", "header", {"type": "string", "maxLength": 255})
+    submit = {"requestBody": _payload(), "responses": _answers("Accepted", "400", "404", "409", "413", "415", "503")}
+    listing = [
+        _parameter("status", "query", {"type": "string", "enum": [status.value for status in Status]}),
+        _parameter("limit", "query", {"type": "integer", "minimum": 1, "maximum": 1000}),
+        _parameter("cursor", "query", {"type": "string"}),
+    ]
+    return {
+        at: {
+            "post": {**tag, "summary": "Submit a workload", "parameters": [key], **submit},
+            "get": {
+                **tag,
+                "summary": "List workloads, newest first",
+                "parameters": listing,
+                "responses": _answers("Page", "400"),
+            },
+        },
+        f"{at}/{{id}}": {
+            "parameters": [workload_id],
+            "put": {**tag, "summary": "Submit a workload under an id of your own", **submit},
+            "get": {
+                **tag,
+                "summary": "Read a workload",
+                "parameters": [wait],
+                "responses": _answers("Workload", "400", "404", "410"),
+            },
+        },
+        f"{at}/{{id}}/result": {
+            "parameters": [workload_id],
+            "get": {
+                **tag,
+                "summary": "Read the result alone",
+                "responses": {"200": {"description": "The result", "content": {_JSON: {}}}, **_problems("404", "410")},
+            },
+        },
+    }
+
+
+def _server_paths() -> dict[str, Any]:
+    def plain(summary: str, kind: str = _JSON, *failures: str) -> dict[str, Any]:
+        answer = {"200": {"description": summary, "content": {kind: {}}}}
+        return {"get": {"tags": ["server"], "summary": summary, "responses": {**answer, **_problems(*failures)}}}
+
+    deliveries = plain("One workload's webhooks with their attempts", _JSON, "400", "404")
+    deliveries["get"]["parameters"] = [
+        _parameter("api", "query", {"type": "string"}, required=True),
+        _parameter("id", "query", {"type": "string"}, required=True),
+    ]
+    ready = plain("Whether every API has a replica that takes work")
+    ready["get"]["responses"]["503"] = {"description": "Not every API is ready", "content": {_JSON: {}}}
+    return {
+        "/healthz": plain("Whether the server is alive"),
+        "/readyz": ready,
+        "/metrics": plain("Metrics for Prometheus", "text/plain"),
+        "/openapi.json": plain("This document"),
+        "/-/apis": plain("What is served, and how it stands"),
+        "/-/deliveries": deliveries,
+    }
+
+
+def _webhook(schema: str) -> dict[str, Any]:
+    headers = [
+        _parameter("webhook-id", "header", {"type": "string"}, "One per event, the same at every attempt."),
+        _parameter("webhook-timestamp", "header", {"type": "integer"}, "Seconds since 1970, of this attempt."),
+        _parameter("webhook-signature", "header", {"type": "string"}, "Standard Webhooks, if a secret is set."),
+    ]
+    body = {"required": True, "content": {_JSON: {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
+    return {
+        "post": {
+            "summary": f"A workload {schema.lower()}",
+            "parameters": headers,
+            "requestBody": body,
+            "responses": {"2XX": {"description": "Received; anything else is tried again."}},
+        }
+    }
+
+
+def _parameter(
+    name: str, place: str, schema: dict[str, Any], description: str = "", *, required: bool = False
+) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": name, "in": place, "schema": schema}
+    if place == "path" or required:
+        told["required"] = True
+    return {**told, "description": description} if description else told
+
+
+def _payload() -> dict[str, Any]:
+    return {"required": True, "content": {_JSON: {}, "text/plain": {}, "application/octet-stream": {}}}
+
+
+def _answers(schema: str, *failures: str) -> dict[str, Any]:
+    content = {_JSON: {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
+    return {"200": {"description": schema, "content": content}, **_problems(*failures)}
+
+
+def _problems(*statuses: str) -> dict[str, Any]:
+    content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {status: {"description": "A problem", "content": content} for status in statuses}

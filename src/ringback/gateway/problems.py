@@ -1,0 +1,64 @@
+"""Errors as HTTP: the one table from our tree to status codes, and problem details (RFC 9457).
+
+A problem's `type` ends with the error's code, which is part of the public API; title and detail are for people.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import orjson
+
+from ringback.core import errors
+
+STATUS: Final[dict[type[errors.RingbackError], tuple[int, str]]] = {
+    errors.InvalidRequest: (400, "The request cannot be accepted"),
+    errors.InvalidPayload: (400, "The payload does not match its content type"),
+    errors.InvalidHeader: (400, "A header cannot be read"),
+    errors.InvalidParameter: (400, "A parameter cannot be read"),
+    errors.UnsupportedContentType: (415, "The content type cannot be accepted"),
+    errors.PayloadTooLarge: (413, "The payload is too large"),
+    errors.MethodNotAllowed: (405, "The method is not allowed here"),
+    errors.Unauthorized: (401, "An API key is needed"),
+    errors.NotFound: (404, "There is nothing here"),
+    errors.UnknownApi: (404, "There is no such API"),
+    errors.UnknownWorkload: (404, "There is no such workload"),
+    errors.Erased: (410, "The workload has been erased"),
+    errors.Conflict: (409, "The world has moved on"),
+    errors.IdTaken: (409, "The id stands for another payload"),
+    errors.Unavailable: (503, "Not now"),
+    errors.QueueFull: (503, "The queue is full"),
+    errors.ApiNotReady: (503, "No replica can start"),
+    errors.StoreBusy: (503, "The store is busy"),
+    errors.StoreFull: (503, "The store's disk is full"),
+    errors.ShuttingDown: (503, "The server is shutting down"),
+}
+
+_INTERNAL: Final = (500, "Something is wrong with the server")
+
+Headers = list[tuple[bytes, bytes]]
+
+
+def problem(error: errors.RingbackError) -> tuple[int, Headers, bytes]:
+    """Status, headers and body of the answer that tells of `error`."""
+    status, title = next((STATUS[each] for each in type(error).__mro__ if each in STATUS), _INTERNAL)
+    text = str(error).encode("utf-8", "replace").decode()
+    body = orjson.dumps(
+        {"type": f"urn:ringback:problem:{error.code}", "title": title, "status": status, "detail": text}
+    )
+    headers: Headers = [(b"content-type", b"application/problem+json"), (b"content-length", b"%d" % len(body))]
+    if isinstance(error, errors.Unavailable):
+        headers.append((b"retry-after", b"%d" % error.retry_after_seconds))
+    if isinstance(error, errors.MethodNotAllowed):
+        headers.append((b"allow", ", ".join(error.allowed).encode()))
+    if isinstance(error, errors.Unauthorized):
+        headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, errors.PayloadTooLarge | errors.ShuttingDown):
+        # The rest of the body is not read; the connection cannot be used for another request.
+        headers.append((b"connection", b"close"))
+    return status, headers, body
+
+
+def internal() -> errors.RingbackError:
+    """What a caller is told of a fault that is ours; the log knows more."""
+    return errors.RingbackError("the server failed to answer; its log says why")

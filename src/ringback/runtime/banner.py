@@ -1,0 +1,32 @@
+"""What `ringback serve` says when it is up: where the APIs answer, and a line to paste that works. Pure."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+from ringback import __version__
+from ringback.core.spec import Api
+from ringback.runtime.specfile import SpecFile
+
+_SAMPLE = "sample.json"
+
+
+def banner(spec: SpecFile, url: str) -> str:
+    """Lines for the terminal."""
+    lines = [f"ringback {__version__} serves {spec.file.name} on {url}", ""]
+    width = max(len(api.name) for api in spec.apis)
+    for api in spec.apis:
+        told = ", ".join(hook.url for hook in api.webhooks) or "nobody (no webhook in the file)"
+        lines.append(f"  {api.name:{width}}  POST {url}/{api.endpoint}   rings {told}")
+    lines += ["", "Try it:", f"  {curl_line(spec.apis[0], url, spec.folder)}", ""]
+    return "\n".join(lines) + "\n"
+
+
+def curl_line(api: Api, url: str, folder: Path) -> str:
+    """A submit to paste into a shell, with the sample beside the file if there is one."""
+    sample = folder / _SAMPLE
+    data = f"@{sample}" if sample.is_file() else json.dumps({"hello": "world"})
+    target = f"{url}/{api.endpoint}"
+    return f"curl -s {shlex.quote(target)} -H 'Content-Type: application/json' -d {shlex.quote(data)}"

@@ -1,0 +1,106 @@
+"""From what was read to the values the house is built from: renamed keys, defaults, and what spans several keys."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import yaml
+
+from ringback.core.errors import SpecError
+from ringback.core.spec import RESERVED_NAMES, Api, Autoscaling, Compute, Endpoint, Predictor, Retries
+from ringback.deliver.request import Target
+from ringback.runtime.specfile.schema import API, read_keys
+from ringback.runtime.specfile.source import Source, Unreadable, kind_of
+
+_FIELDS: Final[Mapping[str, str]] = {
+    "mem": "mem_bytes",
+    "window": "window_seconds",
+    "downscale_stabilization_period": "downscale_stabilization_seconds",
+    "upscale_stabilization_period": "upscale_stabilization_seconds",
+    "initial": "initial_seconds",
+    "max": "max_seconds",
+    "timeout": "timeout_seconds",
+    "retention": "retention_seconds",
+    "retry": "retry_seconds",
+}
+"""Keys whose value has another name in `core.spec`, where units are part of names."""
+
+
+def build_apis(source: Source, root: yaml.Node) -> tuple[Api, ...]:
+    """Every API of the file.
+
+    Raises:
+        SpecError: something is wrong; the message has a line for each.
+    """
+    if not isinstance(root, yaml.SequenceNode):
+        source.blame(Unreadable(root, "the file", f"expected a list of APIs (- name: …), found {kind_of(root)}"))
+        source.raise_if_wrong()
+    built = [(node, _build_api(source, node, place)) for place, node in enumerate(root.value)]
+    apis = [(node, api) for node, api in built if api is not None]
+    _refuse_doubles(source, apis, "name")
+    _refuse_doubles(source, apis, "endpoint")
+    if not root.value:
+        source.blame(Unreadable(root, "the file", "there is no API in it"))
+    source.raise_if_wrong()
+    return tuple(api for _, api in apis)
+
+
+def _build_api(source: Source, node: yaml.Node, place: int) -> Api | None:
+    wrong_before = len(source.errors)
+    found = read_keys(source, node, f"[{place}]", API)
+    if len(source.errors) > wrong_before:
+        return None
+    name = found["name"]
+    endpoint = found.get("networking", {}).get("endpoint", name)
+    if endpoint in RESERVED_NAMES:
+        source.blame(Unreadable(node, f"[{place}].name", f"{endpoint!r} is taken: the server itself answers there"))
+        return None
+    autoscaling = found.get("autoscaling", {})
+    if autoscaling.get("min_replicas") == 0:
+        source.warn(
+            node, f"[{place}].autoscaling.min_replicas", "this release keeps one replica; scale to zero is to come"
+        )
+    return Api(
+        name=name,
+        endpoint=endpoint,
+        predictor=Predictor(**_predictor(found["predictor"])),
+        compute=Compute(**_fields(found.get("compute", {}))),
+        autoscaling=Autoscaling(**_fields(autoscaling)),
+        retries=Retries(**_fields(found.get("retries", {}))),
+        webhooks=tuple(_endpoints(source, name, found)),
+        **_fields({key: found[key] for key in ("concurrency", "timeout", "retention") if key in found}),
+    )
+
+
+def _predictor(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in found.items() if key != "type"}
+
+
+def _endpoints(source: Source, name: str, found: Mapping[str, Any]) -> Iterable[Endpoint]:
+    """The API's webhooks; their keys name them in the store, so they must not change with unrelated edits."""
+    single: list[tuple[yaml.Node, dict[str, Any]]] = found.get("webhook", [])
+    several: list[tuple[yaml.Node, dict[str, Any]]] = found.get("webhooks", [])
+    keyed = [(name, *each) for each in single]
+    keyed += [(f"{name}/{place}", *each) for place, each in enumerate(several, 1)]
+    for key, node, each in keyed:
+        endpoint = Endpoint(key=key, **_fields(each))
+        try:
+            Target(endpoint)
+        except SpecError as error:
+            source.blame(Unreadable(node, f"the webhook of {name}", str(error)))
+            continue
+        yield endpoint
+
+
+def _fields(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {_FIELDS.get(key, key): value for key, value in found.items() if value is not None}
+
+
+def _refuse_doubles(source: Source, apis: Iterable[tuple[yaml.Node, Api]], attribute: str) -> None:
+    seen: set[str] = set()
+    for node, api in apis:
+        value = getattr(api, attribute)
+        if value in seen:
+            source.blame(Unreadable(node, attribute, f"two APIs have the {attribute} {value!r}"))
+        seen.add(value)
