@@ -1,7 +1,23 @@
 """Ringback: long Python work behind HTTP, that rings you back when it is done."""
 
-from ringback.core.errors import RingbackError, VerificationError
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ringback.core.errors import RingbackError, VerificationError, WorkloadFailed
 from ringback.core.signing import verify
 
+if TYPE_CHECKING:
+    from ringback.client import AsyncClient, Client
+
 __version__ = "0.1.0"
-__all__ = ["RingbackError", "VerificationError", "__version__", "verify"]
+__all__ = ["AsyncClient", "Client", "RingbackError", "VerificationError", "WorkloadFailed", "__version__", "verify"]
+
+
+def __getattr__(name: str) -> object:
+    # The clients bring an HTTP library with them, which a receiver that only verifies does not need.
+    if name in {"AsyncClient", "Client"}:
+        from ringback import client  # noqa: PLC0415
+
+        return getattr(client, name)
+    raise AttributeError(f"module 'ringback' has no attribute {name!r}")

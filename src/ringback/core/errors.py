@@ -182,6 +182,22 @@ class SpecError(RingbackError):
     code = "invalid_file"
 
 
+class Unreachable(RingbackError):
+    """The client could not reach the server, or did not understand its answer."""
+
+    code = "unreachable"
+
+
+class WorkloadFailed(RingbackError):
+    """The result of a workload was asked for that has none, because it failed."""
+
+    code = "workload_failed"
+
+    def __init__(self, message: str, *, type: str) -> None:  # noqa: A002 - the name it has in the answer
+        super().__init__(message)
+        self.type = type
+
+
 class VerificationError(RingbackError):
     """A webhook's signature does not hold; the message says why."""
 

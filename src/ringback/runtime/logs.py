@@ -56,7 +56,7 @@ class Logs:
     _LEVELS: Final = {
         "workload.refused": logging.DEBUG,
         "workload.finished": logging.DEBUG,
-        "workload.requeued": logging.INFO,
+        "workload.requeued": logging.DEBUG,
         "replica.started": logging.DEBUG,
         "replica.ready": logging.INFO,
         "replica.broken": logging.ERROR,

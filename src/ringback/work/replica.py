@@ -23,7 +23,7 @@ _SHORT_SECONDS: Final = 0.010
 
 _AHEAD_SECONDS: Final = 0.008
 _AHEAD_MOST: Final = 64
-_STUCK_SECONDS: Final = 0.050
+_STUCK_SECONDS: Final = 0.25
 """How long a workload may run before those handed over behind it are taken back."""
 
 _MEMORY_OF_RUNS: Final = 0.8

@@ -1,0 +1,6 @@
+"""The Python client. Knows HTTP and `core`, nothing of the server."""
+
+from ringback.client.clients import DEFAULT_URL, AsyncClient, Client
+from ringback.client.handles import AsyncWorkloadHandle, WorkloadHandle
+
+__all__ = ["DEFAULT_URL", "AsyncClient", "AsyncWorkloadHandle", "Client", "WorkloadHandle"]

@@ -1,0 +1,207 @@
+"""The two clients: the same words, one of them to be awaited. They only send; `protocol` knows what."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Final
+
+import httpx2
+
+from ringback.client import protocol
+from ringback.client.handles import AsyncWorkloadHandle, WorkloadHandle
+from ringback.client.protocol import Request, State
+
+DEFAULT_URL: Final = "http://127.0.0.1:8080"
+
+_TRIES: Final = 3
+_TIMEOUT: Final = httpx2.Timeout(30.0, read=protocol.POLL_SECONDS + 30.0)
+
+
+def _headers(api_key: str | None) -> dict[str, str]:
+    return {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
+
+
+class Client:
+    """Talks to one Ringback server. Use it as a context manager, or `close` it."""
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        api_key: str | None = None,
+        transport: httpx2.BaseTransport | None = None,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx2.Client(base_url=self.url, headers=_headers(api_key), timeout=_TIMEOUT, transport=transport)
+
+    def submit(
+        self,
+        api: str,
+        payload: Any,
+        *,
+        id: str | None = None,  # noqa: A002 - the name users know it by
+        idempotency_key: str | None = None,
+        content_type: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> WorkloadHandle:
+        """Submit a workload. When this returns it is on the server's disk.
+
+        Args:
+            api: the API's endpoint.
+            payload: bytes go as they are, text as text/plain, everything else as JSON.
+            id: an id of your own; the same one again with the same payload is the same workload.
+            idempotency_key: submits with the same key are the same workload; one is made if there is no id.
+            content_type: instead of the one that follows from the payload's type.
+            headers: more headers; predict can name them.
+
+        Raises:
+            RingbackError: the server refused it, or cannot be reached.
+        """
+        request = protocol.submit(
+            api, payload, id=id, idempotency_key=idempotency_key, content_type=content_type, headers=headers
+        )
+        return WorkloadHandle(self, api, protocol.state_of({"status": "in_queue", **self._send(request)}))
+
+    def get(self, api: str, workload_id: str) -> WorkloadHandle:
+        """A workload as it stands now."""
+        return WorkloadHandle(self, api, self.state(api, workload_id))
+
+    def state(self, api: str, workload_id: str, wait_seconds: float = 0.0) -> State:
+        """What the server says of a workload, held up to `wait_seconds` until it ends."""
+        return protocol.state_of(self._send(protocol.get(api, workload_id, wait_seconds)))
+
+    def page(
+        self, api: str, *, status: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> dict[str, Any]:
+        """One page of an API's workloads, newest first, as the server tells it."""
+        found: dict[str, Any] = self._send(protocol.page(api, status=status, limit=limit, cursor=cursor))
+        return found
+
+    def list(self, api: str, *, status: str | None = None) -> Iterator[dict[str, Any]]:
+        """All of an API's workloads, newest first, page by page."""
+        cursor: str | None = None
+        while True:
+            found = self.page(api, status=status, limit=500, cursor=cursor)
+            yield from found["workloads"]
+            cursor = found["cursor"]
+            if cursor is None:
+                return
+
+    def apis(self) -> tuple[dict[str, Any], ...]:
+        """What is served, and how it stands."""
+        return tuple(self._send(protocol.apis())["apis"])
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _send(self, request: Request) -> Any:
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                answer = self._http.request(
+                    request.method,
+                    request.path,
+                    params=dict(request.query),
+                    headers=dict(request.headers),
+                    content=request.content,
+                )
+            except httpx2.TransportError as error:
+                if tries_left == 0 or not _is_worth_repeating(request, error):
+                    raise protocol.unreachable(self.url, error) from error
+            else:
+                return protocol.read(answer.status_code, answer.content, self.url)
+        raise AssertionError("the last try returns or raises")
+
+
+class AsyncClient:
+    """Talks to one Ringback server from a coroutine. Use it as a context manager, or `close` it."""
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        *,
+        api_key: str | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._http = httpx2.AsyncClient(
+            base_url=self.url, headers=_headers(api_key), timeout=_TIMEOUT, transport=transport
+        )
+
+    async def submit(
+        self,
+        api: str,
+        payload: Any,
+        *,
+        id: str | None = None,  # noqa: A002 - the name users know it by
+        idempotency_key: str | None = None,
+        content_type: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> AsyncWorkloadHandle:
+        """As `Client.submit`."""
+        request = protocol.submit(
+            api, payload, id=id, idempotency_key=idempotency_key, content_type=content_type, headers=headers
+        )
+        return AsyncWorkloadHandle(self, api, protocol.state_of({"status": "in_queue", **await self._send(request)}))
+
+    async def get(self, api: str, workload_id: str) -> AsyncWorkloadHandle:
+        """A workload as it stands now."""
+        return AsyncWorkloadHandle(self, api, await self.state(api, workload_id))
+
+    async def state(self, api: str, workload_id: str, wait_seconds: float = 0.0) -> State:
+        """As `Client.state`."""
+        return protocol.state_of(await self._send(protocol.get(api, workload_id, wait_seconds)))
+
+    async def list(self, api: str, *, status: str | None = None) -> AsyncIterator[dict[str, Any]]:
+        """All of an API's workloads, newest first, page by page."""
+        cursor: str | None = None
+        while True:
+            found = await self._send(protocol.page(api, status=status, limit=500, cursor=cursor))
+            for workload in found["workloads"]:
+                yield workload
+            cursor = found["cursor"]
+            if cursor is None:
+                return
+
+    async def apis(self) -> tuple[dict[str, Any], ...]:
+        """What is served, and how it stands."""
+        return tuple((await self._send(protocol.apis()))["apis"])
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    async def __aenter__(self) -> AsyncClient:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _send(self, request: Request) -> Any:
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                answer = await self._http.request(
+                    request.method,
+                    request.path,
+                    params=dict(request.query),
+                    headers=dict(request.headers),
+                    content=request.content,
+                )
+            except httpx2.TransportError as error:
+                if tries_left == 0 or not _is_worth_repeating(request, error):
+                    raise protocol.unreachable(self.url, error) from error
+            else:
+                return protocol.read(answer.status_code, answer.content, self.url)
+        raise AssertionError("the last try returns or raises")
+
+
+def _is_worth_repeating(request: Request, error: httpx2.TransportError) -> bool:
+    """Whether a broken connection may be worth another try; nobody listening, or a slow server, is not."""
+    return request.is_repeatable and not isinstance(error, httpx2.ConnectError | httpx2.TimeoutException)

@@ -1,0 +1,131 @@
+"""A submitted workload in the caller's hands: what is known of it, and how to know more."""
+
+from __future__ import annotations
+
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+from ringback.client.protocol import POLL_SECONDS, State
+from ringback.core.errors import WorkloadFailed
+from ringback.core.workload import Status
+
+if TYPE_CHECKING:
+    from ringback.client.clients import AsyncClient, Client
+
+
+class _Known:
+    """What both kinds of handle tell of the last known state, without asking the server."""
+
+    def __init__(self, api: str, state: State) -> None:
+        self.api = api
+        self._state = state
+
+    @property
+    def id(self) -> str:
+        return self._state.id
+
+    @property
+    def status(self) -> str:
+        """The status as last heard."""
+        return self._state.status.value
+
+    @property
+    def is_terminal(self) -> bool:
+        return self._state.is_terminal
+
+    @property
+    def progress(self) -> float | None:
+        """0.0 to 1.0, if predict tells."""
+        return self._state.fraction
+
+    @property
+    def message(self) -> str | None:
+        """What predict says about its progress."""
+        return self._state.message
+
+    @property
+    def timestamp(self) -> str | None:
+        """When it completed, ISO 8601."""
+        return self._state.timestamp
+
+    @property
+    def error(self) -> tuple[str, str] | None:
+        """Type and message of a failure."""
+        state = self._state
+        return None if state.error_type is None else (state.error_type, state.error_message or "")
+
+    @property
+    def result(self) -> Any:
+        """What predict returned.
+
+        Raises:
+            WorkloadFailed: it failed; type and message are predict's.
+            RuntimeError: it has not ended; call `wait` first.
+        """
+        if self._state.status is Status.COMPLETED:
+            return self._state.result
+        if self.error is not None:
+            kind, message = self.error
+            raise WorkloadFailed(f"{kind}: {message}", type=kind)
+        raise RuntimeError(f"workload {self.id} is {self.status}; wait for it first")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.api}/{self.id} {self.status}>"
+
+
+class WorkloadHandle(_Known):
+    """A workload, for `Client`."""
+
+    def __init__(self, client: Client, api: str, state: State) -> None:
+        super().__init__(api, state)
+        self._client = client
+
+    def refresh(self, wait_seconds: float = 0.0) -> WorkloadHandle:
+        """Ask the server, which may hold the answer up to `wait_seconds` until the workload ends."""
+        self._state = self._client.state(self.api, self.id, wait_seconds)
+        return self
+
+    def wait(self, timeout: float | None = None) -> WorkloadHandle:
+        """Wait until it has ended.
+
+        Raises:
+            TimeoutError: it has not within `timeout` seconds.
+        """
+        began = monotonic()
+        while not self.is_terminal:
+            self.refresh(_next_wait(began, timeout, self.id))
+        return self
+
+
+class AsyncWorkloadHandle(_Known):
+    """A workload, for `AsyncClient`."""
+
+    def __init__(self, client: AsyncClient, api: str, state: State) -> None:
+        super().__init__(api, state)
+        self._client = client
+
+    async def refresh(self, wait_seconds: float = 0.0) -> AsyncWorkloadHandle:
+        """Ask the server, which may hold the answer up to `wait_seconds` until the workload ends."""
+        self._state = await self._client.state(self.api, self.id, wait_seconds)
+        return self
+
+    async def wait(self, timeout: float | None = None) -> AsyncWorkloadHandle:
+        """Wait until it has ended.
+
+        Raises:
+            TimeoutError: it has not within `timeout` seconds.
+        """
+        began = monotonic()
+        while not self.is_terminal:
+            await self.refresh(_next_wait(began, timeout, self.id))
+        return self
+
+
+def _next_wait(began: float, timeout: float | None, workload_id: str) -> float:
+    """Seconds to ask the server to hold the next answer."""
+    if timeout is None:
+        return POLL_SECONDS
+    remaining = began + timeout - monotonic()
+    if remaining <= 0:
+        raise TimeoutError(f"workload {workload_id} has not ended within {timeout:g} s")
+    return max(0.01, min(POLL_SECONDS, remaining))
