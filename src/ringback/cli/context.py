@@ -1,0 +1,47 @@
+"""What every command is given: where the server is, and how to speak to the person or program at the other end."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from ringback.client import Client
+
+DEFAULT_URL: Final = "http://127.0.0.1:8080"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """The options before the command."""
+
+    url: str
+    api_key: str | None
+    as_json: bool
+
+    def client(self) -> Client:
+        from ringback.client import Client  # noqa: PLC0415 - serving needs no HTTP client
+
+        return Client(self.url, api_key=self.api_key)
+
+    def say(self, text: str, value: Any) -> None:
+        """Print `text` for people, or `value` for machines."""
+        sys.stdout.write((json.dumps(value) if self.as_json else text) + "\n")
+        sys.stdout.flush()
+
+
+def table(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> str:
+    """Aligned columns under their names."""
+    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in columns}
+    lines = ["  ".join(f"{name:{widths[name]}}" for name in columns)]
+    lines += ["  ".join(f"{row[name]:{widths[name]}}" for name in columns) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def usage_error(message: str) -> int:
+    """Say what was wrong with the call; the exit status to end with."""
+    sys.stderr.write(f"ringback: {message}\n")
+    return 2

@@ -1,0 +1,132 @@
+"""`init`, `check` and `serve`: from an empty folder to a running server."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from ringback.cli.context import Context, table, usage_error
+from ringback.core.errors import SpecError
+from ringback.core.quantities import format_duration
+from ringback.core.settings import read_settings
+from ringback.core.spec import Api
+from ringback.runtime.specfile import SpecFile, find, load
+
+_STARTER: Final = {
+    "ringback.yaml": "ringback.yaml",
+    "predictor.txt": "predictor.py",
+    "sample.json": "sample.json",
+    "gitignore.txt": ".gitignore",
+}
+"""What `init` writes, under which name."""
+
+File = Annotated[
+    Path | None,
+    typer.Argument(help="ringback.yaml, cortex.yaml or a predictor's .py; by default the YAML in this folder."),
+]
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to put it; made if need be.")] = Path(),
+) -> None:
+    """Make a starter: ringback.yaml, predictor.py and sample.json."""
+    targets = {source: folder / name for source, name in _STARTER.items()}
+    taken = [str(path) for path in targets.values() if path.exists()]
+    if taken:
+        raise typer.Exit(usage_error(f"{', '.join(taken)} is there already and is left alone; name an empty folder"))
+    folder.mkdir(parents=True, exist_ok=True)
+    for source, path in targets.items():
+        path.write_text((files(__package__) / "starter" / source).read_text("utf-8"), "utf-8")
+    into = "" if folder == Path() else f"cd {folder} && "
+    typer.echo(f"made {', '.join(str(path) for path in targets.values())}\n")
+    typer.echo(f"start it:  {into}ringback serve")
+    typer.echo("use it:    ringback submit hello -d @sample.json --wait")
+
+
+def check(context: typer.Context, file: File = None) -> None:
+    """Read the file and print what would be served."""
+    told: Context = context.obj
+    spec = _load(file)
+    columns = ("api", "path", "predictor", "replicas", "timeout", "webhooks")
+    told.say(
+        f"{spec.file} is fine.\n\n{table([_row(api) for api in spec.apis], columns)}",
+        {"file": str(spec.file), "warnings": list(spec.warnings), "apis": [_told(api) for api in spec.apis]},
+    )
+
+
+def serve(
+    context: typer.Context,
+    file: File = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on [default: 127.0.0.1].")] = None,
+    port: Annotated[str | None, typer.Option(help="Port to listen on; 0 takes any free one [default: 8080].")] = None,
+    store: Annotated[
+        str | None, typer.Option(help="sqlite:///file.db [default: .ringback/ringback.db beside the file].")
+    ] = None,
+    api_key: Annotated[list[str] | None, typer.Option(help="A key that requests must bring; repeatable.")] = None,
+    max_body: Annotated[str | None, typer.Option(help="Largest payload taken in [default: 64MiB].")] = None,
+    grace: Annotated[str | None, typer.Option(help="Time for running workloads at the end [default: 30s].")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning, error [default: info].")] = None,
+    log_format: Annotated[str | None, typer.Option(help="text, json [default: text].")] = None,
+) -> None:
+    """Serve the file's APIs until stopped."""
+    given = {
+        "host": host,
+        "port": port,
+        "store": store,
+        "api-keys": ",".join(api_key) if api_key else context.obj.api_key,
+        "max-body": max_body,
+        "grace": grace,
+        "log-level": log_level,
+        "log-format": log_format,
+    }
+    try:
+        settings = read_settings(given, os.environ)
+    except SpecError as error:
+        raise typer.Exit(usage_error(str(error))) from None
+    spec = _load(file)
+    from ringback.runtime.serve import serve as run  # noqa: PLC0415 - brings the whole server with it
+
+    raise typer.Exit(run(spec, settings))
+
+
+def _load(file: Path | None) -> SpecFile:
+    try:
+        spec = load(file if file is not None else find(Path.cwd()), os.environ)
+    except SpecError as error:
+        sys.stderr.write(f"{error}\n")
+        raise typer.Exit(2) from None
+    for warning in spec.warnings:
+        sys.stderr.write(f"warning: {warning}\n")
+    return spec
+
+
+def _row(api: Api) -> dict[str, str]:
+    scaling = api.autoscaling
+    return {
+        "api": api.name,
+        "path": f"/{api.endpoint}",
+        "predictor": api.predictor.path.name,
+        "replicas": str(scaling.init_replicas or max(1, scaling.min_replicas)),
+        "timeout": format_duration(api.timeout_seconds),
+        "webhooks": ", ".join(_webhook(hook.url, signed=hook.secret is not None) for hook in api.webhooks) or "none",
+    }
+
+
+def _webhook(url: str, *, signed: bool) -> str:
+    return f"{url} ({'signed' if signed else 'unsigned'})"
+
+
+def _told(api: Api) -> dict[str, Any]:
+    webhooks = [{"endpoint": hook.key, "url": hook.url, "signed": hook.secret is not None} for hook in api.webhooks]
+    return {
+        "name": api.name,
+        "path": f"/{api.endpoint}",
+        "predictor": str(api.predictor.path),
+        "timeout_seconds": api.timeout_seconds,
+        "webhooks": webhooks,
+    }

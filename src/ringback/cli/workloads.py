@@ -1,0 +1,192 @@
+"""`submit`, `get` and `list`: what curl could do, with less typing and a progress bar."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from ringback.cli.context import Context, table, usage_error
+
+if TYPE_CHECKING:
+    from ringback.client import WorkloadHandle
+
+_GLANCE_SECONDS: Final = 0.25
+"""How often the progress bar asks."""
+
+ApiName = Annotated[str, typer.Argument(help="The API's endpoint.")]
+
+
+def submit(
+    context: typer.Context,
+    api: ApiName,
+    data: Annotated[str, typer.Option("--data", "-d", help="The payload: text, @file, or - for standard input.")],
+    content_type: Annotated[
+        str | None, typer.Option(help="By default JSON if it is JSON, else text, else bytes.")
+    ] = None,
+    id: Annotated[str | None, typer.Option(help="An id of your own.")] = None,  # noqa: A002 - the option's name
+    idempotency_key: Annotated[str | None, typer.Option(help="Submits with the same key run once.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended.")] = False,
+    timeout: Annotated[float | None, typer.Option(help="Seconds to wait at most.")] = None,
+) -> None:
+    """Submit a workload."""
+    told: Context = context.obj
+    payload = _payload(data)
+    with told.client() as client:
+        handle = client.submit(
+            api,
+            payload,
+            id=id,
+            idempotency_key=idempotency_key,
+            content_type=content_type or _content_type(payload),
+        )
+        if not wait:
+            told.say(handle.id, {"id": handle.id})
+            return
+        _wait(told, handle, timeout)
+    _show(told, handle)
+
+
+def get(
+    context: typer.Context,
+    api: ApiName,
+    workload_id: Annotated[str, typer.Argument(metavar="ID", help="The workload's id.")],
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended.")] = False,
+    timeout: Annotated[float | None, typer.Option(help="Seconds to wait at most.")] = None,
+) -> None:
+    """Show a workload."""
+    told: Context = context.obj
+    with told.client() as client:
+        handle = client.get(api, workload_id)
+        if wait:
+            _wait(told, handle, timeout)
+    _show(told, handle)
+
+
+def list_(
+    context: typer.Context,
+    api: Annotated[str | None, typer.Argument(help="The API's endpoint; without it, what is served.")] = None,
+    status: Annotated[str | None, typer.Option(help="Only those of this status.")] = None,
+    limit: Annotated[int, typer.Option(help="How many.", min=1, max=1000)] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
+) -> None:
+    """List an API's workloads, newest first; without an API, what is served."""
+    told: Context = context.obj
+    with told.client() as client:
+        if api is None:
+            _show_apis(told, client.apis())
+            return
+        page = client.page(api, status=status, limit=limit, cursor=cursor)
+    if told.as_json:
+        for workload in page["workloads"]:
+            told.say("", workload)
+        return
+    _show_page(told, page)
+
+
+def _show_apis(told: Context, apis: tuple[dict[str, Any], ...]) -> None:
+    if told.as_json:
+        for api in apis:
+            told.say("", api)
+        return
+    rows = [
+        {
+            "api": api["name"],
+            "path": api["path"],
+            "ready": f"{api['replicas']}/{api['replicas'] + api['starting']}",
+            "queued": str(api["in_queue"]),
+            "running": str(api["in_progress"]),
+            "problem": api["problem"] or "",
+        }
+        for api in apis
+    ]
+    told.say(table(rows, ("api", "path", "ready", "queued", "running", "problem")), None)
+
+
+def _show_page(told: Context, page: dict[str, Any]) -> None:
+    rows = [
+        {
+            "id": each["id"],
+            "status": each["status"],
+            "attempt": str(each["attempt"]),
+            "submitted": each["submitted_at"][:19].replace("T", " "),
+            "error": "" if "error" not in each else f"{each['error']['type']}: {each['error']['message']}"[:60],
+        }
+        for each in page["workloads"]
+    ]
+    told.say(table(rows, ("id", "status", "attempt", "submitted", "error")) if rows else "no workloads", None)
+    if page["cursor"] is not None:
+        sys.stderr.write(f"more: --cursor {page['cursor']}\n")
+
+
+def _wait(told: Context, handle: WorkloadHandle, timeout: float | None) -> None:
+    if told.as_json or not sys.stderr.isatty():
+        handle.wait(timeout)
+        return
+    from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"))
+    began = monotonic()
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(handle.status, total=None, said="")
+        while not handle.is_terminal:
+            handle.refresh(_GLANCE_SECONDS)
+            total = None if handle.progress is None else 1.0
+            bar.update(
+                task,
+                description=handle.status.replace("_", " "),
+                total=total,
+                completed=handle.progress or 0.0,
+                said=handle.message or "",
+            )
+            if timeout is not None and monotonic() - began > timeout:
+                raise TimeoutError(f"workload {handle.id} has not ended within {timeout:g} s")
+
+
+def _show(told: Context, handle: WorkloadHandle) -> None:
+    """The workload's end, or where it stands; a failed one is exit status 1."""
+    value: dict[str, Any] = {"id": handle.id, "status": handle.status}
+    text = f"{handle.id}  {handle.status}"
+    if handle.status == "completed":
+        value |= {"result": handle.result, "timestamp": handle.timestamp}
+        text += f"\n{json.dumps(handle.result, indent=2, ensure_ascii=False)}"
+    elif handle.error is not None:
+        kind, message = handle.error
+        value["error"] = {"type": kind, "message": message}
+        text += f"\n{kind}: {message}"
+    elif handle.progress is not None:
+        value["progress"] = {"fraction": handle.progress, "message": handle.message}
+        text += f"  {handle.progress:.0%} {handle.message or ''}".rstrip()
+    told.say(text, value)
+    if handle.error is not None:
+        raise typer.Exit(1)
+
+
+def _payload(data: str) -> bytes:
+    if data == "-":
+        return sys.stdin.buffer.read()
+    if not data.startswith("@"):
+        return data.encode()
+    try:
+        return Path(data[1:]).read_bytes()
+    except OSError as error:
+        raise typer.Exit(usage_error(f"{data[1:]} cannot be read: {(error.strerror or '').lower()}")) from None
+
+
+def _content_type(payload: bytes) -> str:
+    try:
+        json.loads(payload)
+    except ValueError:
+        pass
+    else:
+        return "application/json"
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return "application/octet-stream"
+    return "text/plain; charset=utf-8"
