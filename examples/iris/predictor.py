@@ -23,16 +23,15 @@ class PythonPredictor:
             ValueError: the payload is no flower; the message says what one is.
         """
         [shares] = self.model.predict_proba([measures_of(payload)])
-        probabilities = {str(name): round(float(share), 4) for name, share in zip(self.model.classes_, shares, strict=True)}
+        probabilities = {
+            str(name): round(float(share), 4) for name, share in zip(self.model.classes_, shares, strict=True)
+        }
         return {"label": max(probabilities, key=lambda name: probabilities[name]), "probabilities": probabilities}
 
 
 def measures_of(payload: Any) -> list[float]:
     """The four measures in the model's order."""
-    if not isinstance(payload, dict):
-        raise ValueError(f"a flower is an object with {', '.join(MEASURES)}; this is {type(payload).__name__}")
-    for name in MEASURES:
-        value = payload.get(name)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError(f"{name} must be a number of centimetres; this flower has {value!r}")
-    return [float(payload[name]) for name in MEASURES]
+    try:
+        return [float(payload[name]) for name in MEASURES]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"a flower has the numbers {', '.join(MEASURES)}; got {str(payload):.80}") from error

@@ -30,7 +30,9 @@ def main() -> None:
     seen, unseen, seen_species, unseen_species = _split()
     model = make_pipeline(StandardScaler(), LogisticRegression()).fit(seen, seen_species)
     joblib.dump(model, MODEL)
-    print(f"trained on {len(seen)} flowers; {model.score(unseen, unseen_species):.0%} of {len(unseen)} others named right")
+    print(
+        f"trained on {len(seen)} flowers; {model.score(unseen, unseen_species):.0%} of {len(unseen)} others named right"
+    )
 
 
 def unseen_flowers(count: int) -> list[Flower]:

@@ -24,6 +24,7 @@ class Caught:
     body: bytes
     at: float
     """`time.perf_counter()` on arrival."""
+    workload_id: str
     looked: Any = None
     """What the catcher's `inside` returned before the answer was sent."""
 
@@ -31,10 +32,6 @@ class Caught:
     def json(self) -> dict[str, Any]:
         parsed: dict[str, Any] = json.loads(self.body)
         return parsed
-
-    @property
-    def workload_id(self) -> str:
-        return str(self.json["id"])
 
     @property
     def webhook_id(self) -> str:
@@ -53,6 +50,7 @@ class Catcher:
     port: int = 0
     refused: int = 0
     """Requests answered 503 while busy."""
+    _ids: set[str] = field(default_factory=set)
     _busy: bool = False
     _server: _Listener | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -88,7 +86,8 @@ class Catcher:
 
     def ids(self) -> set[str]:
         """The workloads that have rung."""
-        return {each.workload_id for each in self.all()}
+        with self._lock:
+            return set(self._ids)
 
     def all(self) -> list[Caught]:
         with self._lock:
@@ -117,9 +116,12 @@ class Catcher:
             self.refused += 1
             return 503
         at = time.perf_counter()
-        looked = self.inside(json.loads(body)) if self.inside else None
+        parsed = json.loads(body)
+        looked = self.inside(parsed) if self.inside else None
+        caught = Caught(headers=headers, body=body, at=at, workload_id=parsed["id"], looked=looked)
         with self._lock:
-            self.caught.append(Caught(headers=headers, body=body, at=at, looked=looked))
+            self.caught.append(caught)
+            self._ids.add(caught.workload_id)
         return 200
 
     def _open(self) -> None:

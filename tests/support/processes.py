@@ -133,11 +133,11 @@ class Server:
 
     def rss_bytes(self) -> int:
         """Resident memory of the server and its replicas."""
-        return sum(each.rss_bytes for each in processes() if each.pid == self.pid or each.parent == self.pid)
+        return sum(each.rss_bytes for each in processes() if self.pid in (each.pid, each.parent))
 
     def cpu_seconds(self) -> float:
         """Processor time the server and its replicas have used so far."""
-        return sum(each.cpu_seconds for each in processes() if each.pid == self.pid or each.parent == self.pid)
+        return sum(each.cpu_seconds for each in processes() if self.pid in (each.pid, each.parent))
 
     def close(self) -> None:
         """Leave nothing running."""
