@@ -1,11 +1,12 @@
-"""The coverage gate: `pytest --coverage-floor=95` under `coverage run` fails when core and store fall below.
+"""What is printed before pytest's own summary, which stays the last line: measured figures, and coverage.
 
-Says so before pytest's own summary, which stays the last line.
+`pytest --coverage-floor=95` under `coverage run` fails when core and store fall below.
 """
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,14 @@ import pytest
 _SOURCES: Final = Path(__file__).parents[1] / "src" / "ringback"
 _GATED: Final = [str(_SOURCES / part / "*") for part in ("core", "store")]
 _REPORT: Final = pytest.StashKey[str]()
+_FIGURES: Final = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Adds a line to the figures printed at the end of the run, passed or not."""
+    lines = request.config.stash.setdefault(_FIGURES, [])
+    return lambda line: lines.append(f"{request.node.name}: {line}")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,6 +50,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    figures = config.stash.get(_FIGURES, [])
+    if figures:
+        terminalreporter.section("figures")
+        for line in figures:
+            terminalreporter.write_line(line)
     report = config.stash.get(_REPORT, None)
     if report is not None:
         terminalreporter.section("coverage of core and store")

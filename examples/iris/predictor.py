@@ -34,4 +34,4 @@ def measures_of(payload: Any) -> list[float]:
     try:
         return [float(payload[name]) for name in MEASURES]
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"a flower has the numbers {', '.join(MEASURES)}; got {str(payload):.80}") from error
+        raise ValueError(f"a flower has the numbers {', '.join(MEASURES)}; got {payload!s:.80}") from error

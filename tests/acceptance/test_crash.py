@@ -111,7 +111,7 @@ def kill_both(server: Server) -> None:
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("kill", [kill_server, kill_replica, kill_both], ids=["server", "replica", "both"])
 def test_nothing_acknowledged_is_lost(
-    kill: Callable[[Server], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    kill: Callable[[Server], None], tmp_path: Path, say: Callable[[str], None]
 ) -> None:
     seed = int(os.environ.get("RINGBACK_CRASH_SEED", random.SystemRandom().randrange(1_000_000)))
     chance = random.Random(seed)
@@ -132,19 +132,18 @@ def test_nothing_acknowledged_is_lost(
                 kill(server)
             submitter.stop()
             catcher.wait_for_all(set(submitter.acknowledged), within=60)
-            check(submitter, catcher, seed, capsys)
+            check(submitter, catcher, seed, say)
 
 
-def check(submitter: Submitter, catcher: Catcher, seed: int, capsys: pytest.CaptureFixture[str]) -> None:
+def check(submitter: Submitter, catcher: Catcher, seed: int, say: Callable[[str], None]) -> None:
     """Print the figures, then hold every acknowledged workload against what rang and what the server says."""
     webhook_ids = catcher.webhook_ids()
     duplicates = sum(sum(counts.values()) - 1 for counts in webhook_ids.values())
-    with capsys.disabled():
-        print(
-            f"\n  seed {seed}: {KILLS} kills, {len(submitter.acknowledged)} acknowledged, "
-            f"{len(submitter.acknowledged.keys() - webhook_ids.keys())} lost, {duplicates} duplicates, "
-            f"{submitter.unanswered} submits unanswered"
-        )
+    say(
+        f"seed {seed}: {KILLS} kills, {len(submitter.acknowledged)} acknowledged, "
+        f"{len(submitter.acknowledged.keys() - webhook_ids.keys())} lost, {duplicates} duplicates, "
+        f"{submitter.unanswered} submits unanswered"
+    )
     assert len(submitter.acknowledged) > IN_FLIGHT
     more_than_one = {each: counts for each, counts in webhook_ids.items() if len(counts) != 1}
     assert more_than_one == {}, "one webhook-id per event"

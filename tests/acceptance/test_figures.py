@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 import requests
 
 from support.processes import Server, serving
@@ -15,10 +15,17 @@ from support.waiting import pause, until
 IDLE_SECONDS = 3.0
 RSS_LIMIT_BYTES = 120 * 1024 * 1024
 
-NO_OP = "class PythonPredictor:\n    def __init__(self, config): ...\n    def predict(self, payload):\n        return None\n"
+NO_OP = """
+class PythonPredictor:
+    def __init__(self, config):
+        pass
+
+    def predict(self, payload):
+        return None
+"""
 
 
-def test_start_and_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_start_and_rest(tmp_path: Path, say: Callable[[str], None]) -> None:
     file = folder_of(tmp_path / "api", predictor=NO_OP)
     began = time.perf_counter()
     with serving(file, tmp_path / "store" / "ringback.db", ready=False) as server:
@@ -30,8 +37,7 @@ def test_start_and_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
         cpu_before, moment = server.cpu_seconds(), time.perf_counter()
         pause(IDLE_SECONDS)
         share = (server.cpu_seconds() - cpu_before) / (time.perf_counter() - moment)
-    with capsys.disabled():
-        print(f"\n  first workload after {first:.2f} s; idle: {share:.2%} of a core, {rss / 2**20:.0f} MB resident")
+    say(f"first workload after {first:.2f} s; idle: {share:.2%} of a core, {rss / 2**20:.0f} MB resident")
     assert rss < RSS_LIMIT_BYTES
 
 
