@@ -30,7 +30,7 @@ READY_SECONDS: Final = 60.0
 WEBHOOKS_SECONDS: Final = 30.0
 STOP_SECONDS: Final = 30.0
 POLL_SECONDS: Final = 0.02
-ROW: Final = "{:>4}  {:<19}  {:<10} {:<11} {:<9} {:>9}  {}"
+ROW: Final = "{:>4}  {:<19}  {:<10}  {:<10}  {:<9}  {:>8}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +138,7 @@ def submit(url: str, payload: dict[str, Any]) -> str:
 
 def show_all(rung: queue.Queue[Rung], sent: dict[str, Sent]) -> int:
     """Print a line for each webhook as it arrives; returns how many of the workloads had a verified one."""
-    print(ROW.format("#", "sepal and petal, cm", "predicted", "true", "signature", "after", "").rstrip())
+    print(ROW.format("#", "sepal and petal, cm", "predicted", "true", "signature", "after"))
     verified: set[str] = set()
     shown: set[str] = set()
     deadline = time.perf_counter() + WEBHOOKS_SECONDS
@@ -163,10 +163,10 @@ def show(rung: Rung, sent: Sent) -> None:
     signature = "verified" if rung.verified else "WRONG"
     after = f"{(rung.at - sent.at) * 1_000:.1f} ms"
     if rung.body["status"] == "completed":
-        predicted, words = rung.body["result"]["label"], ""
+        predicted, reason = rung.body["result"]["label"], ""
     else:
-        predicted, words = rung.body["status"], "{type}: {message}".format(**rung.body["error"])
-    print(ROW.format(sent.number, sent.flower, predicted, sent.species, signature, after, words).rstrip(), flush=True)
+        predicted, reason = rung.body["status"], "\n      {type}: {message}".format(**rung.body["error"])
+    print(ROW.format(sent.number, sent.flower, predicted, sent.species, signature, after) + reason, flush=True)
 
 
 def show_one(url: str, workload_id: str) -> None:

@@ -69,13 +69,13 @@ def test_a_missing_predictor_file_is_one_line_and_exit_status_2(tmp_path: Path) 
     [
         ("- name: echo\n\tkind: AsyncAPI\n", ("ringback.yaml:2", "tab")),
         (
-            "- name: echo\n  kind: AsyncAPI\n  predictor:\n    type: python\n    pth: predictor.py\n",
-            ("ringback.yaml:5", "pth", "did you mean"),
+            "- name: echo\n  predictor:\n    type: python\n    path: predictor.py\n    cofnig: {}\n",
+            ("ringback.yaml:5", "cofnig", "did you mean 'config'"),
         ),
-        ("- name: 7\n", ("ringback.yaml:1", "name")),
-        ("- kind: AsyncAPI\n", ("ringback.yaml", "name")),
+        ("- name: Iris!\n  predictor: {type: python, path: predictor.py}\n", ("ringback.yaml:1", "name")),
+        ("- predictor: {type: python, path: predictor.py}\n", ("ringback.yaml:1", "name")),
     ],
-    ids=["tab", "unknown key", "wrong type", "no name"],
+    ids=["tab", "unknown key", "bad name", "no name"],
 )
 @pytest.mark.parametrize("command", ["serve", "check"])
 def test_a_wrong_file_is_one_line_with_the_place_and_exit_status_2(

@@ -20,7 +20,7 @@ def test_eleven_webhooks_arrive_and_verify() -> None:
     ended = subprocess.run([sys.executable, DEMO], capture_output=True, text=True, check=False, timeout=100)
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert ended.stdout.count(" verified ") == 11 + 0, ended.stdout
+    assert ended.stdout.count("  verified  ") == 11, ended.stdout
     assert "11 of 11 webhooks arrived and verified; the server stopped with status 0." in ended.stdout
     assert ended.stdout.count("ValueError: a flower has the numbers") == 1
     assert '"status": "completed"' in ended.stdout

@@ -181,16 +181,6 @@ def test_text_and_bytes_reach_predict_as_such(bench: Bench) -> None:
     assert bench.catcher.wait_for(raw.json()["id"]).json["error"]["type"] == "result_not_serializable"
 
 
-def test_a_large_result_goes_as_a_link(bench: Bench) -> None:
-    workload_id = bench.submit({"long": "x" * 300_000})
-
-    body = bench.catcher.wait_for(workload_id).json
-
-    assert "result" not in body
-    assert body["result_url"].endswith(f"/echo/{workload_id}/result")
-    assert bench.get(workload_id).json()["result"] == {"long": "x" * 300_000}
-
-
 def test_every_event_has_one_webhook_id(bench: Bench) -> None:
     bench.catcher.wait_for(bench.submit({"n": 1}))
     ids = bench.catcher.webhook_ids()
