@@ -50,6 +50,7 @@ class Submitter:
     acknowledged: dict[str, int] = field(default_factory=dict)
     """The payload by the workload's id."""
     unanswered: int = 0
+    in_flight_at_kills: list[int] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -64,7 +65,10 @@ class Submitter:
         assert not self._thread.is_alive()
 
     def in_flight(self) -> int:
-        return len(self.acknowledged.keys() - self.catcher.ids())
+        return len(set(self.acknowledged.copy()) - self.catcher.ids())
+
+    def note_in_flight(self) -> None:
+        self.in_flight_at_kills.append(self.in_flight())
 
     def _run(self) -> None:
         with requests.Session() as session:
@@ -129,6 +133,7 @@ def test_nothing_acknowledged_is_lost(
             until(lambda: submitter.in_flight() > 0.9 * IN_FLIGHT, within=30, wanted="a thousand in flight")
             for _ in range(KILLS):
                 pause(chance.uniform(0, MOST_SECONDS_BETWEEN))
+                submitter.note_in_flight()
                 kill(server)
             submitter.stop()
             catcher.wait_for_all(set(submitter.acknowledged), within=60)
@@ -140,7 +145,7 @@ def check(submitter: Submitter, catcher: Catcher, seed: int, say: Callable[[str]
     webhook_ids = catcher.webhook_ids()
     duplicates = sum(sum(counts.values()) - 1 for counts in webhook_ids.values())
     say(
-        f"seed {seed}: {KILLS} kills, {len(submitter.acknowledged)} acknowledged, "
+        f"seed {seed}: {KILLS} kills with {min(submitter.in_flight_at_kills)} or more in flight, {len(submitter.acknowledged)} acknowledged, "
         f"{len(submitter.acknowledged.keys() - webhook_ids.keys())} lost, {duplicates} duplicates, "
         f"{submitter.unanswered} submits unanswered"
     )

@@ -140,7 +140,7 @@ def test_the_list_shows_the_newest_first_page_by_page(bench: Bench) -> None:
     for each in submitted:
         bench.catcher.wait_for(each)
 
-    first = requests.get(bench.api, params={"limit": 2, "status": "completed"}, timeout=10)
+    first = requests.get(bench.api, params={"limit": "2", "status": "completed"}, timeout=10)
 
     assert first.status_code == 200
     listed = [each["id"] for each in first.json()["workloads"]]
