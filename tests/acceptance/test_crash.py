@@ -145,7 +145,8 @@ def check(submitter: Submitter, catcher: Catcher, seed: int, say: Callable[[str]
     webhook_ids = catcher.webhook_ids()
     duplicates = sum(sum(counts.values()) - 1 for counts in webhook_ids.values())
     say(
-        f"seed {seed}: {KILLS} kills with {min(submitter.in_flight_at_kills)} or more in flight, {len(submitter.acknowledged)} acknowledged, "
+        f"seed {seed}: {KILLS} kills with {min(submitter.in_flight_at_kills)} or more in flight, "
+        f"{len(submitter.acknowledged)} acknowledged, "
         f"{len(submitter.acknowledged.keys() - webhook_ids.keys())} lost, {duplicates} duplicates, "
         f"{submitter.unanswered} submits unanswered"
     )
