@@ -1,0 +1,61 @@
+"""What is printed before pytest's own summary, which stays the last line: measured figures, and coverage.
+
+`pytest --coverage-floor=95` under `coverage run` fails when core and store fall below.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import coverage
+import pytest
+
+_SOURCES: Final = Path(__file__).parents[1] / "src" / "ringback"
+_GATED: Final = [str(_SOURCES / part / "*") for part in ("core", "store")]
+_REPORT: Final = pytest.StashKey[str]()
+_FIGURES: Final = pytest.StashKey[list[str]]()
+
+
+@pytest.fixture
+def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Adds a line to the figures printed at the end of the run, passed or not."""
+    lines = request.config.stash.setdefault(_FIGURES, [])
+    return lambda line: lines.append(f"{request.node.name}: {line}")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--coverage-floor", type=float, default=None, help="fail when core and store are covered by fewer percent"
+    )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    floor = session.config.getoption("--coverage-floor")
+    if floor is None:
+        return
+    measuring = coverage.Coverage.current()
+    if measuring is None:
+        raise pytest.UsageError("--coverage-floor needs `coverage run -m pytest`")
+    measuring.stop()
+    table = io.StringIO()
+    percent = measuring.report(include=_GATED, file=table, show_missing=True, skip_covered=True)
+    verdict = f"core and store: {percent:.2f} % covered, {floor:g} % wanted"
+    if percent < floor:
+        verdict = f"ERROR: {verdict}"
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    session.config.stash[_REPORT] = f"{table.getvalue()}{verdict}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    figures = config.stash.get(_FIGURES, [])
+    if figures:
+        terminalreporter.section("figures")
+        for line in figures:
+            terminalreporter.write_line(line)
+    report = config.stash.get(_REPORT, None)
+    if report is not None:
+        terminalreporter.section("coverage of core and store")
+        terminalreporter.write_line(report)

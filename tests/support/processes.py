@@ -1,0 +1,207 @@
+"""`ringback serve` as a real process: started, watched, killed by its pid, its words kept."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import requests
+
+from support.waiting import until
+
+RINGBACK: Final = Path(sys.executable).with_name("ringback")
+START_SECONDS: Final = 20.0
+STOP_SECONDS: Final = 30.0
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@dataclass(slots=True, kw_only=True)
+class Server:
+    """One `ringback serve`; the same port and store at every start."""
+
+    file: Path
+    store: Path
+    env: Mapping[str, str] = field(default_factory=dict)
+    options: Sequence[str] = ()
+    port: int = field(default_factory=free_port)
+    starts: int = 0
+    _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "the server has not been started"
+        return self._process.pid
+
+    @property
+    def log_file(self) -> Path:
+        return self.store.with_suffix(".log")
+
+    def log(self) -> str:
+        """All it has said, over every start."""
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def start(self) -> None:
+        """Start the process; returns at once."""
+        self.store.parent.mkdir(parents=True, exist_ok=True)
+        self.starts += 1
+        with self.log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                [RINGBACK, *self.arguments()],
+                env={**os.environ, **self.env},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def arguments(self) -> list[str]:
+        return ["serve", str(self.file), "--port", str(self.port), "--store", f"sqlite:///{self.store}", *self.options]
+
+    def start_and_wait(self) -> None:
+        """Start, and return once `/readyz` says 200."""
+        self.start()
+        self.wait_for("/readyz", 200)
+
+    def wait_for(self, path: str, status: int, *, within: float = START_SECONDS) -> requests.Response:
+        """The first answer to GET `path` with that status; fails with the server's words when there is none."""
+        deadline = time.monotonic() + within
+        seen: object = "no answer"
+        session = requests.Session()
+        with session:
+            while time.monotonic() < deadline:
+                if self.ended() is not None:
+                    pytest.fail(f"the server ended with status {self.ended()}:\n{self._tail()}")
+                try:
+                    answer = session.get(self.url + path, timeout=5)
+                except requests.RequestException as error:
+                    seen = error
+                else:
+                    if answer.status_code == status:
+                        return answer
+                    seen = (answer.status_code, answer.text)
+        pytest.fail(f"GET {path} was not {status} within {within:g} s; last seen: {seen}\n{self._tail()}")
+
+    def ended(self) -> int | None:
+        """The exit status; None while it runs."""
+        return None if self._process is None else self._process.poll()
+
+    def kill(self) -> None:
+        """SIGKILL to the server alone, and wait for its end."""
+        os.kill(self.pid, signal.SIGKILL)
+        self.wait_for_end()
+
+    def terminate(self) -> int:
+        """SIGTERM; returns the exit status."""
+        os.kill(self.pid, signal.SIGTERM)
+        return self.wait_for_end()
+
+    def wait_for_end(self, *, within: float = STOP_SECONDS) -> int:
+        assert self._process is not None
+        try:
+            return self._process.wait(within)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"the server had not ended after {within:g} s\n{self._tail()}")
+
+    def replicas(self) -> set[int]:
+        """The pids of its living child processes."""
+        return {child.pid for child in processes() if child.parent == self.pid and child.state != "Z"}
+
+    def wait_for_replicas(self, *, other_than: set[int] | None = None, within: float = START_SECONDS) -> set[int]:
+        """The replicas, once there is at least one that is not among the given."""
+        old = other_than or set()
+        return until(lambda: self.replicas() - old, within=within, wanted="a replica of its own")
+
+    def rss_bytes(self) -> int:
+        """Resident memory of the server and its replicas."""
+        return sum(each.rss_bytes for each in processes() if self.pid in (each.pid, each.parent))
+
+    def cpu_seconds(self) -> float:
+        """Processor time the server and its replicas have used so far."""
+        return sum(each.cpu_seconds for each in processes() if self.pid in (each.pid, each.parent))
+
+    def close(self) -> None:
+        """Leave nothing running."""
+        if self._process is None:
+            return
+        for pid in (*self.replicas(), self.pid) if self._process.poll() is None else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self._process.wait(STOP_SECONDS)
+
+    def _tail(self) -> str:
+        return "\n".join(self.log().splitlines()[-30:])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One line of /proc (man 5 proc_pid_stat)."""
+
+    pid: int
+    parent: int
+    state: str
+    cpu_seconds: float
+    rss_bytes: int
+
+
+def processes() -> Iterator[Process]:
+    """Every process of this machine that we may see."""
+    tick, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            # The name, in parentheses, may hold anything; what follows the last one is numbers.
+            rest = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # gone since it was listed
+        yield Process(
+            pid=int(folder.name),
+            parent=int(rest[1]),
+            state=rest[0],
+            cpu_seconds=(int(rest[11]) + int(rest[12])) / tick,
+            rss_bytes=int(rest[21]) * page,
+        )
+
+
+@contextlib.contextmanager
+def serving(file: Path, store: Path, *, ready: bool = True, **more: Any) -> Iterator[Server]:
+    """A started server, killed on the way out if it still runs."""
+    server = Server(file=file, store=store, **more)
+    try:
+        if ready:
+            server.start_and_wait()
+        else:
+            server.start()
+        yield server
+    finally:
+        server.close()
+
+
+def ringback(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end, with what it printed."""
+    return subprocess.run(
+        [RINGBACK, *arguments],
+        env={**os.environ, **(env or {})},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )

@@ -1,0 +1,31 @@
+"""Waiting for facts: the one place in the tests where time passes. Every wait ends, and says what it saw."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+
+Seen = TypeVar("Seen")
+
+_POLL_SECONDS = 0.01
+
+
+def pause(seconds: float) -> None:
+    """Let the system under test run for a while. Only for what has no fact to wait for, such as a random moment."""
+    threading.Event().wait(seconds)
+
+
+def until(look: Callable[[], Seen], *, within: float, wanted: str) -> Seen:
+    """What `look` returned once it was true; fails the test with the last thing seen when it never is."""
+    deadline = time.monotonic() + within
+    while True:
+        seen = look()
+        if seen:
+            return seen
+        if time.monotonic() >= deadline:
+            pytest.fail(f"not within {within:g} s: {wanted}; last seen: {seen!r}")
+        pause(_POLL_SECONDS)
