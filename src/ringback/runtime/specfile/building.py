@@ -13,7 +13,7 @@ from ringback.deliver.request import Target
 from ringback.runtime.specfile.schema import API, read_keys
 from ringback.runtime.specfile.source import Source, Unreadable, kind_of
 
-_FIELDS: Final[Mapping[str, str]] = {
+FIELDS: Final[Mapping[str, str]] = {
     "mem": "mem_bytes",
     "window": "window_seconds",
     "downscale_stabilization_period": "downscale_stabilization_seconds",
@@ -94,7 +94,7 @@ def _endpoints(source: Source, name: str, found: Mapping[str, Any]) -> Iterable[
 
 
 def _fields(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {_FIELDS.get(key, key): value for key, value in found.items() if value is not None}
+    return {FIELDS.get(key, key): value for key, value in found.items() if value is not None}
 
 
 def _refuse_doubles(source: Source, apis: Iterable[tuple[yaml.Node, Api]], attribute: str) -> None:
