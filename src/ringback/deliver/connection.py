@@ -31,6 +31,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[Answer | NoAnswer] | None = None
+        self._parser: Any = httptools.HttpResponseParser(self)
         self._begin()
 
     def exchange(self, request: bytes) -> asyncio.Future[Answer | NoAnswer]:
@@ -114,7 +115,6 @@ class Connection(asyncio.Protocol):
     # ── Within ──────────────────────────────────────────────────────────────────────────────────
 
     def _begin(self) -> None:
-        self._parser: Any = httptools.HttpResponseParser(self)
         self._heard = 0
         self._has_head = False
         self._keeps_alive = False

@@ -39,7 +39,7 @@ class DataPlane:
         try:
             submission = await self._submission(api, workload_id, headers, receive)
             wait = incoming.preferred_wait(headers) if "prefer" in headers else None
-            accepted = await self._store.submit(submission, limit=self._limit(api))
+            accepted = await self._store.submit(submission, limit=self._checked_limit(api))
         except RingbackError as error:
             self._emit("workload.refused", api=api.name, code=error.code)
             raise
@@ -73,7 +73,6 @@ class DataPlane:
         content_type = incoming.content_type_of(headers)
         payload = await incoming.body_of(headers, receive, self._max_body_bytes)
         incoming.check_payload(content_type, payload)
-        self._refuse_if_broken(api)
         return Submission(
             api=api.name,
             payload=payload,
@@ -84,15 +83,18 @@ class DataPlane:
             trace_id=incoming.trace_id(headers) if "traceparent" in headers else None,
         )
 
-    def _refuse_if_broken(self, api: Api) -> None:
+    def _checked_limit(self, api: Api) -> int:
+        """How many unfinished workloads the API may hold.
+
+        Raises:
+            ApiNotReady: no replica runs, and it is known why none will.
+        """
         state = self._store.replicas(api.name)
         if state.ready == 0 and state.problem is not None:
             raise ApiNotReady(
                 f"no replica of {api.name} can start: {state.problem}", retry_after_seconds=_NOT_READY_RETRY_SECONDS
             )
-
-    def _limit(self, api: Api) -> int:
-        return api.autoscaling.max_replica_concurrency * max(1, self._store.replicas(api.name).ready)
+        return api.autoscaling.max_replica_concurrency * max(1, state.ready)
 
     async def _ended(self, api: Api, workload_id: str, wait: float, receive: Receive) -> Workload:
         """The workload once it has ended; as it stands when time is up, the client leaves or the server drains."""

@@ -103,13 +103,13 @@ class Pool:
         return sum(replica.room for replica in self._replicas.values())
 
     def _hand_over(self, claimed: list[Claimed]) -> None:
-        """Each workload to the replica with the most room; back to the queue when there is none any more."""
+        """Each workload to the replica with the least to do; back to the queue when none is left to do it."""
+        ready = [replica for replica in self._replicas.values() if replica.is_ready and not self._draining]
+        if not ready:
+            self._give_back(claimed)
+            return
         for each in claimed:
-            replica = max(self._replicas.values(), key=_room_of, default=None)
-            if replica is None or replica.room == 0 or self._draining:
-                self._give_back([each])
-            else:
-                replica.take(each)
+            (ready[0] if len(ready) == 1 else min(ready, key=_load_of)).take(each)
 
     def _give_back(self, claimed: list[Claimed]) -> None:
         for each in claimed:
@@ -236,5 +236,5 @@ class Pool:
                 raise error
 
 
-def _room_of(replica: Replica) -> int:
-    return replica.room
+def _load_of(replica: Replica) -> int:
+    return replica.load

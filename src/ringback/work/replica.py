@@ -118,7 +118,12 @@ class Replica(asyncio.Protocol):
     @property
     def room(self) -> int:
         """How many more workloads it should be given now."""
-        return max(0, self._depth - len(self._in_hand)) if self.is_ready else 0
+        return max(0, -self.load) if self.is_ready else 0
+
+    @property
+    def load(self) -> int:
+        """How much it has in hand beyond what it should have; negative while it has room."""
+        return len(self._in_hand) - self._depth
 
     @property
     def is_idle(self) -> bool:

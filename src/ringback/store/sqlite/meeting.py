@@ -52,6 +52,7 @@ class Meeting:
         self.outlet: Outlet | None = None
         self._loop = loop
         self._reports: dict[str, dict[str, ReplicaState]] = {}
+        self._sums: dict[str, ReplicaState] = {}
         self._waiters: dict[tuple[str, str], set[asyncio.Future[Workload]]] = {}
 
     # ── Waiting for an end ──────────────────────────────────────────────────────────────────────
@@ -91,11 +92,12 @@ class Meeting:
 
     def tell_replicas(self, member: str, api: str, state: ReplicaState) -> None:
         self._reports.setdefault(api, {})[member] = state
+        self._sums.pop(api, None)
 
     def retell_replicas(self, reports: Iterable[tuple[str, str, ReplicaState]], *, but: str) -> None:
         """Replace all that is known by these (member, API, state), except what the member `but` tells."""
         kept = [(api, states[but]) for api, states in self._reports.items() if but in states]
-        self._reports = {}
+        self._reports, self._sums = {}, {}
         for member, api, state in reports:
             if member != but:
                 self.tell_replicas(member, api, state)
@@ -103,9 +105,12 @@ class Meeting:
             self.tell_replicas(but, api, state)
 
     def replicas(self, api: str) -> ReplicaState:
-        states = self._reports.get(api, {}).values()
-        return ReplicaState(
-            ready=sum(state.ready for state in states),
-            starting=sum(state.starting for state in states),
-            problem=next((state.problem for state in states if state.problem is not None), None),
-        )
+        known = self._sums.get(api)
+        if known is None:
+            states = self._reports.get(api, {}).values()
+            known = self._sums[api] = ReplicaState(
+                ready=sum(state.ready for state in states),
+                starting=sum(state.starting for state in states),
+                problem=next((state.problem for state in states if state.problem is not None), None),
+            )
+        return known
