@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
-
-from ringback.core.clock import HandWound, after
-from ringback.core.delivery import AttemptClass, Delivered, DeliveryState, Park, TryAgain
-from ringback.core.errors import Erased, IdTaken, InvalidParameter, LeaseLost, QueueFull, StoreError, UnknownWorkload
-from ringback.core.spec import Event
-from ringback.core.workload import Failed, Progress, Spent, Status
-from ringback.store.contract import MARKER_SECONDS, ReplicaState
+from ringback.core.clock import after
+from ringback.core.workload import Spent, Status
 from ringback.store.sqlite import SqliteStore
-from support.stores import *
+from support.stores import (
+    API,
+    SqliteBackend,
+    claim_one,
+    submission,
+)
+
 
 async def test_C1_members_claiming_at_once_share_nothing(store: SqliteStore, other: SqliteStore) -> None:
     for _ in range(20):

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from ringback.core.clock import HandWound, after
+from ringback.core.clock import after
 from ringback.core.delivery import AttemptClass, Delivered, DeliveryState, Park, TryAgain
-from ringback.core.errors import Erased, IdTaken, InvalidParameter, LeaseLost, QueueFull, StoreError, UnknownWorkload
-from ringback.core.spec import Event
-from ringback.core.workload import Failed, Progress, Spent, Status
-from ringback.store.contract import MARKER_SECONDS, ReplicaState
 from ringback.store.sqlite import SqliteStore
-from support.stores import *
+from support.stores import (
+    API,
+    DONE,
+    HOOK,
+    SqliteBackend,
+    attempt,
+    claim_one,
+    take_one,
+)
+
 
 async def finished(store: SqliteStore, name: str = "a") -> None:
     await store.finish((await claim_one(store, name)).held, DONE, [HOOK])

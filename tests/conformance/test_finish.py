@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from ringback.core.clock import HandWound, after
-from ringback.core.delivery import AttemptClass, Delivered, Delivery, DeliveryState, Park, TryAgain
-from ringback.core.errors import Erased, IdTaken, InvalidParameter, LeaseLost, QueueFull, StoreError, UnknownWorkload
-from ringback.core.spec import Event
-from ringback.core.workload import Failed, Progress, Spent, Status
-from ringback.store.contract import MARKER_SECONDS, ReplicaState
+from ringback.core.delivery import Delivery
+from ringback.core.errors import LeaseLost
+from ringback.core.workload import Failed, Spent, Status
 from ringback.store.sqlite import SqliteStore
-from support.stores import *
+from support.stores import (
+    API,
+    DONE,
+    HOOK,
+    LEASE_SECONDS,
+    OTHER_HOOK,
+    SqliteBackend,
+    claim_one,
+)
+
 
 async def test_F1_status_result_and_deliveries_are_visible_together(store: SqliteStore, other: SqliteStore) -> None:
     await store.finish((await claim_one(store, "a")).held, DONE, [HOOK, OTHER_HOOK])

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from ringback.core.clock import HandWound, after
-from ringback.core.delivery import AttemptClass, Delivered, DeliveryState, Park, TryAgain
-from ringback.core.errors import Erased, IdTaken, InvalidParameter, LeaseLost, QueueFull, StoreError, UnknownWorkload
-from ringback.core.spec import Event
-from ringback.core.workload import Failed, Progress, Spent, Status
-from ringback.store.contract import MARKER_SECONDS, ReplicaState
-from ringback.store.sqlite import SqliteStore
-from support.stores import *
+from ringback.core.delivery import AttemptClass, TryAgain
+from ringback.core.errors import LeaseLost, StoreError
+from ringback.core.workload import Status
+from support.stores import (
+    API,
+    DONE,
+    HOOK,
+    LEASE_SECONDS,
+    SqliteBackend,
+    attempt,
+    claim_one,
+    submission,
+    take_one,
+)
+
 
 async def test_M1_a_heartbeat_renews_the_lease_from_now(backend: SqliteBackend) -> None:
     store, other = await backend.open(), await backend.open()

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from ringback.core.clock import HandWound, after
-from ringback.core.delivery import AttemptClass, Delivered, DeliveryState, Park, TryAgain
-from ringback.core.errors import Erased, IdTaken, InvalidParameter, LeaseLost, QueueFull, StoreError, UnknownWorkload
-from ringback.core.spec import Event
-from ringback.core.workload import Failed, Progress, Spent, Status
-from ringback.store.contract import MARKER_SECONDS, ReplicaState
+from ringback.core.errors import LeaseLost
+from ringback.core.workload import Spent, Status
 from ringback.store.sqlite import SqliteStore
-from support.stores import *
+from support.stores import (
+    API,
+    SqliteBackend,
+    claim_one,
+    submission,
+)
+
 
 async def test_R1_it_is_queued_again_and_shows_what_was_spent(store: SqliteStore) -> None:
     held = (await claim_one(store, "a")).held

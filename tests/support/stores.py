@@ -59,9 +59,7 @@ def submission(
     *, workload_id: str | None = None, api: str = API, payload: bytes = b"{}", key: str | None = None
 ) -> Submission:
     """A submission with as little as a test needs."""
-    return Submission(
-        api=api, id=workload_id, payload=payload, content_type="application/json", idempotency_key=key
-    )
+    return Submission(api=api, id=workload_id, payload=payload, content_type="application/json", idempotency_key=key)
 
 
 async def claim_one(store: SqliteStore, workload_id: str | None = None, api: str = API) -> Claimed:
