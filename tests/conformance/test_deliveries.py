@@ -1,0 +1,88 @@
+"""The contract, section by section: deliveries."""
+
+from __future__ import annotations
+
+import pytest
+
+from ringback.core.clock import after
+from ringback.core.delivery import AttemptClass, Delivered, DeliveryState, Park, TryAgain
+from ringback.store.sqlite import SqliteStore
+from support.stores import (
+    API,
+    DONE,
+    HOOK,
+    SqliteBackend,
+    attempt,
+    claim_one,
+    take_one,
+)
+
+
+async def finished(store: SqliteStore, name: str = "a") -> None:
+    await store.finish((await claim_one(store, name)).held, DONE, [HOOK])
+
+
+async def test_D1_no_delivery_is_in_two_hands(store: SqliteStore, other: SqliteStore) -> None:
+    for number in range(10):
+        await finished(store, f"w{number}")
+    takes = [member.take_due(HOOK.key, 6) for member in (store, other)]
+    seqs = [delivery.seq for take in takes for delivery in (await take)[0]]
+    assert len(seqs) == len(set(seqs)) == 10
+
+
+async def test_D2_one_whose_time_has_not_come_is_not_taken(backend: SqliteBackend, store: SqliteStore) -> None:
+    await finished(store)
+    due = after(store.clock.now(), 5)
+    await store.record(await take_one(store), attempt(1, store, AttemptClass.RESET), TryAgain(at=due))
+    backend.clock.at += 5_000_000 - 1
+    assert await store.take_due(HOOK.key, 1) == ([], due)
+    backend.clock.at += 1
+    assert (await take_one(store)).tries == 1
+
+
+async def test_D3_try_again_lets_anyone_take_it(store: SqliteStore, other: SqliteStore) -> None:
+    await finished(store)
+    made = attempt(1, store, AttemptClass.STATUS)
+    await store.record(await take_one(store), made, TryAgain(at=store.clock.now()))
+    record = (await other.deliveries(API, "a"))[0]
+    assert (record.state, record.attempts) == (DeliveryState.PENDING, (made,))
+    assert (await take_one(other)).tries == 1
+
+
+async def test_D4_the_same_attempt_counts_once(store: SqliteStore) -> None:
+    await finished(store)
+    delivery = await take_one(store)
+    await store.record(delivery, attempt(1, store), Delivered())
+    before = await store.deliveries(API, "a")
+    await store.record(delivery, attempt(1, store, AttemptClass.RESET), Park(reason="no"))
+    assert await store.deliveries(API, "a") == before
+
+
+async def test_D5_a_settled_delivery_never_becomes_pending(store: SqliteStore) -> None:
+    await finished(store)
+    delivery = await take_one(store)
+    await store.record(delivery, attempt(1, store), Delivered())
+    await store.record(delivery, attempt(2, store), TryAgain(at=store.clock.now()))
+    assert (await store.deliveries(API, "a"))[0].state is DeliveryState.DELIVERED
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state"),
+    [(Delivered(), DeliveryState.DELIVERED), (Park(reason="no"), DeliveryState.PENDING)],
+)
+async def test_D6_a_late_attempt_is_kept_but_only_delivered_moves(
+    store: SqliteStore, other: SqliteStore, verdict: Delivered | Park, state: DeliveryState
+) -> None:
+    await finished(store)
+    delivery = await take_one(store)
+    await store.release([delivery])
+    await take_one(other)
+    await store.record(delivery, attempt(1, store), verdict)
+    record = (await store.deliveries(API, "a"))[0]
+    assert (record.state, len(record.attempts)) == (state, 1)
+
+
+async def test_D7_released_ones_are_due_at_once_uncounted(store: SqliteStore, other: SqliteStore) -> None:
+    await finished(store)
+    await store.release([await take_one(store)])
+    assert (await take_one(other)).tries == 0

@@ -1,0 +1,98 @@
+"""The contract, section by section: members, leases, taking over."""
+
+from __future__ import annotations
+
+import pytest
+
+from ringback.core.delivery import AttemptClass, TryAgain
+from ringback.core.errors import LeaseLost, StoreError
+from ringback.core.workload import Status
+from support.stores import (
+    API,
+    DONE,
+    HOOK,
+    LEASE_SECONDS,
+    SqliteBackend,
+    attempt,
+    claim_one,
+    submission,
+    take_one,
+)
+
+
+async def test_M1_a_heartbeat_renews_the_lease_from_now(backend: SqliteBackend) -> None:
+    store, other = await backend.open(), await backend.open()
+    await claim_one(store, "a")
+    backend.clock.wind(LEASE_SECONDS - 1)
+    await store.heartbeat()
+    await other.heartbeat()
+    backend.clock.wind(LEASE_SECONDS - 1)
+    await other.heartbeat()
+    assert await other.take_over([API], 10) == []
+    backend.clock.wind(1)
+    assert [taken.held.id for taken in await other.take_over([API], 10)] == ["a"]
+
+
+async def test_M2_a_member_declared_dead_is_told(backend: SqliteBackend) -> None:
+    store, other = await backend.open(), await backend.open()
+    backend.clock.wind(LEASE_SECONDS - 1)
+    await other.heartbeat()
+    backend.clock.wind(1)
+    await other.take_over([API], 10)
+    with pytest.raises(LeaseLost):
+        await store.heartbeat()
+
+
+async def test_M3_a_lease_ends_at_its_end_and_not_a_microsecond_before(backend: SqliteBackend) -> None:
+    store, other = await backend.open(), await backend.open()
+    await claim_one(store, "a")
+    backend.clock.at += round(LEASE_SECONDS * 1_000_000) - 1
+    await other.heartbeat()
+    assert await other.take_over([API], 10) == []
+    backend.clock.at += 1
+    assert len(await other.take_over([API], 10)) == 1
+
+
+async def test_M4_workloads_of_the_dead_come_in_portions_under_a_higher_attempt(backend: SqliteBackend) -> None:
+    store, other = await backend.open(), await backend.open()
+    for name in ("a", "b", "c"):
+        await claim_one(store, name)
+    await claim_one(store, "elsewhere", api="rose")
+    backend.crash(store)
+    first = await other.take_over([API], 2)
+    rest = await other.take_over([API], 2)
+    assert (len(first), len(rest)) == (2, 1)
+    assert {taken.held.id for taken in first + rest} == {"a", "b", "c"}
+    assert {taken.held.attempt for taken in first + rest} == {2}
+    assert [taken.held.id for taken in await other.take_over(["rose"], 2)] == ["elsewhere"]
+
+
+async def test_M5_deliveries_of_the_dead_become_due_with_their_attempts(backend: SqliteBackend) -> None:
+    store, other = await backend.open(), await backend.open()
+    await store.finish((await claim_one(store, "a")).held, DONE, [HOOK])
+    failed = attempt(1, store, AttemptClass.RESET)
+    await store.record(await take_one(store), failed, TryAgain(at=store.clock.now()))
+    await take_one(store)
+    backend.crash(store)
+    await other.take_over([API], 10)
+    assert (await take_one(other)).tries == 1
+    assert (await other.deliveries(API, "a"))[0].attempts == (failed,)
+
+
+async def test_M6_work_of_a_killed_member_is_taken_without_waiting(backend: SqliteBackend) -> None:
+    store, other = await backend.open(), await backend.open()
+    await claim_one(store, "a")
+    assert await other.take_over([API], 10) == []
+    backend.crash(store)
+    assert [taken.held.id for taken in await other.take_over([API], 10)] == ["a"]
+
+
+async def test_M7_closing_commits_what_is_under_way_and_refuses_what_follows(backend: SqliteBackend) -> None:
+    store, other = await backend.open(), await backend.open()
+    written = store.submit(submission(workload_id="a"))
+    await store.close()
+    assert (await written).created
+    await store.close()
+    with pytest.raises(StoreError):
+        await store.submit(submission(workload_id="b"))
+    assert (await other.get(API, "a")).status is Status.IN_QUEUE

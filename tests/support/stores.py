@@ -1,0 +1,83 @@
+"""Opens members of one database under a clock wound by hand, and makes the values they are fed.
+
+A second backend is one more entry in `BACKENDS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from ringback.core.clock import HandWound
+from ringback.core.delivery import Attempt, AttemptClass, Delivery
+from ringback.core.spec import Endpoint
+from ringback.core.workload import Claimed, Completed, Submission
+from ringback.store.sqlite import SqliteStore, open_sqlite
+
+LEASE_SECONDS: Final = 30.0
+API: Final = "iris"
+HOOK: Final = Endpoint(key="hook", url="http://127.0.0.1:1/")
+OTHER_HOOK: Final = Endpoint(key="other", url="http://127.0.0.1:2/")
+DONE: Final = Completed(result=b'{"label": "setosa"}')
+
+
+@dataclass(slots=True)
+class SqliteBackend:
+    """One SQLite file and the members opened on it."""
+
+    path: Path
+    clock: HandWound = field(default_factory=HandWound)
+    members: list[SqliteStore] = field(default_factory=list)
+
+    async def open(self, *, clock: HandWound | None = None, max_pages: int | None = None) -> SqliteStore:
+        """Open one more member, by the shared clock unless it has its own."""
+        store = await open_sqlite(
+            self.path, clock=clock or self.clock, lease_seconds=LEASE_SECONDS, max_pages=max_pages
+        )
+        self.members.append(store)
+        return store
+
+    def crash(self, store: SqliteStore) -> None:
+        """End a member as a killed process ends: nothing written, its lock released."""
+        self.members.remove(store)
+        store.abandon()
+
+    async def close(self) -> None:
+        """Close every member still open."""
+        for store in self.members:
+            await store.close()
+
+
+BACKENDS: Final[dict[str, Callable[[Path], SqliteBackend]]] = {
+    "sqlite": lambda folder: SqliteBackend(folder / "ringback.db"),
+}
+
+
+def submission(
+    *, workload_id: str | None = None, api: str = API, payload: bytes = b"{}", key: str | None = None
+) -> Submission:
+    """A submission with as little as a test needs."""
+    return Submission(api=api, id=workload_id, payload=payload, content_type="application/json", idempotency_key=key)
+
+
+async def claim_one(store: SqliteStore, workload_id: str | None = None, api: str = API) -> Claimed:
+    """Claim exactly one workload; with an id, submit it first."""
+    if workload_id is not None:
+        await store.submit(submission(workload_id=workload_id, api=api))
+    claimed, _ = await store.claim(api, 1)
+    assert len(claimed) == 1
+    return claimed[0]
+
+
+async def take_one(store: SqliteStore, endpoint: str = HOOK.key) -> Delivery:
+    """Take exactly one due delivery."""
+    taken, _ = await store.take_due(endpoint, 1)
+    assert len(taken) == 1
+    return taken[0]
+
+
+def attempt(number: int, store: SqliteStore, outcome: AttemptClass = AttemptClass.OK) -> Attempt:
+    """One attempt started now."""
+    return Attempt(number=number, started_at=store.clock.now(), duration_us=5, outcome=outcome)
