@@ -96,12 +96,14 @@ class Lane:
             for line in self._lines:
                 line.cancel()
             await asyncio.gather(*self._lines, return_exceptions=True)
+            self._sending.clear()
 
     def abandon(self) -> None:
         """Stop at once and tell the store nothing."""
         self._stopped = True
         self._cancel_timers()
         self._waiting.clear()
+        self._sending.clear()
         for line in self._lines:
             line.cancel()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from functools import cache
 from socket import SOCK_STREAM, gaierror
@@ -90,8 +91,7 @@ class Line:
             reason = getattr(error, "verify_message", "") or error.reason or str(error)
             return NoAnswer(outcome=AttemptClass.TLS, detail=f"no TLS connection to {target.host}: {reason}")
         except OSError as error:
-            # asyncio joins several addresses' errors into one text; a single one is put into words by the system.
-            reason = error.strerror or str(error)
+            reason = str(error) if error.errno is None else os.strerror(error.errno)
             return NoAnswer(
                 outcome=AttemptClass.REFUSED, detail=f"{target.host}:{target.port} cannot be reached: {reason}"
             )

@@ -1,0 +1,236 @@
+"""Deliveries through the dispatcher: kept connections, schedules wound by hand, isolation, stopping."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from ringback.core.clock import HandWound
+from ringback.core.delivery import AttemptClass, DeliveryRecord, DeliveryState
+from ringback.core.spec import Endpoint
+from ringback.core.workload import Completed, Failed
+from ringback.deliver import Dispatcher
+from ringback.store.sqlite import SqliteStore, open_sqlite
+from support.receiver import answering, hanging, receiving
+from support.stores import API, claim_one
+
+
+@dataclass(slots=True)
+class Facts:
+    """Remembers facts, and lets a test wait for so many of a name."""
+
+    seen: list[tuple[str, dict[str, object]]] = field(default_factory=list)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __call__(self, fact: str, /, **details: object) -> None:
+        self.seen.append((fact, details))
+        self.news.set()
+
+    def of(self, fact: str) -> list[dict[str, object]]:
+        return [details for name, details in self.seen if name == fact]
+
+    async def wait_for(self, fact: str, count: int) -> None:
+        async with asyncio.timeout(10):
+            while len(self.of(fact)) < count:
+                self.news.clear()
+                await self.news.wait()
+
+
+@dataclass(slots=True)
+class World:
+    """A store, its clock and what happens."""
+
+    store: SqliteStore
+    clock: HandWound
+    facts: Facts
+
+    @contextlib.asynccontextmanager
+    async def dispatching(self, *endpoints: Endpoint) -> AsyncIterator[Dispatcher]:
+        dispatcher = Dispatcher(self.store, {each.key: each for each in endpoints}, self.facts, chance=lambda: 0.0)
+        await dispatcher.start()
+        try:
+            yield dispatcher
+        finally:
+            await dispatcher.stop(1.0)
+
+    async def finish(self, workload_id: str, *endpoints: Endpoint, failed: bool = False) -> None:
+        outcome = Failed(type="E", message="m") if failed else Completed(result=b"1")
+        await self.store.finish((await claim_one(self.store, workload_id)).held, outcome, endpoints)
+
+    async def only_delivery(self, workload_id: str) -> DeliveryRecord:
+        [record] = await self.store.deliveries(API, workload_id)
+        return record
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    clock = HandWound()
+    store = await open_sqlite(tmp_path / "ringback.db", clock=clock)
+    yield World(store, clock, Facts())
+    await store.close()
+
+
+async def test_a_finished_workload_rings_with_the_exact_body(world: World) -> None:
+    async with receiving() as receiver:
+        hook = Endpoint(key="hook", url=receiver.url)
+        async with world.dispatching(hook):
+            await world.finish("w1", hook)
+            await world.finish("w2", hook, failed=True)
+            await receiver.wait_for(2)
+            await world.facts.wait_for("delivery.settled", 2)
+
+    completed, failed = (request.body for request in receiver.requests)
+    assert completed == (b'{"id":"w1","status":"completed","result":1,"timestamp":"2023-11-14T22:13:20.000000+00:00"}')
+    assert failed == b'{"id":"w2","status":"failed","error":{"type": "E","message": "m"}}'.replace(b": ", b":")
+    record = await world.only_delivery("w1")
+    assert record.state is DeliveryState.DELIVERED
+    assert [attempt.outcome for attempt in record.attempts] == [AttemptClass.OK]
+    assert record.message_id == receiver.requests[0].headers["webhook-id"]
+
+
+async def test_many_share_a_few_kept_connections(world: World) -> None:
+    async with receiving() as receiver:
+        hook = Endpoint(key="hook", url=receiver.url, concurrency=3)
+        async with world.dispatching(hook):
+            for number in range(60):
+                await world.finish(f"w{number}", hook)
+            await receiver.wait_for(60)
+            await world.facts.wait_for("delivery.settled", 60)
+
+    assert receiver.connections <= 3
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 60
+
+
+async def test_a_failure_is_tried_again_at_its_time_under_the_same_id(world: World) -> None:
+    async with receiving(answering(500), answering(503)) as receiver:
+        hook = Endpoint(key="hook", url=receiver.url, retry_seconds=(60, 600))
+        async with world.dispatching(hook) as dispatcher:
+            await world.finish("w1", hook)
+            for wait in (60, 600):
+                await world.facts.wait_for("delivery.attempted", len(receiver.requests) or 1)
+                record = await world.only_delivery("w1")
+                while record.tries < len(receiver.requests):
+                    record = await world.only_delivery("w1")
+                assert (record.state, record.due_at) == (DeliveryState.PENDING, world.clock.now() + wait * 1_000_000)
+                world.clock.wind(wait)
+                dispatcher._lanes["hook"].on_due()
+                await receiver.wait_for(len(receiver.requests) + 1)
+            await world.facts.wait_for("delivery.settled", 1)
+
+    assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
+    stamps = [int(request.headers["webhook-timestamp"]) for request in receiver.requests]
+    assert [later - stamps[0] for later in stamps] == [0, 60, 660]
+    record = await world.only_delivery("w1")
+    assert [attempt.status for attempt in record.attempts] == [500, 503, 200]
+
+
+async def test_the_end_of_the_schedule_parks(world: World) -> None:
+    async with receiving() as receiver:
+        receiver.otherwise = answering(500)
+        hook = Endpoint(key="hook", url=receiver.url, retry_seconds=(0,))
+        async with world.dispatching(hook):
+            await world.finish("w1", hook)
+            await world.facts.wait_for("delivery.settled", 1)
+
+    record = await world.only_delivery("w1")
+    assert (record.state, record.tries) == (DeliveryState.PARKED, 2)
+    assert record.reason == "all 2 attempts failed; the last one answered 500"
+    assert world.facts.of("delivery.settled") == [{"endpoint": "hook", "state": "parked", "age_us": 0}]
+
+
+async def test_a_hanging_endpoint_holds_up_nobody_else(world: World) -> None:
+    async with receiving() as good, receiving() as bad:
+        bad.otherwise = hanging
+        hanging_hook = Endpoint(key="bad", url=bad.url, concurrency=2)
+        hook = Endpoint(key="good", url=good.url)
+        async with world.dispatching(hook, hanging_hook) as dispatcher:
+            for number in range(30):
+                await world.finish(f"w{number}", hanging_hook, hook)
+            await good.wait_for(30)
+            await bad.wait_for(2)
+            assert len(bad.requests) == 2
+            await dispatcher.stop(0.0)
+
+    assert (await world.store.backlogs())["bad"].pending == 30
+
+
+async def test_what_was_left_over_is_taken_up_at_the_start(world: World) -> None:
+    async with receiving() as receiver:
+        hook = Endpoint(key="hook", url=receiver.url)
+        for number in range(5):
+            await world.finish(f"w{number}", hook)
+        async with world.dispatching(hook):
+            await receiver.wait_for(5)
+            await world.facts.wait_for("delivery.settled", 5)
+    assert await world.store.backlogs() == {}
+
+
+async def test_more_than_the_lane_holds_is_left_in_the_store_and_sent_all_the_same(world: World) -> None:
+    gate = asyncio.Event()
+
+    async def gated(writer: asyncio.StreamWriter) -> None:
+        await gate.wait()
+        await answering(200)(writer)
+
+    async with receiving() as receiver:
+        receiver.otherwise = gated
+        hook = Endpoint(key="hook", url=receiver.url, concurrency=1)
+        async with world.dispatching(hook):
+            for number in range(600):
+                await world.finish(f"w{number}", hook)
+            gate.set()
+            await receiver.wait_for(600, within=20)
+            await world.facts.wait_for("delivery.settled", 600)
+    assert len({request.body for request in receiver.requests}) == 600
+
+
+async def test_stopping_gives_back_what_was_not_tried(world: World) -> None:
+    async with receiving() as receiver:
+        receiver.otherwise = hanging
+        hook = Endpoint(key="hook", url=receiver.url, concurrency=1)
+        async with world.dispatching(hook) as dispatcher:
+            for number in range(4):
+                await world.finish(f"w{number}", hook)
+            await receiver.wait_for(1)
+            await dispatcher.stop(0.0)
+        taken, _ = await world.store.take_due("hook", 10)
+
+    assert [delivery.workload_id for delivery in taken] == ["w1", "w2", "w3"]
+    assert all(delivery.tries == 0 for delivery in taken)
+
+
+async def test_stopping_lets_an_attempt_under_way_end(world: World) -> None:
+    gate = asyncio.Event()
+
+    async def gated(writer: asyncio.StreamWriter) -> None:
+        await gate.wait()
+        await answering(200)(writer)
+
+    async with receiving(gated) as receiver:
+        hook = Endpoint(key="hook", url=receiver.url)
+        async with world.dispatching(hook) as dispatcher:
+            await world.finish("w1", hook)
+            await receiver.wait_for(1)
+            stopping = asyncio.create_task(dispatcher.stop(10.0))
+            await asyncio.sleep(0)
+            gate.set()
+            await stopping
+    assert (await world.only_delivery("w1")).state is DeliveryState.DELIVERED
+
+
+async def test_an_abandoned_dispatcher_tells_the_store_nothing(world: World) -> None:
+    async with receiving() as receiver:
+        receiver.otherwise = hanging
+        hook = Endpoint(key="hook", url=receiver.url)
+        dispatcher = Dispatcher(world.store, {"hook": hook}, world.facts, chance=lambda: 0.0)
+        await dispatcher.start()
+        await world.finish("w1", hook)
+        await receiver.wait_for(1)
+        dispatcher.abandon()
+    record = await world.only_delivery("w1")
+    assert (record.state, record.tries, record.attempts) == (DeliveryState.PENDING, 0, ())

@@ -1,0 +1,182 @@
+"""One attempt against receivers that behave, fail, and misbehave; every end has its class and its sentence."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import pytest
+
+from ringback.core.clock import SystemClock
+from ringback.core.delivery import AttemptClass
+from ringback.core.spec import Endpoint
+from ringback.deliver.answer import Answer, Exchange, NoAnswer
+from ringback.deliver.request import Target
+from ringback.deliver.sender import Line
+from support.receiver import (
+    OK,
+    Script,
+    answering,
+    endless,
+    hanging,
+    receiving,
+    resetting,
+    saying,
+)
+from unit.deliver.test_request import delivery
+
+SHORT = 0.15
+
+
+async def one(url: str, *, timeout_seconds: float = 5.0) -> Exchange:
+    target = Target(Endpoint(key="iris", url=url, timeout_seconds=timeout_seconds))
+    line = Line(target)
+    try:
+        return await line.send(target.request(delivery(), SystemClock().now()))
+    finally:
+        line.close()
+
+
+@pytest.mark.parametrize(
+    ("script", "status"),
+    [
+        (answering(204), 204),
+        (answering(500, body=b"broken"), 500),
+        (answering(302, "Location: http://elsewhere.test/"), 302),
+        (saying(b"HTTP/1.1 100 Continue\r\n\r\n" + OK), 200),
+        (saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"), 200),
+        (saying(b"HTTP/1.0 200 OK\r\n\r\nuntil the end", then_close=True), 200),
+        (saying(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\ncut off", then_close=True), 200),
+        (endless, 200),
+    ],
+    ids=["204", "500", "302", "100 first", "chunked", "http/1.0", "cut body", "endless body"],
+)
+async def test_an_answer_is_an_answer_however_it_comes(script: Script, status: int) -> None:
+    async with receiving(script) as receiver:
+        exchange = await one(receiver.url)
+
+    assert isinstance(exchange.result, Answer)
+    assert exchange.result.status == status
+    assert exchange.address == f"127.0.0.1:{receiver.port}"
+
+
+@pytest.mark.parametrize(
+    ("script", "outcome", "words"),
+    [
+        (resetting, AttemptClass.RESET, "broke before an answer"),
+        (saying(b"", then_close=True), AttemptClass.RESET, "broke before an answer"),
+        (saying(b"SSH-2.0-OpenSSH_9.2\r\n"), AttemptClass.RESET, "not HTTP"),
+        (saying(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000), AttemptClass.RESET, "headers that do not end"),
+        (hanging, AttemptClass.READ_TIMEOUT, "no whole answer within 0.15 s"),
+        (saying(b"HTTP/1.1 200 OK\r\nX-Slow:"), AttemptClass.READ_TIMEOUT, "no whole answer within 0.15 s"),
+    ],
+    ids=["reset", "closed", "not http", "endless head", "hangs", "hangs in head"],
+)
+async def test_no_answer_is_said_how(script: Script, outcome: AttemptClass, words: str) -> None:
+    async with receiving(script) as receiver:
+        exchange = await one(receiver.url, timeout_seconds=SHORT if outcome is AttemptClass.READ_TIMEOUT else 5.0)
+
+    assert isinstance(exchange.result, NoAnswer)
+    assert exchange.result.outcome is outcome
+    assert words in exchange.result.detail
+
+
+async def test_a_body_that_hangs_after_its_status_is_that_status() -> None:
+    async with receiving(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart")) as receiver:
+        exchange = await one(receiver.url, timeout_seconds=SHORT)
+    assert isinstance(exchange.result, Answer)
+
+
+async def test_nobody_listening_is_refused() -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        exchange = await one(f"http://127.0.0.1:{closed.getsockname()[1]}/")
+    assert isinstance(exchange.result, NoAnswer)
+    assert exchange.result.outcome is AttemptClass.REFUSED
+    assert "Connection refused" in exchange.result.detail
+    assert exchange.address is None
+
+
+async def test_a_name_without_an_address_is_dns() -> None:
+    exchange = await one("http://nowhere.invalid/")
+    assert isinstance(exchange.result, NoAnswer)
+    assert exchange.result.outcome is AttemptClass.DNS
+    assert "nowhere.invalid" in exchange.result.detail
+
+
+async def test_a_receiver_without_tls_is_no_tls() -> None:
+    async def speak_plainly(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(speak_plainly, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        exchange = await one(f"https://127.0.0.1:{port}/")
+    assert isinstance(exchange.result, NoAnswer)
+    assert exchange.result.outcome is AttemptClass.TLS
+    assert "no TLS connection to 127.0.0.1" in exchange.result.detail
+
+
+async def test_a_handshake_that_hangs_is_a_connect_timeout() -> None:
+    async with receiving() as receiver:
+        exchange = await one(receiver.url.replace("http:", "https:"), timeout_seconds=SHORT)
+    assert isinstance(exchange.result, NoAnswer)
+    assert exchange.result.outcome is AttemptClass.CONNECT_TIMEOUT
+
+
+# ── Kept connections ────────────────────────────────────────────────────────────────────────────
+
+
+async def send_twice(url: str) -> list[Exchange]:
+    target = Target(Endpoint(key="iris", url=url, timeout_seconds=5.0))
+    line = Line(target)
+    try:
+        return [await line.send(target.request(delivery(), SystemClock().now())) for _ in range(2)]
+    finally:
+        line.close()
+
+
+async def test_a_connection_is_kept_for_the_next_attempt() -> None:
+    async with receiving() as receiver:
+        await send_twice(receiver.url)
+    assert [request.connection for request in receiver.requests] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        answering(200, "Connection: close"),
+        saying(OK, then_close=True),
+        saying(OK + b"and more, unasked"),
+        endless,
+    ],
+    ids=["says close", "closes after", "babbles", "endless"],
+)
+async def test_a_connection_that_cannot_be_kept_is_replaced_without_a_failure(first: Script) -> None:
+    async with receiving(first) as receiver:
+        exchanges = await send_twice(receiver.url)
+
+    assert [isinstance(each.result, Answer) and each.result.status for each in exchanges] == [200, 200]
+    assert receiver.connections == 2
+
+
+async def test_a_kept_connection_that_breaks_unheard_is_tried_once_more_on_a_fresh_one() -> None:
+    async with receiving(saying(OK), resetting) as receiver:
+        exchanges = await send_twice(receiver.url)
+
+    assert isinstance(exchanges[1].result, Answer)
+    assert [request.connection for request in receiver.requests] == [1, 1, 2]
+
+
+async def test_one_deadline_covers_both_tries() -> None:
+    async with receiving(saying(OK), resetting, hanging) as receiver:
+        target = Target(Endpoint(key="iris", url=receiver.url, timeout_seconds=0.3))
+        line = Line(target)
+        await line.send(target.request(delivery(), SystemClock().now()))
+        async with asyncio.timeout(2):
+            exchange = await line.send(target.request(delivery(), SystemClock().now()))
+        line.close()
+
+    assert isinstance(exchange.result, NoAnswer)
+    assert exchange.result.outcome is AttemptClass.READ_TIMEOUT

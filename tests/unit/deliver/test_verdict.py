@@ -1,0 +1,107 @@
+"""What one attempt means: a table of cases."""
+
+from __future__ import annotations
+
+import pytest
+
+from ringback.core.clock import SECOND, Instant
+from ringback.core.delivery import Attempt, AttemptClass, Delivered, Park, TryAgain, Verdict
+from ringback.core.spec import Endpoint
+from ringback.deliver.answer import Answer, Exchange, NoAnswer
+from ringback.deliver.verdict import attempt_of, judge
+
+NOW = Instant(1_700_000_000 * SECOND)
+ENDPOINT = Endpoint(key="iris", url="http://127.0.0.1:1/", retry_seconds=(5, 300, 1_800))
+REFUSED = NoAnswer(outcome=AttemptClass.REFUSED, detail="cannot be reached")
+
+
+def verdict(
+    result: Answer | NoAnswer, *, number: int = 1, chance: float = 0.0, endpoint: Endpoint = ENDPOINT
+) -> Verdict:
+    exchange = Exchange(result=result, duration_us=5, address=None)
+    return judge(endpoint, attempt_of(number, NOW, exchange), exchange, now=NOW, chance=chance)
+
+
+def again(seconds: float) -> TryAgain:
+    return TryAgain(at=Instant(NOW + round(seconds * SECOND)))
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+def test_2xx_is_delivered(status: int) -> None:
+    assert verdict(Answer(status=status)) == Delivered()
+
+
+@pytest.mark.parametrize("status", [199, 300, 301, 400, 401, 404, 409, 429, 500, 502, 503, 504])
+def test_any_other_answer_is_tried_again(status: int) -> None:
+    assert verdict(Answer(status=status)) == again(5)
+
+
+def test_no_answer_is_tried_again() -> None:
+    assert verdict(REFUSED) == again(5)
+
+
+def test_gone_parks_at_once() -> None:
+    assert verdict(Answer(status=410)) == Park(reason="the receiver answered 410 Gone")
+
+
+def test_the_first_wait_is_exact_and_later_ones_are_spread() -> None:
+    assert verdict(REFUSED, number=1, chance=0.99) == again(5)
+    assert verdict(REFUSED, number=2, chance=0.0) == again(300)
+    assert verdict(REFUSED, number=2, chance=0.5) == again(315)
+    assert verdict(REFUSED, number=3, chance=1.0) == again(1_980)
+
+
+def test_the_end_of_the_schedule_parks_with_the_last_reason() -> None:
+    assert verdict(REFUSED, number=4) == Park(reason="all 4 attempts failed; the last one cannot be reached")
+    once = Endpoint(key="once", url="http://127.0.0.1:1/", retry_seconds=())
+    assert verdict(REFUSED, endpoint=once) == Park(reason="its only attempt failed; the last one cannot be reached")
+
+
+def test_the_interfaces_schedule_is_ten_attempts_over_75_hours() -> None:
+    default = Endpoint(key="iris", url="http://127.0.0.1:1/")
+    waits = [verdict(REFUSED, number=number, endpoint=default) for number in range(1, 11)]
+
+    assert isinstance(waits[9], Park)
+    assert sum((each.at - NOW) / SECOND for each in waits if isinstance(each, TryAgain)) == 75 * 3600 + 35 * 60 + 5
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120),
+        ("1", 5),  # never sooner than the schedule
+        ("999999999999", 86_400),
+        ("Tue, 14 Nov 2023 22:23:20 GMT", 600),
+        ("Tue, 14 Nov 2023 22:23:20", 600),
+        ("Tue, 14 Nov 2000 22:13:20 GMT", 5),
+        ("soon", 5),
+        ("-5", 5),
+        ("", 5),
+        ("²", 5),
+    ],
+)
+def test_retry_after_in_both_forms_makes_a_wait_longer(header: str, seconds: float) -> None:
+    assert verdict(Answer(status=503, retry_after=header)) == again(seconds)
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (Answer(status=500, excerpt=b"oh  no\n\xff"), "answered 500: oh no \ufffd"),
+        (Answer(status=404), "answered 404"),
+        (Answer(status=302, location="http://10.0.0.1/x"), "answered 302, a redirect to http://10.0.0.1/x"),
+    ],
+)
+def test_a_failed_answer_is_put_into_a_sentence(answer: Answer, sentence: str) -> None:
+    attempt = attempt_of(3, NOW, Exchange(result=answer, duration_us=7, address="127.0.0.1:1"))
+
+    assert (attempt.detail or "").startswith(sentence)
+    assert attempt == Attempt(
+        number=3,
+        started_at=NOW,
+        duration_us=7,
+        outcome=AttemptClass.STATUS,
+        status=answer.status,
+        detail=attempt.detail,
+        address="127.0.0.1:1",
+    )
