@@ -6,11 +6,12 @@ Blocking; runs in a thread. Leaves a file it refuses exactly as it found it.
 from __future__ import annotations
 
 import sqlite3
+import threading
 from pathlib import Path
 from typing import Final
 
 from ringback.core.errors import RingbackError, StoreError, StoreTooNew
-from ringback.store.sqlite.faults import translated
+from ringback.store.sqlite.faults import is_busy, translated
 from ringback.store.statements import Migration, migrations, statements
 
 FRAGMENTS: Final = {
@@ -28,17 +29,20 @@ APPLICATION_ID: Final = 0x52_42_43_4B
 _OLDEST_SQLITE: Final = (3, 35, 0)  # RETURNING
 _OPENING_PATIENCE_SECONDS: Final = 10.0
 _CHECKPOINT_PAGES: Final = 4_000
+_WAL_TRIES: Final = 500
+_WAL_PAUSE_SECONDS: Final = 0.02
 
 
 def connect(path: Path, *, max_pages: int | None = None) -> sqlite3.Connection:
     """A connection for reading and writing, usable from any thread, that never waits for a lock by itself."""
-    connection = sqlite3.connect(path, timeout=0.0, isolation_level=None, check_same_thread=False)
+    connection = _patient(path)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA cache_size = -16384")
     if max_pages is not None:
         connection.execute(f"PRAGMA max_page_count = {max_pages}")
+    connection.execute("PRAGMA busy_timeout = 0")
     return connection
 
 
@@ -64,14 +68,15 @@ def prepare(path: Path) -> Path:
     path = path.absolute()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = connect(path)
+        connection = _patient(path)
     except OSError as error:
         raise StoreError(f"{path.parent} cannot be made: {error.strerror}") from error
     except sqlite3.Error as error:
         raise translated(error, path) from error
     try:
-        connection.execute(f"PRAGMA busy_timeout = {int(_OPENING_PATIENCE_SECONDS * 1_000)}")
+        connection.execute("BEGIN")  # one snapshot: another opener may be at work on a fresh file
         _recognise(connection, path)
+        connection.execute("COMMIT")
         _migrate(connection, path)
     except sqlite3.Error as error:
         raise _opening_fault(error, path) from error
@@ -107,7 +112,7 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
     steps = migrations(FRAGMENTS)
     if _pragma(connection, "user_version") >= len(steps):
         return
-    connection.execute("PRAGMA journal_mode = WAL")
+    _turn_to_wal(connection)
     connection.execute("BEGIN IMMEDIATE")
     try:
         _recognise(connection, path)  # another process may have been quicker
@@ -119,6 +124,24 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
+
+
+def _turn_to_wal(connection: sqlite3.Connection) -> None:
+    """Switch the journal; SQLite gives up at once, not after its time-out, when another opener does the same."""
+    pause = threading.Event()
+    for tries_left in reversed(range(_WAL_TRIES)):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or tries_left == 0:
+                raise
+            pause.wait(_WAL_PAUSE_SECONDS)
+        else:
+            return
+
+
+def _patient(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=_OPENING_PATIENCE_SECONDS, isolation_level=None, check_same_thread=False)
 
 
 def _apply(connection: sqlite3.Connection, step: Migration) -> None:

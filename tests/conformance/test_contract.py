@@ -1,0 +1,24 @@
+"""No promise without a test: the numbers in the contract's docstrings and those in the tests' names are the same."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+from ringback.store import contract
+
+PROMISE = re.compile(r"^ +([A-Z]\d+)  \S", re.MULTILINE)
+NAMED = re.compile(r"_([A-Z]\d+)(?=_)")
+
+
+def test_every_promise_has_a_test_and_every_number_is_a_promise() -> None:
+    promised = set(PROMISE.findall(Path(contract.__file__).read_text()))
+    tested: set[str] = set()
+    for file in Path(__file__).parent.glob("test_*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                tested |= set(NAMED.findall(node.name))
+
+    assert len(promised) > 40
+    assert tested == promised

@@ -1,0 +1,259 @@
+"""G: what is acknowledged stays, what fails changes nothing, and every fault is one of ours."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ringback.core.clock import HandWound, SystemClock
+from ringback.core.errors import IdTaken, QueueFull, RingbackError, StoreError, StoreFull, StoreTooNew
+from ringback.core.workload import Completed, Failed, Progress, Status, Submission
+from ringback.store.sqlite import SqliteStore, open_sqlite
+from support.stores import API, DONE, HOOK, SqliteBackend, claim_one, submission
+
+SUBMIT_FOREVER = """
+import asyncio, sys
+from pathlib import Path
+from ringback.core.clock import SystemClock
+from ringback.core.workload import Submission
+from ringback.store.sqlite import open_sqlite
+
+async def main():
+    store = await open_sqlite(Path(sys.argv[1]), clock=SystemClock())
+
+    async def one_after_the_other():
+        while True:
+            accepted = await store.submit(Submission(api="iris", payload=b"{}", content_type="application/json"))
+            print(accepted.id, flush=True)
+
+    await asyncio.gather(*(one_after_the_other() for _ in range(8)))
+
+asyncio.run(main())
+"""
+
+
+async def test_G1_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
+    path = tmp_path / "ringback.db"
+    command = [sys.executable, "-c", SUBMIT_FOREVER, str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: ASYNC220 - nothing else runs here
+    assert process.stdout is not None
+    told = [process.stdout.readline().strip() for _ in range(200)]
+    process.send_signal(signal.SIGKILL)
+    rest, _ = process.communicate(timeout=10)
+    told += rest.split("\n")[:-1]
+
+    store = await open_sqlite(path, clock=SystemClock())
+    for workload_id in told:
+        assert (await store.get("iris", workload_id)).status is Status.IN_QUEUE
+    await store.close()
+
+
+async def test_G2_a_verb_that_raises_leaves_the_others_of_its_commit_alone(store: SqliteStore) -> None:
+    await store.submit(submission(workload_id="known"))
+    outcomes = await asyncio.gather(
+        store.submit(submission(workload_id="a")),
+        store.submit(submission(workload_id="known", payload=b"[]")),
+        store.submit(submission(workload_id="b"), limit=1),
+        store.submit(submission(workload_id="c")),
+        return_exceptions=True,
+    )
+
+    assert [type(each) for each in outcomes[1:3]] == [IdTaken, QueueFull]
+    found = await store.page(API, status=None, limit=10, cursor=None)
+    assert {workload.id for workload in found.workloads} == {"known", "a", "c"}
+
+
+async def test_G2_a_full_disk_refuses_and_loses_nothing(backend: SqliteBackend) -> None:
+    store = await backend.open(max_pages=60)
+    accepted: list[str] = []
+    refusal: RingbackError | None = None
+    for number in range(100):
+        try:
+            accepted += [(await store.submit(submission(workload_id=f"w{number}", payload=b"x" * 5_000))).id]
+        except RingbackError as error:
+            refusal = error
+            break
+
+    assert isinstance(refusal, StoreFull)
+    assert "no room left" in str(refusal)
+    assert accepted
+    for workload_id in accepted:
+        assert (await store.get(API, workload_id)).status is Status.IN_QUEUE
+    assert (await store.depths())[API].in_queue == len(accepted)
+
+
+async def test_G2_one_write_too_large_does_not_take_its_neighbours_with_it(backend: SqliteBackend) -> None:
+    store = await backend.open(max_pages=60)
+    outcomes = await asyncio.gather(
+        store.submit(submission(workload_id="before")),
+        store.submit(submission(workload_id="huge", payload=b"x" * 1_000_000)),
+        store.submit(submission(workload_id="after")),
+        return_exceptions=True,
+    )
+
+    assert isinstance(outcomes[1], StoreFull)
+    assert {each.id for each in (await store.page(API, status=None, limit=9, cursor=None)).workloads} == {
+        "before",
+        "after",
+    }
+
+
+async def test_G3_bytes_and_moments_come_back_as_they_were(backend: SqliteBackend, store: SqliteStore) -> None:
+    payload = bytes(range(256)) * 3
+    await store.submit(
+        Submission(api=API, id="w1", payload=payload, content_type="x/y; q=ü", headers=b'{"a":"\xc3\xbc"}')
+    )
+    backend.clock.at += 1
+    claimed = await claim_one(store)
+    assert (claimed.payload, claimed.content_type, claimed.headers) == (payload, "x/y; q=ü", b'{"a":"\xc3\xbc"}')
+    assert claimed.submitted_at == backend.clock.now() - 1
+
+    result = '{"🌸":"\\u0000"}'.encode()
+    await store.finish(claimed.held, Completed(result=result), [HOOK])
+    ended = await store.get(API, "w1")
+    assert (ended.result, ended.finished_at) == (result, backend.clock.now())
+
+
+async def test_G3_text_that_no_database_can_hold_is_made_to_fit(store: SqliteStore) -> None:
+    held = (await claim_one(store, "w1")).held
+    await store.progress(held, Progress(fraction=1.0, message="\ud800 half"))
+    await store.finish(held, Failed(type="Bad\ud800", message="\x00 and \udfff"), [HOOK])
+    error = (await store.get(API, "w1")).error
+
+    assert error == Failed(type="Bad?", message="\x00 and ?")
+
+
+# ── Files that are not ours ─────────────────────────────────────────────────────────────────────
+
+
+def foreign(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    connection.close()
+
+
+def newer(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 999")
+        connection.execute("PRAGMA application_id = 1380074315")
+        connection.execute("CREATE TABLE future (x)")
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "words"),
+    [
+        (lambda path: path.write_bytes(b"not a database at all, " * 100), StoreError, "not a usable SQLite database"),
+        (lambda path: path.mkdir(), StoreError, "cannot be"),
+        (foreign, StoreError, "another program"),
+        (newer, StoreTooNew, "newer release"),
+    ],
+    ids=["garbage", "folder", "foreign", "newer"],
+)
+async def test_G4_a_file_that_cannot_be_used_is_our_error(
+    make: object, error: type[RingbackError], words: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "ringback.db"
+    make(path)  # type: ignore[operator]
+    with pytest.raises(error, match=words) as raised:
+        await open_sqlite(path, clock=HandWound())
+    assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize("make", [foreign, newer], ids=["foreign", "newer"])
+async def test_G5_a_refused_store_is_left_as_it_is(make: object, tmp_path: Path) -> None:
+    path = tmp_path / "ringback.db"
+    make(path)  # type: ignore[operator]
+    before = path.read_bytes()
+    with pytest.raises(StoreError):
+        await open_sqlite(path, clock=HandWound())
+
+    assert path.read_bytes() == before
+    assert os.listdir(tmp_path) == ["ringback.db"]  # noqa: PTH208 - names are all we want
+
+
+async def test_G4_a_folder_that_cannot_be_made_is_our_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="cannot be made"):
+        await open_sqlite(tmp_path / "file" / "ringback.db", clock=HandWound())
+
+
+async def test_G4_a_damaged_store_is_our_error_at_every_verb(backend: SqliteBackend, store: SqliteStore) -> None:
+    await store.submit(submission(workload_id="w1"))
+    with sqlite3.connect(backend.path) as vandal:
+        vandal.execute("DROP TABLE workloads")
+    vandal.close()
+
+    with pytest.raises(StoreError, match="no such table"):
+        await store.submit(submission())
+    with pytest.raises(StoreError, match="no such table"):
+        await store.get(API, "w1")
+    with pytest.raises(StoreError, match="no such table"):
+        await store.page(API, status=None, limit=1, cursor=None)
+
+
+async def test_G4_a_closed_store_refuses(store: SqliteStore) -> None:
+    await store.close()
+    await store.close()
+    for verb in (
+        store.submit(submission()),
+        store.heartbeat(),
+        store.get(API, "w1"),
+        store.ended(API, "w1", 1),
+        store.page(API, status=None, limit=1, cursor=None),
+        store.deliveries(API, "w1"),
+        store.depths(),
+        store.backlogs(),
+    ):
+        with pytest.raises(StoreError, match="closed"):
+            await verb
+
+
+async def test_G6_opening_twice_and_at_once_finds_one_store(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "down" / "ringback.db"
+    stores = await asyncio.gather(*(open_sqlite(path, clock=HandWound()) for _ in range(6)))
+    await stores[0].submit(submission(workload_id="w1"))
+    assert (await stores[5].get(API, "w1")).status is Status.IN_QUEUE
+    for store in stores:
+        await store.close()
+
+    again = await open_sqlite(path, clock=HandWound())
+    assert (await again.get(API, "w1")).status is Status.IN_QUEUE
+    await again.close()
+
+
+# ── Somebody else's lock ────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_busy_database_is_waited_for_without_holding_up_the_loop(
+    backend: SqliteBackend, store: SqliteStore
+) -> None:
+    hog = sqlite3.connect(backend.path, isolation_level=None)
+    hog.execute("BEGIN IMMEDIATE")
+    waiting = [asyncio.ensure_future(store.submit(submission(workload_id=f"w{number}"))) for number in range(3)]
+    turns = 0
+    async with asyncio.timeout(5):
+        while turns < 50:
+            await asyncio.sleep(0.001)
+            turns += 1
+    assert not any(each.done() for each in waiting)
+
+    hog.execute("ROLLBACK")
+    hog.close()
+    assert [accepted.id for accepted in await asyncio.gather(*waiting)] == ["w0", "w1", "w2"]
+
+
+async def test_a_finished_workload_outlives_its_members(backend: SqliteBackend, store: SqliteStore) -> None:
+    await store.finish((await claim_one(store, "w1")).held, DONE, [HOOK])
+    backend.crash(store)
+    opened = await backend.open()
+
+    assert (await opened.get(API, "w1")).result == DONE.result
+    assert len(await opened.deliveries(API, "w1")) == 1
