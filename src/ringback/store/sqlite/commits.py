@@ -24,7 +24,7 @@ T = TypeVar("T")
 _GATHERING_TURNS: Final = 3
 """Turns of the loop a batch waits for those who react to what it wrote, so that a claim can ride with its submit."""
 
-_BUSY_SECONDS: Final = 10.0
+_PATIENCE_SECONDS: Final = 10.0
 _BUSY_PAUSE_SECONDS: Final = 0.005
 
 
@@ -75,12 +75,14 @@ class GroupCommit:
         emit: Emit,
         began: Callable[[], None],
         rolled_back: Callable[[], None],
+        patience_seconds: float = _PATIENCE_SECONDS,
     ) -> None:
         self._connection = connection
         self._path = path
         self._emit = emit
         self._began = began
         self._rolled_back = rolled_back
+        self._patience_seconds = patience_seconds
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ringback-commit")
         self._after: list[Callable[[], None]] = []
@@ -90,6 +92,7 @@ class GroupCommit:
         self._open = False
         self._held_back = False  # a commit is under way, or the database is busy: writes queue up
         self._busy_since: float | None = None
+        self._gathering: asyncio.Handle | None = None
         self._turns = 0
         self._seen = 0
         self._closed: str | None = None
@@ -158,7 +161,7 @@ class GroupCommit:
         self._busy_since = None
         self._turns = 0
         self._seen = -1
-        self._loop.call_soon(self._gather)
+        self._gathering = self._loop.call_soon(self._gather)
         return True
 
     def _wait_for_lock(self, waiting: _Waiting) -> None:
@@ -166,12 +169,12 @@ class GroupCommit:
         self._busy_since = self._busy_since or now
         self._held_back = True
         self._queue.appendleft(waiting)
-        if now - self._busy_since > _BUSY_SECONDS:
+        if now - self._busy_since > self._patience_seconds:
             self._busy_since = None
             self._held_back = False
             stuck, self._queue = self._queue, deque()
             for each in stuck:
-                each.fail(StoreBusy(f"another process has kept {self._path} locked for {_BUSY_SECONDS:.0f} s"))
+                each.fail(StoreBusy(f"another process has kept {self._path} locked for {self._patience_seconds:g} s"))
             self._rest()
         else:
             self._loop.call_later(_BUSY_PAUSE_SECONDS, self._resume)
@@ -194,7 +197,7 @@ class GroupCommit:
         if gathered != self._seen and self._turns < _GATHERING_TURNS:
             self._seen = gathered
             self._turns += 1
-            self._loop.call_soon(self._gather)
+            self._gathering = self._loop.call_soon(self._gather)
             return
         self._held_back = True
         started = time.perf_counter_ns()
@@ -229,6 +232,8 @@ class GroupCommit:
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
+        if self._gathering is not None:
+            self._gathering.cancel()  # it would take the next batch to disk beside that batch's own
         self._after.clear()
         self._open = False
         self._rolled_back()

@@ -27,9 +27,8 @@ APPLICATION_ID: Final = 0x52_42_43_4B
 """"RBCK" in the file's header (sqlite.org/pragma.html#pragma_application_id): this file is Ringback's."""
 
 _OLDEST_SQLITE: Final = (3, 35, 0)  # RETURNING
-_OPENING_PATIENCE_SECONDS: Final = 10.0
+_PATIENCE_SECONDS: Final = 10.0
 _CHECKPOINT_PAGES: Final = 4_000
-_WAL_TRIES: Final = 500
 _WAL_PAUSE_SECONDS: Final = 0.02
 
 
@@ -53,8 +52,12 @@ def read_only(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def prepare(path: Path) -> Path:
+def prepare(path: Path, *, patience_seconds: float = _PATIENCE_SECONDS) -> Path:
     """Create the file, or bring an older one up to date; from several processes at once, too.
+
+    Args:
+        path: the file; its folder is made.
+        patience_seconds: how long another opener may keep it locked.
 
     Returns:
         The file's absolute path.
@@ -68,7 +71,7 @@ def prepare(path: Path) -> Path:
     path = path.absolute()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        connection = _patient(path)
+        connection = _patient(path, patience_seconds)
     except OSError as error:
         raise StoreError(f"{path.parent} cannot be made: {error.strerror}") from error
     except sqlite3.Error as error:
@@ -77,7 +80,7 @@ def prepare(path: Path) -> Path:
         connection.execute("BEGIN")  # one snapshot: another opener may be at work on a fresh file
         _recognise(connection, path)
         connection.execute("COMMIT")
-        _migrate(connection, path)
+        _migrate(connection, path, patience_seconds)
     except sqlite3.Error as error:
         raise _opening_fault(error, path) from error
     finally:
@@ -108,11 +111,11 @@ def _recognise(connection: sqlite3.Connection, path: Path) -> None:
         raise StoreError(f"{path} is a database of another program: name another store")
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+def _migrate(connection: sqlite3.Connection, path: Path, patience_seconds: float) -> None:
     steps = migrations(FRAGMENTS)
     if _pragma(connection, "user_version") >= len(steps):
         return
-    _turn_to_wal(connection)
+    _turn_to_wal(connection, patience_seconds)
     connection.execute("BEGIN IMMEDIATE")
     try:
         _recognise(connection, path)  # another process may have been quicker
@@ -126,10 +129,10 @@ def _migrate(connection: sqlite3.Connection, path: Path) -> None:
         raise
 
 
-def _turn_to_wal(connection: sqlite3.Connection) -> None:
+def _turn_to_wal(connection: sqlite3.Connection, patience_seconds: float) -> None:
     """Switch the journal; SQLite gives up at once, not after its time-out, when another opener does the same."""
     pause = threading.Event()
-    for tries_left in reversed(range(_WAL_TRIES)):
+    for tries_left in reversed(range(1 + round(patience_seconds / _WAL_PAUSE_SECONDS))):
         try:
             connection.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
@@ -140,8 +143,8 @@ def _turn_to_wal(connection: sqlite3.Connection) -> None:
             return
 
 
-def _patient(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, timeout=_OPENING_PATIENCE_SECONDS, isolation_level=None, check_same_thread=False)
+def _patient(path: Path, patience_seconds: float = _PATIENCE_SECONDS) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=patience_seconds, isolation_level=None, check_same_thread=False)
 
 
 def _apply(connection: sqlite3.Connection, step: Migration) -> None:

@@ -1,0 +1,104 @@
+"""Which files are opened, which are refused, and that a refused one is left as it was."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from ringback.core.errors import StoreBusy, StoreError, StoreFull
+from ringback.store.sqlite.faults import translated
+from ringback.store.sqlite.locks import MemberLocks
+from ringback.store.sqlite.opening import prepare
+
+
+def test_the_folder_is_made(tmp_path: Path) -> None:
+    assert prepare(tmp_path / "a" / "b" / "ringback.db").is_file()
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match="cannot be made"):
+        prepare(tmp_path / "file" / "ringback.db")
+
+
+def test_a_folder_in_the_files_place(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot be written"):
+        prepare(tmp_path)
+
+
+def test_a_fresh_file_that_somebody_keeps_locked(tmp_path: Path) -> None:
+    path = tmp_path / "ringback.db"
+    hog = sqlite3.connect(path, isolation_level=None)
+    hog.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(StoreError, match="cannot be opened: another process keeps"):
+        prepare(path, patience_seconds=0.05)
+    hog.execute("ROLLBACK")
+    hog.close()
+    assert prepare(path, patience_seconds=0.05) == path
+
+
+def test_a_fresh_file_that_somebody_reads(tmp_path: Path) -> None:
+    path = tmp_path / "ringback.db"
+    reader = sqlite3.connect(path, isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT 1 FROM sqlite_master").fetchall()
+    with pytest.raises(StoreError, match="cannot be opened: another process keeps"):
+        prepare(path, patience_seconds=0.05)
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "words"),
+    [
+        (sqlite3.SQLITE_FULL, StoreFull, "no room left"),
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, StoreBusy, "keeps"),
+        (sqlite3.SQLITE_READONLY_DIRECTORY, StoreError, "cannot be written"),
+        (sqlite3.SQLITE_CORRUPT, StoreError, "not a usable SQLite database"),
+        (sqlite3.SQLITE_IOERR_FSYNC, StoreError, "why"),
+    ],
+)
+def test_sqlites_errors_in_our_words(code: int, kind: type[Exception], words: str) -> None:
+    error = sqlite3.OperationalError("why")
+    error.sqlite_errorcode = code
+    fault = translated(error, Path("ringback.db"))
+    assert type(fault) is kind
+    assert words in str(fault)
+    assert "ringback.db" in str(fault)
+
+
+# ── The locks beside the file ───────────────────────────────────────────────────────────────────
+
+
+def test_a_held_lock_is_seen_and_a_dropped_one_leaves_nothing(tmp_path: Path) -> None:
+    mine, theirs = MemberLocks(tmp_path / "db"), MemberLocks(tmp_path / "db")
+    mine.hold("m1")
+    assert not theirs.is_gone("m1")
+    mine.drop()
+    mine.drop()
+    assert not theirs.is_gone("m1")
+    assert list((tmp_path / "db-members").iterdir()) == []
+
+
+def test_a_dead_member_is_seen_and_forgotten(tmp_path: Path) -> None:
+    mine, theirs = MemberLocks(tmp_path / "db"), MemberLocks(tmp_path / "db")
+    mine.hold("m1")
+    mine.drop(forget=False)
+    assert theirs.is_gone("m1")
+    theirs.forget("m1")
+    assert not theirs.is_gone("m1")
+
+
+def test_without_a_lock_of_its_own_a_member_is_judged_by_its_lease(tmp_path: Path) -> None:
+    folder = tmp_path / "db-members"
+    folder.mkdir()
+    taken = os.open(folder / "m1.lock", os.O_CREAT | os.O_RDWR)
+    fcntl.flock(taken, fcntl.LOCK_EX)
+    mine = MemberLocks(tmp_path / "db")
+    mine.hold("m1")
+    assert not mine.is_gone("m1")
+    mine.drop()
+    os.close(taken)
