@@ -26,7 +26,8 @@ async def test_P1_it_shows_while_in_progress_and_no_longer(store: SqliteStore) -
 
 async def test_P2_nothing_lands_after_the_end(store: SqliteStore) -> None:
     held = (await claim_one(store, "a")).held
-    ended = await store.finish(held, DONE, [])
+    await store.finish(held, DONE, [])
+    ended = await store.get(API, held.id)
     with pytest.raises(LeaseLost):
         await store.progress(held, HALF)
     assert await store.get(API, "a") == ended

@@ -19,29 +19,36 @@ from ringback.deliver.request import Target
 class Line:
     """A place for one connection to one target, kept alive from one attempt to the next."""
 
-    __slots__ = ("_connection", "_expired", "_loop", "_target")
+    __slots__ = ("_connection", "_deadline", "_expired", "_loop", "_target", "_timer")
 
     def __init__(self, target: Target) -> None:
         self._target = target
         self._loop = asyncio.get_running_loop()
         self._connection: Connection | None = None
         self._expired = False
+        self._deadline: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     async def send(self, request: bytes) -> Exchange:
         """Make one attempt. Never raises for what a network or a receiver can do."""
         started = perf_counter_ns()
         self._expired = False
-        timer = self._loop.call_later(self._target.timeout_seconds, self._expire)
+        self._deadline = self._loop.time() + self._target.timeout_seconds
+        if self._timer is None:
+            self._watch(self._deadline)
         try:
             result = await self._attempt(request, started)
         finally:
-            timer.cancel()
+            self._deadline = None
         address = self._connection.address if self._connection is not None else None
         if self._connection is not None and not self._connection.is_open:
             self._connection = None
         return Exchange(result=result, duration_us=(perf_counter_ns() - started) // 1_000, address=address)
 
     def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -63,7 +70,17 @@ class Line:
             return self._timed(NoAnswer(outcome=AttemptClass.READ_TIMEOUT, detail=""))
         return self._timed(await fresh.exchange(request))
 
-    def _expire(self) -> None:
+    def _watch(self, deadline: float) -> None:
+        """One timer serves attempt after attempt; it is set again when it fires, not for every attempt."""
+        self._timer = self._loop.call_at(deadline, self._look)
+
+    def _look(self) -> None:
+        self._timer = None
+        if self._deadline is None:
+            return
+        if self._loop.time() < self._deadline:
+            self._watch(self._deadline)
+            return
         self._expired = True
         if self._connection is not None:
             self._connection.close()

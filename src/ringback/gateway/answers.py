@@ -11,6 +11,16 @@ from ringback.core.workload import Status, Workload
 
 JSON_HEADER: Final = (b"content-type", b"application/json")
 
+Headers = list[tuple[bytes, bytes]]
+Answer = tuple[int, Headers, bytes]
+"""An HTTP answer that is whole: status, headers, body."""
+
+
+def json_answer(body: bytes, *headers: tuple[bytes, bytes]) -> Answer:
+    """A 200 with this JSON text."""
+    return 200, [JSON_HEADER, (b"content-length", b"%d" % len(body)), *headers], body
+
+
 _STATUS: Final = {status: b',"status":"' + status.value.encode() + b'"' for status in Status}
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
 from typing import Any, Final
 
 from ringback.core.emit import Emit
 from ringback.core.errors import MethodNotAllowed, RingbackError, Unauthorized
 from ringback.core.spec import Api
+from ringback.gateway.answers import Answer
 from ringback.gateway.control import METHODS, ControlPlane, find_api
 from ringback.gateway.data_plane import DataPlane
 from ringback.gateway.incoming import Gone, Receive, Scope, Send
@@ -46,45 +47,57 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise RuntimeError(f"only HTTP is spoken here, not {scope['type']}")
-        answer = _Answer(send)
+        watched: _Watched | None = None
         try:
             if self._keys and scope["path"] not in _OPEN_TO_ALL:
                 self._admit(scope)
-            await self._route(scope, receive, answer.send)
+            hot = self._hot(scope, receive)
+            if hot is None:
+                watched = _Watched(send)
+                await self._control.router(scope, receive, watched.send)
+                return
+            status, headers, body = await hot
         except Gone:
             return
-        except RingbackError as error:
-            await answer.tell(error)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the caller gets an answer and the log the reason
-            self._emit("gateway.failed", route=f"{scope['method']} {scope['path']}", error=repr(error))
-            await answer.tell(internal())
+        except Exception as error:
+            status, headers, body = problem(self._told(scope, error))
+            if watched is not None and watched.has_begun:
+                raise
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
 
-    async def _route(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _hot(self, scope: Scope, receive: Receive) -> Coroutine[Any, Any, Answer] | None:
+        """The data plane's answer in the making; None for everything that is asked for seldom."""
         method = scope["method"]
         if method not in METHODS:
             raise MethodNotAllowed(f"the method {method[:40]} is not known here", allowed=METHODS)
         match scope["path"].split("/"):
             case ["", segment] if segment in self._apis and method == "POST":
-                await self._data.submit(self._apis[segment], None, scope, receive, send)
+                return self._data.submit(self._apis[segment], None, scope, receive)
             case ["", segment, workload_id] if segment in self._apis and workload_id:
-                await self._one(self._apis[segment], workload_id, scope, receive, send)
+                return self._one(self._apis[segment], workload_id, scope, receive)
             case ["", segment, _] if segment not in {"-", ""}:
                 find_api(self._apis, segment)
-                await self._control.router(scope, receive, send)
-            case _:
-                await self._control.router(scope, receive, send)
+        return None
 
-    async def _one(self, api: Api, workload_id: str, scope: Scope, receive: Receive, send: Send) -> None:
+    def _one(self, api: Api, workload_id: str, scope: Scope, receive: Receive) -> Coroutine[Any, Any, Answer]:
         match scope["method"]:
             case "GET" | "HEAD":
-                await self._data.poll(api, workload_id, scope, receive, send)
+                return self._data.poll(api, workload_id, scope, receive)
             case "PUT":
-                await self._data.submit(api, workload_id, scope, receive, send)
+                return self._data.submit(api, workload_id, scope, receive)
             case other:
                 raise MethodNotAllowed(
                     f"{other} is not for a workload; PUT submits under this id, GET reads it",
                     allowed=("GET", "HEAD", "PUT"),
                 )
+
+    def _told(self, scope: Scope, error: Exception) -> RingbackError:
+        """What the caller is told of it."""
+        if isinstance(error, RingbackError):
+            return error
+        self._emit("gateway.failed", route=f"{scope['method']} {scope['path']}", error=repr(error))
+        return internal()
 
     def _admit(self, scope: Scope) -> None:
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
@@ -93,22 +106,15 @@ class Gateway:
             raise Unauthorized("send one of the server's API keys as Authorization: Bearer …")
 
 
-class _Answer:
+class _Watched:
     """Remembers whether an answer has begun: an error after that can only cut it off."""
 
-    __slots__ = ("_begun", "_send")
+    __slots__ = ("_send", "has_begun")
 
     def __init__(self, send: Send) -> None:
         self._send = send
-        self._begun = False
+        self.has_begun = False
 
     async def send(self, message: MutableMapping[str, Any]) -> None:
-        self._begun = True
+        self.has_begun = True
         await self._send(message)
-
-    async def tell(self, error: RingbackError) -> None:
-        if self._begun:
-            raise error
-        status, headers, body = problem(error)
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
-        await self._send({"type": "http.response.body", "body": body})

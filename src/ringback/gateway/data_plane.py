@@ -14,7 +14,8 @@ from ringback.core.errors import ApiNotReady, RingbackError, ShuttingDown
 from ringback.core.spec import Api
 from ringback.core.workload import Submission, Workload, check_id
 from ringback.gateway import answers, incoming
-from ringback.gateway.incoming import Receive, Scope, Send
+from ringback.gateway.answers import Answer, json_answer
+from ringback.gateway.incoming import Receive, Scope
 from ringback.store.contract import Store
 
 _WAIT_ALONE = frozenset({"wait"})
@@ -34,7 +35,7 @@ class DataPlane:
         """Take nothing in from now on, and answer those who wait with what is known."""
         self._draining.set()
 
-    async def submit(self, api: Api, workload_id: str | None, scope: Scope, receive: Receive, send: Send) -> None:
+    async def submit(self, api: Api, workload_id: str | None, scope: Scope, receive: Receive) -> Answer:
         headers = incoming.headers_of(scope)
         try:
             submission = await self._submission(api, workload_id, headers, receive)
@@ -47,18 +48,17 @@ class DataPlane:
             self._emit("workload.submitted", api=api.name, payload_bytes=len(submission.payload))
         location = (b"location", f"/{api.endpoint}/{accepted.id}".encode())
         if wait is None:
-            await _answer(send, b'{"id":' + orjson.dumps(accepted.id) + b"}", location)
-            return
+            return json_answer(b'{"id":' + orjson.dumps(accepted.id) + b"}", location)
         workload = await self._ended(api, accepted.id, wait, receive)
-        await _answer(send, answers.state(workload), location, (b"preference-applied", b"wait=%d" % int(wait)))
+        return json_answer(answers.state(workload), location, (b"preference-applied", b"wait=%d" % int(wait)))
 
-    async def poll(self, api: Api, workload_id: str, scope: Scope, receive: Receive, send: Send) -> None:
+    async def poll(self, api: Api, workload_id: str, scope: Scope, receive: Receive) -> Answer:
         query = scope["query_string"]
         wait = incoming.wait_parameter(incoming.parameters_of(scope, _WAIT_ALONE)) if query else 0.0
         workload = await self._store.get(api.name, workload_id)
         if wait > 0 and not workload.status.is_terminal:
             workload = await self._ended(api, workload_id, wait, receive)
-        await _answer(send, answers.state(workload))
+        return json_answer(answers.state(workload))
 
     # ── Within ──────────────────────────────────────────────────────────────────────────────────
 
@@ -116,9 +116,3 @@ async def _left(receive: Receive) -> None:
 
 async def _raised(flag: asyncio.Event) -> None:
     await flag.wait()
-
-
-async def _answer(send: Send, body: bytes, *headers: tuple[bytes, bytes]) -> None:
-    head = [answers.JSON_HEADER, (b"content-length", b"%d" % len(body)), *headers]
-    await send({"type": "http.response.start", "status": 200, "headers": head})
-    await send({"type": "http.response.body", "body": body})

@@ -10,6 +10,7 @@ from typing import Final
 import orjson
 
 from ringback.core import errors
+from ringback.gateway.answers import Answer, Headers
 
 STATUS: Final[dict[type[errors.RingbackError], tuple[int, str]]] = {
     errors.InvalidRequest: (400, "The request cannot be accepted"),
@@ -36,11 +37,9 @@ STATUS: Final[dict[type[errors.RingbackError], tuple[int, str]]] = {
 
 _INTERNAL: Final = (500, "Something is wrong with the server")
 
-Headers = list[tuple[bytes, bytes]]
 
-
-def problem(error: errors.RingbackError) -> tuple[int, Headers, bytes]:
-    """Status, headers and body of the answer that tells of `error`."""
+def problem(error: errors.RingbackError) -> Answer:
+    """The answer that tells of `error`."""
     status, title = next((STATUS[each] for each in type(error).__mro__ if each in STATUS), _INTERNAL)
     text = str(error).encode("utf-8", "replace").decode()
     body = orjson.dumps(

@@ -28,6 +28,8 @@ from ringback.runtime.metrics import Metrics
 from ringback.runtime.specfile import SpecFile
 
 _BACKLOG: Final = 2_048
+_GC_THRESHOLD: Final = 5_000
+"""New objects between two looks at the youngest: workloads in flight are no garbage, and were looked at often."""
 _KEEP_ALIVE_SECONDS: Final = 75
 
 
@@ -110,6 +112,7 @@ class _Server:
         answering = asyncio.create_task(http.serve(sockets=[self._listener]))
         sys.stdout.write(banner(spec, self._url()))
         sys.stdout.flush()
+        gc.set_threshold(_GC_THRESHOLD)
         gc.freeze()  # what is loaded by now stays; collections need not look at it again
         while not self._stop.is_set():
             try:

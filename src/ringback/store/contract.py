@@ -147,13 +147,13 @@ class Store(Protocol):
         """
         ...
 
-    def finish(self, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> Awaitable[Workload]:
+    def finish(self, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> Awaitable[None]:
         """End a workload, with a delivery for each endpoint that asked for the event.
 
         F1  Terminal status, result or error, and all deliveries are visible together or not at all.
         F2  A holder whose workload was given to someone else, or that has ended otherwise, gets `LeaseLost` and
             changes nothing.
-        F3  Repeating the call with the same holder and outcome answers the same and adds no delivery.
+        F3  Repeating the call with the same holder and outcome is accepted and changes nothing.
         F4  A terminal status never changes again.
         F5  All deliveries of one event share one message id; no two events do.
         F6  A delivery handed to the outlet is held by this member; one it had no room for is due at once.

@@ -48,7 +48,7 @@ UPDATE workloads
 SET status = :status, result = :result, error_type = :error_type, error_message = :error_message,
     finished_at = :now, holder = NULL, fraction = NULL, message = NULL
 WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member
-RETURNING submitted_at, started_at, trace_id;
+RETURNING trace_id;
 
 -- name: read_end
 SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, erased_at, fraction, message,

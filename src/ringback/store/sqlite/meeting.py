@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from ringback.core.errors import RingbackError
-from ringback.core.workload import Workload
 from ringback.store.contract import Outlet, ReplicaState
 
 
@@ -53,22 +52,22 @@ class Meeting:
         self._loop = loop
         self._reports: dict[str, dict[str, ReplicaState]] = {}
         self._sums: dict[str, ReplicaState] = {}
-        self._waiters: dict[tuple[str, str], set[asyncio.Future[Workload]]] = {}
+        self._waiters: dict[tuple[str, str], set[asyncio.Future[None]]] = {}
 
     # ── Waiting for an end ──────────────────────────────────────────────────────────────────────
 
-    def wait_for(self, api: str, workload_id: str) -> asyncio.Future[Workload]:
+    def wait_for(self, api: str, workload_id: str) -> asyncio.Future[None]:
         """A future that is done when `tell_ended` has been told of this workload; cancel it to give up."""
-        future: asyncio.Future[Workload] = self._loop.create_future()
+        future: asyncio.Future[None] = self._loop.create_future()
         key = (api, workload_id)
         self._waiters.setdefault(key, set()).add(future)
         future.add_done_callback(lambda done: self._forget_waiter(key, done))
         return future
 
-    def tell_ended(self, workload: Workload) -> None:
-        for future in self._waiters.pop((workload.api, workload.id), ()):
+    def tell_ended(self, api: str, workload_id: str) -> None:
+        for future in self._waiters.pop((api, workload_id), ()):
             if not future.done():
-                future.set_result(workload)
+                future.set_result(None)
 
     def awaited(self) -> list[tuple[str, str]]:
         """The workloads somebody waits for."""
@@ -81,7 +80,7 @@ class Meeting:
                 if not future.done():
                     future.set_exception(error)
 
-    def _forget_waiter(self, key: tuple[str, str], future: asyncio.Future[Workload]) -> None:
+    def _forget_waiter(self, key: tuple[str, str], future: asyncio.Future[None]) -> None:
         futures = self._waiters.get(key)
         if futures is not None:
             futures.discard(future)

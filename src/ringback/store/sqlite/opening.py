@@ -19,6 +19,7 @@ FRAGMENTS: Final = {
     "int": "INTEGER",
     "real": "REAL",
     "bytes": "BLOB",
+    "by_key": " WITHOUT ROWID",
     "skip_locked": "",
 }
 """SQLite's words for the places where the dialects differ."""

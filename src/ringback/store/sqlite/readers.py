@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import sqlite3
 from collections.abc import Mapping
@@ -40,9 +41,9 @@ class Readers:
             workload = self.get(api, workload_id)
             if workload.status.is_terminal or timeout_seconds <= 0:
                 return workload
-            async with asyncio.timeout(timeout_seconds):
-                return await waiter
-        except TimeoutError:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_seconds):
+                    await waiter
             return self.get(api, workload_id)
         finally:
             waiter.cancel()
@@ -52,7 +53,7 @@ class Readers:
         for api, workload_id in self._session.meeting.awaited():
             found = self._session.read("read_workload", api=api, id=workload_id)
             if found and not rows.is_erased(found[0]) and Status(found[0][3]).is_terminal:
-                self._session.meeting.tell_ended(rows.workload(found[0]))
+                self._session.meeting.tell_ended(api, workload_id)
 
     async def page(self, api: str, *, status: Status | None, limit: int, cursor: str | None) -> Page:
         before = _BEFORE_ALL if cursor is None else decode_cursor(cursor)

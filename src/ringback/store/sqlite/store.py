@@ -123,7 +123,7 @@ class SqliteStore:
     def claim(self, api: str, room: int) -> Awaitable[tuple[list[Claimed], Instant | None]]:
         return self._workloads.claim(api, room)
 
-    def finish(self, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> Awaitable[Workload]:
+    def finish(self, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> Awaitable[None]:
         return self._workloads.finish(held, outcome, endpoints)
 
     def requeue(self, held: Held, *, spent: Spent, delay_seconds: float = 0.0) -> Awaitable[None]:

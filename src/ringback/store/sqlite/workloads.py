@@ -13,15 +13,11 @@ from ringback.core.errors import IdTaken, LeaseLost, QueueFull
 from ringback.core.spec import Endpoint
 from ringback.core.workload import (
     Claimed,
-    Completed,
-    Failed,
     Held,
     Outcome,
     Progress,
     Spent,
-    Status,
     Submission,
-    Workload,
 )
 from ringback.store.contract import Accepted
 from ringback.store.sqlite import rows
@@ -151,36 +147,23 @@ class Workloads:
 
     # ── Ending ──────────────────────────────────────────────────────────────────────────────────
 
-    def finish(self, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> Future[Workload]:
+    def finish(self, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> Future[None]:
         return self._session.commits.write(lambda tx: self._finish(tx, held, outcome, endpoints))
 
-    def _finish(self, tx: Transaction, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> Workload:
+    def _finish(self, tx: Transaction, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> None:
         session = self._session
         now = session.clock.now()
         columns = rows.outcome_columns(outcome)
         ended = tx.execute(self._sql["finish"], {**self._fence(held), **columns, "now": now}).fetchall()
         if not ended:
-            return self._ended_before(tx, held, columns)
-        [(submitted_at, started_at, trace_id)] = ended
+            self._must_have_ended_so(tx, held, columns)
+            return
         session.count(held.api, -1)
         event = event_of(outcome)
         asked = [endpoint for endpoint in endpoints if event in endpoint.events]
         if asked:
-            self._announce(tx, held, outcome, asked, now=now, trace_id=trace_id)
-        workload = Workload(
-            seq=held.seq,
-            api=held.api,
-            id=held.id,
-            status=Status(columns["status"]),
-            attempt=held.attempt,
-            submitted_at=submitted_at,
-            started_at=started_at,
-            finished_at=now,
-            result=outcome.result if isinstance(outcome, Completed) else None,
-            error=outcome if isinstance(outcome, Failed) else None,
-        )
-        tx.after(lambda: session.meeting.tell_ended(workload))
-        return workload
+            self._announce(tx, held, outcome, asked, now=now, trace_id=ended[0][0])
+        tx.after(partial(session.meeting.tell_ended, held.api, held.id))
 
     def _announce(
         self,
@@ -229,14 +212,14 @@ class Workloads:
             )
             tx.after(partial(outlet.put, delivery))
 
-    def _ended_before(self, tx: Transaction, held: Held, columns: Mapping[str, object]) -> Workload:
-        """The answer to a repeated finish; a late one, or one that says something else, is refused."""
+    def _must_have_ended_so(self, tx: Transaction, held: Held, columns: Mapping[str, object]) -> None:
+        """Accept a repeated finish; refuse a late one, or one that says something else."""
         found = tx.execute(self._sql["read_end"], {"seq": held.seq}).fetchall()
         if found and not rows.is_erased(found[0]):
             workload = rows.workload(found[0])
             same = workload.attempt == held.attempt and rows.end_columns(found[0]) == columns
             if workload.status.is_terminal and same:
-                return workload
+                return
         raise self._lost(held)
 
     # ── The fence ───────────────────────────────────────────────────────────────────────────────

@@ -1,4 +1,5 @@
--- The first schema. {key} is a self-numbering integer key, {bytes} a byte string, {int} 64 bits, {real} 64 bits.
+-- The first schema. {key} is a self-numbering integer key, {bytes} a byte string, {int} 64 bits, {real} 64 bits;
+-- {by_key} keeps a table in its primary key, with no row number beside it.
 -- Instants are integers of microseconds since the epoch. Large columns stand last: short reads then skip them.
 
 CREATE TABLE members (
@@ -80,4 +81,4 @@ CREATE TABLE attempts (
     detail TEXT,
     address TEXT,
     PRIMARY KEY (delivery, number)
-);
+){by_key};
