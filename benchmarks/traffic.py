@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httptools
+import orjson
 import uvloop
 
 PAYLOAD: Final = b'{"sepal_length": 5.2, "sepal_width": 3.6, "petal_length": 1.4, "petal_width": 0.3}'
@@ -87,7 +88,7 @@ class Hook(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         body, self._body = self._body, b""
-        self._receiver.take(json.loads(body)["id"])
+        self._receiver.take(orjson.loads(body)["id"])
         self._transport.write(_OK)
         if not self._parser.should_keep_alive():
             self._transport.close()
@@ -101,7 +102,7 @@ class Client(asyncio.Protocol):
         head = f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
         self._request = head.encode() + b"Content-Length: %d\r\n\r\n" % len(PAYLOAD) + PAYLOAD
         self._transport: Any = None
-        self._parser: Any = None
+        self._parser: Any = httptools.HttpResponseParser(self)
         self._body = b""
         self._answer: asyncio.Future[tuple[int, bytes]] | None = None
 
@@ -113,7 +114,6 @@ class Client(asyncio.Protocol):
             self._answer.set_exception(ConnectionError(f"the system closed the connection: {exc}"))
 
     def submit(self) -> asyncio.Future[tuple[int, bytes]]:
-        self._parser = httptools.HttpResponseParser(self)
         self._body = b""
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(self._request)
@@ -176,7 +176,7 @@ class Load:
         if status != 200:
             raise ConnectionError(f"the system answered {status}: {body[:200]!r}")
         self.submit_ms.append((perf_counter() - began) * 1_000)
-        self.submitted[json.loads(body)["id"]] = began
+        self.submitted[orjson.loads(body)["id"]] = began
 
     async def _connect(self) -> Client:
         parts = urlsplit(self._order.url)
