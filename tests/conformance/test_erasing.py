@@ -50,6 +50,14 @@ async def test_E1_at_most_so_many_at_once(backend: SqliteBackend, store: SqliteS
     assert [await store.erase_expired({API: WEEK}, 2) for _ in range(4)] == [2, 2, 1, 0]
 
 
+async def test_E1_at_most_so_many_of_all_apis(backend: SqliteBackend, store: SqliteStore) -> None:
+    for api in (API, "rose"):
+        for number in range(2):
+            await store.finish((await claim_one(store, f"w{number}", api)).held, DONE, [])
+    backend.clock.wind(WEEK)
+    assert [await store.erase_expired({API: WEEK, "rose": WEEK}, 3) for _ in range(2)] == [3, 1]
+
+
 async def test_E2_what_is_unfinished_is_kept(backend: SqliteBackend, store: SqliteStore) -> None:
     await store.submit(submission(workload_id="waiting"))
     await store.requeue((await claim_one(store)).held, spent=Spent.ATTEMPT, delay_seconds=1.0)

@@ -67,6 +67,15 @@ async def test_M4_workloads_of_the_dead_come_in_portions_under_a_higher_attempt(
     assert [taken.held.id for taken in await other.take_over(["rose"], 2)] == ["elsewhere"]
 
 
+async def test_M4_so_many_of_all_apis_together(backend: SqliteBackend) -> None:
+    store, other = await backend.open(), await backend.open()
+    for api in (API, "rose"):
+        for name in ("a", "b"):
+            await claim_one(store, name, api)
+    backend.crash(store)
+    assert [len(await other.take_over([API, "rose"], 3)) for _ in range(2)] == [3, 1]
+
+
 async def test_M5_deliveries_of_the_dead_become_due_with_their_attempts(backend: SqliteBackend) -> None:
     store, other = await backend.open(), await backend.open()
     await store.finish((await claim_one(store, "a")).held, DONE, [HOOK])

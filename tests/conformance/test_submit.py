@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from ringback.core.errors import IdTaken, QueueFull
@@ -37,6 +39,29 @@ async def test_W3_another_payload_under_a_known_name_is_refused(store: SqliteSto
     with pytest.raises(IdTaken):
         await store.submit(submission(**name, payload=b"[]"))
     assert (await claim_one(store)).payload == b"{}"
+
+
+@pytest.mark.parametrize("name", [{"workload_id": "a"}, {"key": "k"}])
+async def test_W3_so_is_the_same_payload_as_another_content_type(store: SqliteStore, name: dict[str, str]) -> None:
+    await store.submit(submission(**name))
+    with pytest.raises(IdTaken):
+        await store.submit(replace(submission(**name), content_type="text/plain"))
+
+
+async def test_W3_a_key_stands_for_one_id(store: SqliteStore) -> None:
+    await store.submit(submission(workload_id="a", key="k"))
+    assert not (await store.submit(submission(key="k"))).created
+    with pytest.raises(IdTaken, match="Idempotency-Key"):
+        await store.submit(submission(workload_id="b", key="k"))
+
+
+async def test_W4_counts_what_other_members_have_taken_in_and_ended(store: SqliteStore, other: SqliteStore) -> None:
+    await store.submit(submission(workload_id="a"), limit=2)
+    await other.submit(submission(workload_id="b"), limit=2)
+    with pytest.raises(QueueFull):
+        await store.submit(submission(workload_id="c"), limit=2)
+    await other.finish((await claim_one(other)).held, DONE, [])
+    assert (await store.submit(submission(workload_id="c"), limit=2)).created
 
 
 async def test_W4_a_full_api_refuses_but_known_ids_still_answer(store: SqliteStore) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from ringback.core.clock import HandWound
 from ringback.core.delivery import Attempt, AttemptClass, Delivery
 from ringback.core.spec import Endpoint
 from ringback.core.workload import Claimed, Completed, Submission
+from ringback.store.contract import Store
 from ringback.store.sqlite import SqliteStore, open_sqlite
 
 LEASE_SECONDS: Final = 30.0
@@ -21,6 +22,28 @@ API: Final = "iris"
 HOOK: Final = Endpoint(key="hook", url="http://127.0.0.1:1/")
 OTHER_HOOK: Final = Endpoint(key="other", url="http://127.0.0.1:2/")
 DONE: Final = Completed(result=b'{"label": "setosa"}')
+
+
+class Backend(Protocol):
+    """A fresh place to keep a store in, and the members opened on it."""
+
+    clock: HandWound
+
+    async def open(self, *, clock: HandWound | None = None) -> Store:
+        """Open one more member, by the shared clock unless it has its own."""
+        ...
+
+    def crash(self, store: Store) -> None:
+        """End a member as a killed process ends: nothing written, its lock released."""
+        ...
+
+    async def leave(self, store: Store) -> None:
+        """Close one member."""
+        ...
+
+    async def close(self) -> None:
+        """Close every member still open."""
+        ...
 
 
 @dataclass(slots=True)
@@ -43,6 +66,10 @@ class SqliteBackend:
         """End a member as a killed process ends: nothing written, its lock released."""
         self.members.remove(store)
         store.abandon()
+
+    async def leave(self, store: SqliteStore) -> None:
+        self.members.remove(store)
+        await store.close()
 
     async def close(self) -> None:
         """Close every member still open."""

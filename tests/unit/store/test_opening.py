@@ -12,11 +12,18 @@ import pytest
 from ringback.core.errors import StoreBusy, StoreError, StoreFull
 from ringback.store.sqlite.faults import translated
 from ringback.store.sqlite.locks import MemberLocks
-from ringback.store.sqlite.opening import prepare
+from ringback.store.sqlite.opening import connect, prepare
 
 
 def test_the_folder_is_made(tmp_path: Path) -> None:
     assert prepare(tmp_path / "a" / "b" / "ringback.db").is_file()
+
+
+def test_a_commit_is_on_the_disk_when_it_returns(tmp_path: Path) -> None:
+    connection = connect(prepare(tmp_path / "ringback.db"))
+    assert connection.execute("PRAGMA synchronous").fetchall() == [(2,)]  # FULL: the log is synced at every commit
+    assert connection.execute("PRAGMA journal_mode").fetchall() == [("wal",)]
+    connection.close()
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:

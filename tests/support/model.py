@@ -1,0 +1,247 @@
+"""What a store is to do, in plain dictionaries: the model the real ones are held against.
+
+Follows the contract's words, not any backend's ways; knows nothing of SQL, files or loops.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from ringback.core.clock import HandWound, after
+from ringback.core.delivery import Delivered, DeliveryState, Park, TryAgain, Verdict
+from ringback.core.errors import Erased, IdTaken, LeaseLost, UnknownWorkload
+from ringback.core.workload import Completed, Failed, Held, Outcome, Spent, Status
+
+REFUSED: Final = (Erased, IdTaken, LeaseLost, UnknownWorkload)
+"""What verbs may raise, in the model as in the store."""
+
+
+@dataclass(slots=True)
+class ModelDelivery:
+    """One delivery."""
+
+    endpoint: str
+    due_at: int
+    place: int
+    holder: str | None = None
+    state: DeliveryState = DeliveryState.PENDING
+    tries: int = 0
+    attempts: int = 0
+    settled_at: int | None = None
+
+
+@dataclass(slots=True)
+class ModelWorkload:
+    """One workload."""
+
+    payload: bytes
+    due_at: int
+    place: int
+    status: Status = Status.IN_QUEUE
+    attempt: int = 0
+    raised: int = 0
+    losses: int = 0
+    holder: str | None = None
+    outcome: Outcome | None = None
+    finished_at: int | None = None
+    is_erased: bool = False
+    deliveries: list[ModelDelivery] = field(default_factory=list)
+
+
+class Model:
+    """One API's workloads, and the members that work on them."""
+
+    def __init__(self, clock: HandWound, lease_seconds: float) -> None:
+        self._clock = clock
+        self._lease_seconds = lease_seconds
+        self._places = 0
+        self.workloads: dict[str, ModelWorkload] = {}
+        self.leases: dict[str, int] = {}
+        self.crashed: set[str] = set()
+
+    # ── Members ─────────────────────────────────────────────────────────────────────────────────
+
+    def join(self, member: str) -> None:
+        self.leases[member] = after(self._clock.now(), self._lease_seconds)
+
+    def heartbeat(self, member: str) -> None:
+        self._must_be_alive(member)
+        self.join(member)
+
+    def leave(self, member: str) -> None:
+        self.leases.pop(member, None)
+        self._release_of(member)
+
+    def take_over(self, member: str, room: int) -> list[tuple[str, int]]:
+        """The workloads that come into the member's hands, as (id, attempt)."""
+        self._must_be_alive(member)
+        now = self._clock.now()
+        for other, until in list(self.leases.items()):
+            if other != member and (until <= now or other in self.crashed):
+                del self.leases[other]
+                self._release_of(other)
+        orphans = [
+            (workload_id, each)
+            for workload_id, each in self.workloads.items()
+            if each.status is Status.IN_PROGRESS and each.holder not in self.leases
+        ]
+        orphans.sort(key=lambda pair: pair[1].place)
+        for _, each in orphans[:room]:
+            each.holder = member
+            each.attempt += 1
+        return [(workload_id, each.attempt) for workload_id, each in orphans[:room]]
+
+    def _release_of(self, member: str) -> None:
+        for each in self._deliveries():
+            if each.holder == member:
+                each.holder = None
+
+    def _must_be_alive(self, member: str) -> None:
+        if member not in self.leases:
+            raise LeaseLost
+
+    # ── Workloads ───────────────────────────────────────────────────────────────────────────────
+
+    def submit(self, workload_id: str, payload: bytes) -> bool:
+        """Whether it is new."""
+        known = self.workloads.get(workload_id)
+        if known is None:
+            self.workloads[workload_id] = ModelWorkload(payload, self._clock.now(), self._next_place())
+            return True
+        if known.payload != payload:
+            raise IdTaken
+        return False
+
+    def claim(self, member: str, room: int) -> list[tuple[str, int]]:
+        """What a claim brings, in order, as (id, attempt)."""
+        if member not in self.leases:
+            return []
+        now = self._clock.now()
+        due = [
+            (workload_id, each)
+            for workload_id, each in self.workloads.items()
+            if each.status is Status.IN_QUEUE and each.due_at <= now
+        ]
+        due.sort(key=lambda pair: (pair[1].due_at, pair[1].place))
+        for _, each in due[:room]:
+            each.status = Status.IN_PROGRESS
+            each.holder = member
+            each.attempt += 1
+        return [(workload_id, each.attempt) for workload_id, each in due[:room]]
+
+    def finish(self, member: str, held: Held, outcome: Outcome, endpoints: list[str]) -> None:
+        workload = self.workloads[held.id]
+        if workload.status.is_terminal and not workload.is_erased:
+            if (workload.attempt, workload.outcome) != (held.attempt, outcome):
+                raise LeaseLost
+            return
+        self._must_hold(member, held)
+        workload.status = Status.COMPLETED if isinstance(outcome, Completed) else Status.FAILED
+        workload.outcome, workload.holder, workload.finished_at = outcome, None, self._clock.now()
+        workload.deliveries = [ModelDelivery(endpoint, self._clock.now(), self._next_place()) for endpoint in endpoints]
+
+    def requeue(self, member: str, held: Held, spent: Spent, delay_seconds: float) -> None:
+        workload = self._must_hold(member, held)
+        workload.status, workload.holder = Status.IN_QUEUE, None
+        workload.raised += spent is Spent.ATTEMPT
+        workload.losses += spent is Spent.LOSS
+        if delay_seconds > 0:
+            workload.due_at = after(self._clock.now(), delay_seconds)
+
+    def must_hold(self, member: str, held: Held) -> None:
+        """Raise `LeaseLost` unless the member holds that very attempt."""
+        self._must_hold(member, held)
+
+    def get(self, workload_id: str) -> ModelWorkload:
+        workload = self.workloads.get(workload_id)
+        if workload is None:
+            raise UnknownWorkload
+        if workload.is_erased:
+            raise Erased
+        return workload
+
+    def _must_hold(self, member: str, held: Held) -> ModelWorkload:
+        workload = self.workloads[held.id]
+        now_held = (workload.status, workload.attempt, workload.holder)
+        if now_held != (Status.IN_PROGRESS, held.attempt, member):
+            raise LeaseLost
+        return workload
+
+    # ── Deliveries ──────────────────────────────────────────────────────────────────────────────
+
+    def take_due(self, member: str, endpoint: str, room: int) -> list[ModelDelivery]:
+        """What comes into the member's hands, in order."""
+        if member not in self.leases:
+            return []
+        now = self._clock.now()
+        due = [
+            each
+            for each in self._deliveries()
+            if each.endpoint == endpoint
+            and each.state is DeliveryState.PENDING
+            and each.holder is None
+            and each.due_at <= now
+        ]
+        due.sort(key=lambda each: (each.due_at, each.place))
+        for each in due[:room]:
+            each.holder = member
+        return due[:room]
+
+    def record(self, member: str, delivery: ModelDelivery, number: int, verdict: Verdict) -> None:
+        delivery.attempts += 1
+        is_held = delivery.holder == member and delivery.state is DeliveryState.PENDING
+        if not (is_held and delivery.tries == number - 1):
+            if isinstance(verdict, Delivered) and delivery.state is DeliveryState.PENDING:
+                self._settle(delivery, DeliveryState.DELIVERED)
+            return
+        delivery.tries = number
+        delivery.holder = None
+        match verdict:
+            case TryAgain(at=at):
+                delivery.due_at = at
+            case Delivered():
+                self._settle(delivery, DeliveryState.DELIVERED)
+            case Park():
+                self._settle(delivery, DeliveryState.PARKED)
+
+    def release(self, member: str, delivery: ModelDelivery) -> None:
+        if delivery.holder == member:
+            delivery.holder = None
+
+    def _settle(self, delivery: ModelDelivery, state: DeliveryState) -> None:
+        delivery.state, delivery.holder, delivery.settled_at = state, None, self._clock.now()
+
+    def _deliveries(self) -> list[ModelDelivery]:
+        return [delivery for workload in self.workloads.values() for delivery in workload.deliveries]
+
+    # ── Upkeep ──────────────────────────────────────────────────────────────────────────────────
+
+    def erase_expired(self, retention_seconds: float) -> int:
+        """How many are erased."""
+        until = after(self._clock.now(), -retention_seconds)
+        erased = 0
+        for workload in self.workloads.values():
+            over = workload.finished_at is not None and workload.finished_at <= until and not workload.is_erased
+            if over and all(
+                each.state is DeliveryState.DELIVERED and (each.settled_at or 0) <= until
+                for each in workload.deliveries
+            ):
+                workload.is_erased = True
+                workload.deliveries = []
+                erased += 1
+        return erased
+
+    def _next_place(self) -> int:
+        self._places += 1
+        return self._places
+
+
+def outcome_of(workload: ModelWorkload) -> tuple[bytes | None, Failed | None]:
+    """Result and error as a reader sees them."""
+    match workload.outcome:
+        case Completed(result=result):
+            return result, None
+        case Failed() as failed:
+            return None, failed
+    return None, None
