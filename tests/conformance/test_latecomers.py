@@ -8,7 +8,7 @@ import pytest
 
 from ringback.core.delivery import AttemptClass, Delivered, DeliveryState, Park, TryAgain
 from ringback.core.errors import LeaseLost, StoreError
-from ringback.core.workload import Status
+from ringback.core.workload import Progress, Spent, Status
 from ringback.store.sqlite import SqliteStore
 from support.stores import API, DONE, HOOK, LEASE_SECONDS, SqliteBackend, attempt, claim_one, submission, take_one
 
@@ -31,7 +31,7 @@ async def test_D6_a_number_that_a_former_holder_has_written_down_meanwhile_is_ke
 
     [record] = await store.deliveries(API, "w1")
     assert record.state is DeliveryState.DELIVERED
-    assert [made.outcome for made in record.attempts] == [AttemptClass.RESET, AttemptClass.OK]
+    assert [(made.number, made.outcome) for made in record.attempts] == [(1, AttemptClass.RESET), (2, AttemptClass.OK)]
 
 
 async def test_D6_an_arrival_told_late_settles_what_nobody_holds(store: SqliteStore, other: SqliteStore) -> None:
@@ -105,3 +105,61 @@ async def test_W2_an_id_of_the_stores_own_making_may_be_sent_again(store: Sqlite
     accepted = await store.submit(submission())
     again = await store.submit(submission(workload_id=accepted.id))
     assert (again.id, again.created) == (accepted.id, False)
+
+
+async def test_F2_R2_P2_an_earlier_attempt_of_ones_own_is_worth_nothing(store: SqliteStore) -> None:
+    old = (await claim_one(store, "w1")).held
+    await store.requeue(old, spent=Spent.ATTEMPT)
+    new = (await claim_one(store)).held
+    for verb in (
+        lambda: store.finish(old, DONE, []),
+        lambda: store.requeue(old, spent=Spent.NOTHING),
+        lambda: store.progress(old, Progress(fraction=0.5)),
+    ):
+        with pytest.raises(LeaseLost):
+            await verb()
+    seen = await store.get(API, "w1")
+    assert (seen.status, seen.attempt, seen.progress) == (Status.IN_PROGRESS, 2, None)
+
+    await store.finish(new, DONE, [])
+    with pytest.raises(LeaseLost):
+        await store.finish(old, DONE, [])
+
+
+async def test_D4_an_attempt_that_has_been_counted_does_not_settle_what_is_tried_anew(store: SqliteStore) -> None:
+    await finished(store)
+    delivery = await take_one(store)
+    await store.record(delivery, attempt(1, store, AttemptClass.RESET), TryAgain(at=store.clock.now()))
+    await take_one(store)
+    await store.record(delivery, attempt(1, store, AttemptClass.RESET), Park(reason="no"))
+    [record] = await store.deliveries(API, "w1")
+    assert (record.state, record.tries) == (DeliveryState.PENDING, 1)
+
+
+async def test_D7_nobody_lets_go_of_what_another_holds(store: SqliteStore, other: SqliteStore) -> None:
+    await finished(store)
+    delivery = await take_one(store)
+    await store.release([delivery])
+    await take_one(other)
+    await store.release([delivery])
+    assert (await store.take_due(HOOK.key, 1)) == ([], None)
+
+
+async def test_D1_a_member_declared_dead_is_given_no_delivery(
+    backend: SqliteBackend, store: SqliteStore, other: SqliteStore
+) -> None:
+    await finished(store)
+    backend.clock.wind(LEASE_SECONDS)
+    await other.heartbeat()
+    await other.take_over([API], 10)
+    assert (await store.take_due(HOOK.key, 1))[0] == []
+    assert (await take_one(other)).tries == 0
+
+
+async def test_M_who_leaves_gives_back_its_deliveries_at_once(
+    backend: SqliteBackend, store: SqliteStore, other: SqliteStore
+) -> None:
+    await finished(store)
+    await take_one(store)
+    await backend.leave(store)
+    assert (await take_one(other)).tries == 0
