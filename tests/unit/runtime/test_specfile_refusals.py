@@ -18,6 +18,7 @@ BOMB = "- &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("- name: iris\n\tkind: AsyncAPI\n", "2:1: a tab; YAML is indented with spaces"),
         ("- name: [iris\n", "2:1: expected ',' or ']', but got '<stream end>'"),
         ("- name: *nobody\n", "1:9: found undefined alias 'nobody'"),
+        ("- name: iris\n  env: {A: ${B}}\n", '2:13: a variable within { } or [ ] needs quotes: "${NAME}"'),
         ("- a: 1\n---\n- b: 2\n", "2:1: but found another document"),
         (b"- name: iris\n  env: \xff\n", "2:8: not UTF-8 text; save the file as UTF-8"),
         ("- name: iris\n".encode("utf-16"), "1:1: not UTF-8 text; save the file as UTF-8"),

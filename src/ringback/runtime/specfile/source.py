@@ -159,7 +159,7 @@ def compose(source: Source) -> yaml.Node:
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        raise SpecError(_yaml_fault(source.file, error)) from None
+        raise SpecError(_yaml_fault(source.file, text, error)) from None
     except yaml.reader.ReaderError as error:
         place = _place(text[: error.position])
         raise SpecError(f"{source.file}:{place}: the character {chr(error.character)!r} has no place in YAML") from None
@@ -217,12 +217,14 @@ def _merge_sources(node: yaml.Node, path: str) -> list[yaml.MappingNode]:
     return list(candidates)
 
 
-def _yaml_fault(file: Path, error: yaml.MarkedYAMLError) -> str:
+def _yaml_fault(file: Path, text: str, error: yaml.MarkedYAMLError) -> str:
     mark = error.problem_mark or error.context_mark
     place = f":{mark.line + 1}:{mark.column + 1}" if mark is not None else ""
     problem = error.problem or "no YAML"
     if "'\\t'" in problem:
         problem = "a tab; YAML is indented with spaces"
+    elif mark is not None and text[max(0, mark.index - 1) : mark.index + 1] == "${":
+        problem = 'a variable within { } or [ ] needs quotes: "${NAME}"'
     return f"{file}{place}: {_one_line(problem)}"
 
 
