@@ -110,7 +110,7 @@ class _Server:
         house = await self._open()
         http = self._http()
         answering = asyncio.create_task(http.serve(sockets=[self._listener]))
-        sys.stdout.write(banner(spec, self._url()))
+        sys.stdout.write(banner(spec, self._url(), wants_key=bool(self._plan.api_keys)))
         sys.stdout.flush()
         gc.set_threshold(_GC_THRESHOLD)
         gc.freeze()  # what is loaded by now stays; collections need not look at it again
