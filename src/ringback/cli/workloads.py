@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from time import monotonic
@@ -84,8 +85,10 @@ def list_(
     if told.as_json:
         for workload in page["workloads"]:
             told.say("", workload)
-        return
-    _show_page(told, page)
+    else:
+        _show_page(told, page)
+    if page["cursor"] is not None:
+        sys.stderr.write(f"more: --cursor {page['cursor']}\n")
 
 
 def _show_apis(told: Context, apis: tuple[dict[str, Any], ...]) -> None:
@@ -119,8 +122,6 @@ def _show_page(told: Context, page: dict[str, Any]) -> None:
         for each in page["workloads"]
     ]
     told.say(table(rows, ("id", "status", "attempt", "submitted", "error")) if rows else "no workloads", None)
-    if page["cursor"] is not None:
-        sys.stderr.write(f"more: --cursor {page['cursor']}\n")
 
 
 def _wait(told: Context, handle: WorkloadHandle, timeout: float | None) -> None:
@@ -171,7 +172,7 @@ def _payload(data: str) -> bytes:
     if data == "-":
         return sys.stdin.buffer.read()
     if not data.startswith("@"):
-        return data.encode()
+        return os.fsencode(data)  # the very bytes that were typed
     try:
         return Path(data[1:]).read_bytes()
     except OSError as error:
@@ -180,13 +181,15 @@ def _payload(data: str) -> bytes:
 
 def _content_type(payload: bytes) -> str:
     try:
-        json.loads(payload)
-    except ValueError:
-        pass
-    else:
-        return "application/json"
-    try:
-        payload.decode()
+        text = payload.decode()
     except UnicodeDecodeError:
         return "application/octet-stream"
-    return "text/plain; charset=utf-8"
+    try:
+        json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return "text/plain; charset=utf-8"
+    return "application/json"
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")  # Python reads NaN and Infinity, which the server rightly refuses
