@@ -175,6 +175,12 @@ def test_list_without_an_api_shows_what_is_served(run: Run, server: Canned) -> N
     assert [json.loads(line)["name"] for line in run("list", "--json").out.splitlines()] == ["iris", "other"]
 
 
+def test_a_list_of_nothing_is_its_head_alone(run: Run, server: Canned) -> None:
+    server.will_say({"apis": []})
+
+    assert run("list").out == "api  path  ready  queued  running  problem\n"
+
+
 def test_list_shows_workloads_and_how_to_go_on(run: Run, server: Canned) -> None:
     server.will_say({"workloads": [SUMMARY], "cursor": "abc"})
 

@@ -27,7 +27,7 @@ BOMB = "- &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
         ("", " the file is empty; `ringback init` makes one to start from"),
         ("# nothing\n", " the file is empty; `ringback init` makes one to start from"),
         (" " * (MAX_BYTES + 1), " 1048577 bytes are too many; at most 1048576 are read"),
-        ("[" * 5_000, " nested too deeply, or its aliases (*name) unfold to too much"),
+        ("[" * 500, " nested too deeply, or its aliases (*name) unfold to too much"),
         ("- " * 62 + "x", " nested too deeply, or its aliases (*name) unfold to too much"),
         (BOMB, " nested too deeply, or its aliases (*name) unfold to too much"),
         ("&a [*a]\n", " nested too deeply, or its aliases (*name) unfold to too much"),
