@@ -67,8 +67,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise RingbackError(f"--host {host!r} is no address of this machine: {error.strerror}") from error
+    except (OSError, UnicodeError) as error:  # the latter for what cannot be a host's name
+        reason = error.strerror if isinstance(error, OSError) else "no host name"
+        raise RingbackError(f"--host {host[:80]!r} is no address of this machine: {reason}") from error
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)

@@ -138,6 +138,16 @@ def test_an_empty_section_is_as_good_as_none(section: str, nothing: str, desk: D
         assert desk.api(f"  {section}:{nothing}\n") == desk.api()
 
 
+def test_an_empty_value_is_as_good_as_none_where_none_is_the_default(desk: Desk) -> None:
+    full = (
+        "- name: iris\n  predictor: {path: predictor.py, config: null, env: null, python_path: null}\n"
+        "  compute: {mem: null}\n"
+        "  webhook: {url: 'http://a/', secret: null, headers: null, rate_limit: null, inline_limit: null}\n"
+    )
+
+    assert desk.load(full).apis == (desk.api("  webhook: {url: 'http://a/'}\n"),)
+
+
 def test_a_cortex_file_is_served_with_one_warning_for_each_key_that_means_nothing(desk: Desk) -> None:
     spec = desk.load(CORTEX)
 
