@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from time import monotonic
+from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -131,12 +131,19 @@ def _wait(told: Context, handle: WorkloadHandle, timeout: float | None) -> None:
     from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"))
-    began = monotonic()
+    from ringback.client.handles import Pace  # noqa: PLC0415 - serving needs no HTTP client
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[said]}", markup=False),
+    )
+    pace = Pace(timeout, handle.id, most_seconds=_GLANCE_SECONDS)
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(handle.status, total=None, said="")
+        task = bar.add_task("in queue", total=None, said="")
         while not handle.is_terminal:
-            handle.refresh(_GLANCE_SECONDS)
+            handle.refresh(pace.hold())
             total = None if handle.progress is None else 1.0
             bar.update(
                 task,
@@ -144,9 +151,10 @@ def _wait(told: Context, handle: WorkloadHandle, timeout: float | None) -> None:
                 total=total,
                 completed=handle.progress or 0.0,
                 said=handle.message or "",
+                refresh=True,
             )
-            if timeout is not None and monotonic() - began > timeout:
-                raise TimeoutError(f"workload {handle.id} has not ended within {timeout:g} s")
+            if not handle.is_terminal:
+                Event().wait(pace.rest())
 
 
 def _show(told: Context, handle: WorkloadHandle) -> None:

@@ -98,7 +98,7 @@ class WorkloadHandle(_Known):
         Raises:
             TimeoutError: it has not within `timeout` seconds.
         """
-        pace = _Pace(timeout, self.id)
+        pace = Pace(timeout, self.id)
         while not self.is_terminal:
             self.refresh(pace.hold())
             if not self.is_terminal:
@@ -124,7 +124,7 @@ class AsyncWorkloadHandle(_Known):
         Raises:
             TimeoutError: it has not within `timeout` seconds.
         """
-        pace = _Pace(timeout, self.id)
+        pace = Pace(timeout, self.id)
         while not self.is_terminal:
             await self.refresh(pace.hold())
             if not self.is_terminal:
@@ -132,13 +132,14 @@ class AsyncWorkloadHandle(_Known):
         return self
 
 
-class _Pace:
+class Pace:
     """How long the server may hold each answer of a wait, and how long to rest when it did not hold it.
 
     A server that is told to stop answers those who wait at once; asked again without a rest, it would be kept busy.
     """
 
-    def __init__(self, timeout: float | None, workload_id: str) -> None:
+    def __init__(self, timeout: float | None, workload_id: str, *, most_seconds: float = POLL_SECONDS) -> None:
+        self._most = most_seconds
         self._timeout = timeout
         self._workload_id = workload_id
         self._began = self._asked = monotonic()
@@ -155,7 +156,7 @@ class _Pace:
         remaining = self._remaining()
         if remaining <= 0:
             raise TimeoutError(f"workload {self._workload_id} has not ended within {self._timeout:g} s")
-        self._held = max(0.01, min(POLL_SECONDS, remaining))
+        self._held = max(0.01, min(self._most, remaining))
         return self._held
 
     def rest(self) -> float:

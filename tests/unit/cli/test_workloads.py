@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from ringback import __version__
-from ringback.cli import hoisted
+from ringback.cli import hoisted, main
 from ringback.cli.app import app
 from support.canned import Canned
 from unit.cli.conftest import Run
@@ -27,6 +30,30 @@ SUMMARY = {
     "error": {"type": "ValueError", "message": "no petals"},
 }
 API = {"name": "iris", "path": "/iris", "replicas": 1, "starting": 2, "in_queue": 3, "in_progress": 4, "problem": None}
+
+
+def main_status(*arguments: str) -> int:
+    """The exit status of a command whose output goes where it goes."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    return int(ended.value.code or 0)
+
+
+@contextlib.contextmanager
+def terminal() -> Iterator[list[str]]:
+    """Standard error is a terminal within the block; what it was shown is there afterwards."""
+    shown: list[str] = []
+    master, slave = os.openpty()
+    try:
+        with open(slave, "w") as screen, contextlib.redirect_stderr(screen):  # noqa: PTH123 - a descriptor
+            yield shown
+        raw = b""
+        with contextlib.suppress(OSError):  # which is how a terminal's other side ends
+            while more := os.read(master, 65_536):
+                raw += more
+        shown.append(raw.decode())
+    finally:
+        os.close(master)
 
 
 @pytest.fixture(autouse=True)
@@ -129,6 +156,30 @@ def test_a_wait_that_takes_too_long_is_status_1(run: Run, server: Canned) -> Non
     ended = run("submit", "iris", "-d", "1", "--wait", "--timeout", "0.02")
 
     assert (ended.status, ended.err) == (1, "ringback: workload w-1 has not ended within 0.02 s\n")
+
+
+def test_a_person_at_a_terminal_sees_progress_which_is_gone_in_the_end(run: Run, server: Canned) -> None:
+    message = "half [/of it]"  # no markup of ours
+    server.will_say({"id": "w-1"}, RUNNING | {"progress": {"fraction": 0.5, "message": message}}, DONE)
+
+    with terminal() as seen:
+        status = main_status("submit", "iris", "-d", "1", "--wait")
+
+    assert (status, len(seen)) == (0, 1)
+    assert "in progress" in seen[0]
+    assert message in seen[0]
+    assert seen[0].endswith("\x1b[2K")  # the line is wiped
+
+
+def test_a_person_at_a_terminal_is_told_when_time_is_up(run: Run, server: Canned) -> None:
+    server.will_say({"id": "w-1"}, QUEUED)
+
+    with terminal() as seen:
+        status = main_status("submit", "iris", "-d", "1", "--wait", "--timeout", "0.05")
+
+    assert status == 1
+    assert "workload w-1 has not ended within 0.05 s" in seen[0]
+    assert len(server.asked) < 6
 
 
 # ── get ─────────────────────────────────────────────────────────────────────────────────────────
@@ -275,6 +326,14 @@ def test_a_wrong_call_is_status_2(arguments: tuple[str, ...], run: Run, server: 
     assert (ended.status, ended.out) == (2, "")
     assert ended.err
     assert server.asked == []
+
+
+def test_nobody_reading_is_status_1_without_a_word(run: Run, server: Canned) -> None:
+    server.will_say({"apis": [API]})
+    reader, writer = os.pipe()
+    os.close(reader)
+    with contextlib.suppress(BrokenPipeError), open(writer, "w") as nobody, contextlib.redirect_stdout(nobody):  # noqa: PTH123 - a descriptor
+        assert main_status("list") == 1
 
 
 def test_version_and_help(run: Run) -> None:
