@@ -200,6 +200,7 @@ def test_one_webhook_is_named_for_its_api_and_keeps_that_name_whatever_stands_be
         ("${A:-7}", {}, 7),
         ("${A:-7}", {"A": "8"}, 8),
         ("${A:-}", {}, None),
+        ("${A:-5 $ or $5}", {}, "5 $ or $5"),
         ("${A}", {"A": "true"}, True),
         ("${A}", {"A": "[1]"}, "[1]"),
         ("${A}", {"A": "${B}"}, "${B}"),

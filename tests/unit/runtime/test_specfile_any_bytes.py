@@ -69,6 +69,11 @@ def served_or_refused(folder: Path, content: bytes, environment: Mapping[str, st
         assert line.isprintable()
 
 
+@pytest.mark.timeout(10)
+def test_a_file_full_of_unclosed_variables_is_read_in_one_pass(folder: Path) -> None:
+    served_or_refused(folder, b"- name: '" + b"${A:-" * 20_000 + b"'\n", {})
+
+
 @QUICK
 @given(content=st.binary(max_size=200))
 def test_any_bytes(content: bytes, folder: Path) -> None:

@@ -22,7 +22,8 @@ _MAX_NODES: Final = 50_000
 _MAX_DEPTH: Final = 60
 _TOO_MUCH: Final = "nested too deeply, or its aliases (*name) unfold to too much"
 
-_VARIABLE: Final = re.compile(r"\$(?:(\$)\{|\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})")
+_VARIABLE: Final = re.compile(r"\$(?:(\$)\{|\{([A-Za-z_][A-Za-z0-9_]*)(?::-((?:[^}$]|\$(?!\{))*))?\})")
+"""A default ends before the next `${`, so that a text full of unclosed ones is read in one pass."""
 _HALF: Final = re.compile("[\ud800-\udfff]")
 _STRING: Final = "tag:yaml.org,2002:str"
 _PLAIN_TAGS: Final = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp")}
