@@ -35,7 +35,7 @@ class Context:
 
 def table(rows: Sequence[Mapping[str, str]], columns: Sequence[str]) -> str:
     """Aligned columns under their names."""
-    widths = {name: max(len(name), *(len(row[name]) for row in rows)) for name in columns}
+    widths = {name: max(map(len, (name, *(row[name] for row in rows)))) for name in columns}
     lines = ["  ".join(f"{name:{widths[name]}}" for name in columns)]
     lines += ["  ".join(f"{row[name]:{widths[name]}}" for name in columns) for row in rows]
     return "\n".join(line.rstrip() for line in lines)

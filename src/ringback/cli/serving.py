@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from importlib.resources import files
 from pathlib import Path
@@ -36,13 +37,20 @@ def init(
 ) -> None:
     """Make a starter: ringback.yaml, predictor.py and sample.json."""
     targets = {source: folder / name for source, name in _STARTER.items()}
+    ignores = targets["gitignore.txt"]
+    if ignores.exists():  # a repository has one; what it says is its owner's word
+        del targets["gitignore.txt"]
     taken = [str(path) for path in targets.values() if path.exists()]
     if taken:
         raise typer.Exit(usage_error(f"{', '.join(taken)} is there already and is left alone; name an empty folder"))
-    folder.mkdir(parents=True, exist_ok=True)
-    for source, path in targets.items():
-        path.write_text((files(__package__) / "starter" / source).read_text("utf-8"), "utf-8")
-    into = "" if folder == Path() else f"cd {folder} && "
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for source, path in targets.items():
+            path.write_text((files(__package__) / "starter" / source).read_text("utf-8"), "utf-8")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise typer.Exit(usage_error(f"{folder} cannot be written to ({reason}); name another folder")) from None
+    into = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
     typer.echo(f"made {', '.join(str(path) for path in targets.values())}\n")
     typer.echo(f"start it:  {into}ringback serve")
     typer.echo("use it:    ringback submit hello -d @sample.json --wait")
@@ -78,7 +86,7 @@ def serve(
         "host": host,
         "port": port,
         "store": store,
-        "api-keys": ",".join(api_key) if api_key else context.obj.api_key,
+        "api-keys": ",".join(api_key) if api_key else _own_key(context),
         "max-body": max_body,
         "grace": grace,
         "log-level": log_level,
@@ -92,6 +100,14 @@ def serve(
     from ringback.runtime.serve import serve as run  # noqa: PLC0415 - brings the whole server with it
 
     raise typer.Exit(run(spec, settings))
+
+
+def _own_key(context: typer.Context) -> str | None:
+    """The key given before the command, or RINGBACK_API_KEY; that one is a client's, and gives way to the server's."""
+    told: Context = context.obj
+    source = context.parent.get_parameter_source("api_key") if context.parent is not None else None
+    is_typed = source is not None and source.name == "COMMANDLINE"
+    return told.api_key if is_typed or "RINGBACK_API_KEYS" not in os.environ else None
 
 
 def _load(file: Path | None) -> SpecFile:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
-from time import monotonic
+from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -84,8 +85,10 @@ def list_(
     if told.as_json:
         for workload in page["workloads"]:
             told.say("", workload)
-        return
-    _show_page(told, page)
+    else:
+        _show_page(told, page)
+    if page["cursor"] is not None:
+        sys.stderr.write(f"more: --cursor {page['cursor']}\n")
 
 
 def _show_apis(told: Context, apis: tuple[dict[str, Any], ...]) -> None:
@@ -119,8 +122,6 @@ def _show_page(told: Context, page: dict[str, Any]) -> None:
         for each in page["workloads"]
     ]
     told.say(table(rows, ("id", "status", "attempt", "submitted", "error")) if rows else "no workloads", None)
-    if page["cursor"] is not None:
-        sys.stderr.write(f"more: --cursor {page['cursor']}\n")
 
 
 def _wait(told: Context, handle: WorkloadHandle, timeout: float | None) -> None:
@@ -130,12 +131,19 @@ def _wait(told: Context, handle: WorkloadHandle, timeout: float | None) -> None:
     from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[said]}"))
-    began = monotonic()
+    from ringback.client.handles import Pace  # noqa: PLC0415 - serving needs no HTTP client
+
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.fields[said]}", markup=False),
+    )
+    pace = Pace(timeout, handle.id, most_seconds=_GLANCE_SECONDS)
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(handle.status, total=None, said="")
+        task = bar.add_task("in queue", total=None, said="")
         while not handle.is_terminal:
-            handle.refresh(_GLANCE_SECONDS)
+            handle.refresh(pace.hold())
             total = None if handle.progress is None else 1.0
             bar.update(
                 task,
@@ -143,9 +151,10 @@ def _wait(told: Context, handle: WorkloadHandle, timeout: float | None) -> None:
                 total=total,
                 completed=handle.progress or 0.0,
                 said=handle.message or "",
+                refresh=True,
             )
-            if timeout is not None and monotonic() - began > timeout:
-                raise TimeoutError(f"workload {handle.id} has not ended within {timeout:g} s")
+            if not handle.is_terminal:
+                Event().wait(pace.rest())
 
 
 def _show(told: Context, handle: WorkloadHandle) -> None:
@@ -171,7 +180,7 @@ def _payload(data: str) -> bytes:
     if data == "-":
         return sys.stdin.buffer.read()
     if not data.startswith("@"):
-        return data.encode()
+        return os.fsencode(data)  # the very bytes that were typed
     try:
         return Path(data[1:]).read_bytes()
     except OSError as error:
@@ -180,13 +189,15 @@ def _payload(data: str) -> bytes:
 
 def _content_type(payload: bytes) -> str:
     try:
-        json.loads(payload)
-    except ValueError:
-        pass
-    else:
-        return "application/json"
-    try:
-        payload.decode()
+        text = payload.decode()
     except UnicodeDecodeError:
         return "application/octet-stream"
-    return "text/plain; charset=utf-8"
+    try:
+        json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError):
+        return "text/plain; charset=utf-8"
+    return "application/json"
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")  # Python reads NaN and Infinity, which the server rightly refuses

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final
@@ -11,15 +12,36 @@ import httpx2
 from ringback.client import protocol
 from ringback.client.handles import AsyncWorkloadHandle, WorkloadHandle
 from ringback.client.protocol import Request, State
+from ringback.core.workload import Status
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 
 _TRIES: Final = 3
-_TIMEOUT: Final = httpx2.Timeout(30.0, read=protocol.POLL_SECONDS + 30.0)
+_TIMEOUT_SECONDS: Final = 30.0
+"""For each step of a request; an answer that the server was asked to hold may take that much longer."""
 
 
 def _headers(api_key: str | None) -> dict[str, str]:
-    return {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
+    if api_key is None:
+        return {}
+    protocol.check_header("Authorization", api_key)
+    return {"Authorization": f"Bearer {api_key}"}
+
+
+def _base(url: str) -> httpx2.URL:
+    try:
+        return httpx2.URL(url)
+    except httpx2.InvalidURL as error:
+        raise protocol.unreachable(url, error) from error
+
+
+def _trust(url: httpx2.URL) -> ssl.SSLContext | bool:
+    """Whom to believe: httpx's authorities; over plain HTTP nobody, for to load them takes longer than to ask."""
+    return url.scheme != "http" or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def _timeout(request: Request) -> httpx2.Timeout:
+    return httpx2.Timeout(_TIMEOUT_SECONDS, read=request.held_seconds + _TIMEOUT_SECONDS)
 
 
 class Client:
@@ -33,7 +55,8 @@ class Client:
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         self.url = url.rstrip("/")
-        self._http = httpx2.Client(base_url=self.url, headers=_headers(api_key), timeout=_TIMEOUT, transport=transport)
+        base = _base(self.url)
+        self._http = httpx2.Client(base_url=base, headers=_headers(api_key), verify=_trust(base), transport=transport)
 
     def submit(
         self,
@@ -61,7 +84,7 @@ class Client:
         request = protocol.submit(
             api, payload, id=id, idempotency_key=idempotency_key, content_type=content_type, headers=headers
         )
-        return WorkloadHandle(self, api, protocol.state_of({"status": "in_queue", **self._send(request)}))
+        return WorkloadHandle(self, api, protocol.state_of(self._send(request), Status.IN_QUEUE))
 
     def get(self, api: str, workload_id: str) -> WorkloadHandle:
         """A workload as it stands now."""
@@ -75,8 +98,7 @@ class Client:
         self, api: str, *, status: str | None = None, limit: int = 50, cursor: str | None = None
     ) -> dict[str, Any]:
         """One page of an API's workloads, newest first, as the server tells it."""
-        found: dict[str, Any] = self._send(protocol.page(api, status=status, limit=limit, cursor=cursor))
-        return found
+        return protocol.page_of(self._send(protocol.page(api, status=status, limit=limit, cursor=cursor)))
 
     def list(self, api: str, *, status: str | None = None) -> Iterator[dict[str, Any]]:
         """All of an API's workloads, newest first, page by page."""
@@ -90,7 +112,7 @@ class Client:
 
     def apis(self) -> tuple[dict[str, Any], ...]:
         """What is served, and how it stands."""
-        return tuple(self._send(protocol.apis())["apis"])
+        return protocol.apis_of(self._send(protocol.apis()))
 
     def close(self) -> None:
         self._http.close()
@@ -110,12 +132,13 @@ class Client:
                     params=dict(request.query),
                     headers=dict(request.headers),
                     content=request.content,
+                    timeout=_timeout(request),
                 )
-            except httpx2.TransportError as error:
-                if tries_left == 0 or not _is_worth_repeating(request, error):
+            except httpx2.RequestError as error:
+                if tries_left == 0 or not _is_worth_repeating(error):
                     raise protocol.unreachable(self.url, error) from error
             else:
-                return protocol.read(answer.status_code, answer.content, self.url)
+                return _read(answer, self.url)
         raise AssertionError("the last try returns or raises")
 
 
@@ -130,8 +153,9 @@ class AsyncClient:
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self.url = url.rstrip("/")
+        base = _base(self.url)
         self._http = httpx2.AsyncClient(
-            base_url=self.url, headers=_headers(api_key), timeout=_TIMEOUT, transport=transport
+            base_url=base, headers=_headers(api_key), verify=_trust(base), transport=transport
         )
 
     async def submit(
@@ -148,7 +172,7 @@ class AsyncClient:
         request = protocol.submit(
             api, payload, id=id, idempotency_key=idempotency_key, content_type=content_type, headers=headers
         )
-        return AsyncWorkloadHandle(self, api, protocol.state_of({"status": "in_queue", **await self._send(request)}))
+        return AsyncWorkloadHandle(self, api, protocol.state_of(await self._send(request), Status.IN_QUEUE))
 
     async def get(self, api: str, workload_id: str) -> AsyncWorkloadHandle:
         """A workload as it stands now."""
@@ -158,11 +182,17 @@ class AsyncClient:
         """As `Client.state`."""
         return protocol.state_of(await self._send(protocol.get(api, workload_id, wait_seconds)))
 
+    async def page(
+        self, api: str, *, status: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> dict[str, Any]:
+        """As `Client.page`."""
+        return protocol.page_of(await self._send(protocol.page(api, status=status, limit=limit, cursor=cursor)))
+
     async def list(self, api: str, *, status: str | None = None) -> AsyncIterator[dict[str, Any]]:
         """All of an API's workloads, newest first, page by page."""
         cursor: str | None = None
         while True:
-            found = await self._send(protocol.page(api, status=status, limit=500, cursor=cursor))
+            found = await self.page(api, status=status, limit=500, cursor=cursor)
             for workload in found["workloads"]:
                 yield workload
             cursor = found["cursor"]
@@ -171,7 +201,7 @@ class AsyncClient:
 
     async def apis(self) -> tuple[dict[str, Any], ...]:
         """What is served, and how it stands."""
-        return tuple((await self._send(protocol.apis()))["apis"])
+        return protocol.apis_of(await self._send(protocol.apis()))
 
     async def close(self) -> None:
         await self._http.aclose()
@@ -193,15 +223,25 @@ class AsyncClient:
                     params=dict(request.query),
                     headers=dict(request.headers),
                     content=request.content,
+                    timeout=_timeout(request),
                 )
-            except httpx2.TransportError as error:
-                if tries_left == 0 or not _is_worth_repeating(request, error):
+            except httpx2.RequestError as error:
+                if tries_left == 0 or not _is_worth_repeating(error):
                     raise protocol.unreachable(self.url, error) from error
             else:
-                return protocol.read(answer.status_code, answer.content, self.url)
+                return _read(answer, self.url)
         raise AssertionError("the last try returns or raises")
 
 
-def _is_worth_repeating(request: Request, error: httpx2.TransportError) -> bool:
-    """Whether a broken connection may be worth another try; nobody listening, or a slow server, is not."""
-    return request.is_repeatable and not isinstance(error, httpx2.ConnectError | httpx2.TimeoutException)
+def _read(answer: httpx2.Response, url: str) -> Any:
+    return protocol.read(answer.status_code, answer.content, url=url, retry_after=answer.headers.get("retry-after"))
+
+
+def _is_worth_repeating(error: httpx2.RequestError) -> bool:
+    """Whether another try may help: after a broken connection, for every request does once what it does twice.
+
+    Nobody listening, a slow server or an answer that cannot be read will be the same again.
+    """
+    return isinstance(error, httpx2.NetworkError | httpx2.RemoteProtocolError) and not isinstance(
+        error, httpx2.ConnectError
+    )

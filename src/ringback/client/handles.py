@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+from math import inf
+from threading import Event
 from time import monotonic
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ringback.client.protocol import POLL_SECONDS, State
 from ringback.core.errors import WorkloadFailed
@@ -11,6 +14,10 @@ from ringback.core.workload import Status
 
 if TYPE_CHECKING:
     from ringback.client.clients import AsyncClient, Client
+
+
+_FIRST_REST_SECONDS: Final = 0.02
+_LAST_REST_SECONDS: Final = 1.0
 
 
 class _Known:
@@ -91,9 +98,11 @@ class WorkloadHandle(_Known):
         Raises:
             TimeoutError: it has not within `timeout` seconds.
         """
-        began = monotonic()
+        pace = Pace(timeout, self.id)
         while not self.is_terminal:
-            self.refresh(_next_wait(began, timeout, self.id))
+            self.refresh(pace.hold())
+            if not self.is_terminal:
+                Event().wait(pace.rest())
         return self
 
 
@@ -115,17 +124,48 @@ class AsyncWorkloadHandle(_Known):
         Raises:
             TimeoutError: it has not within `timeout` seconds.
         """
-        began = monotonic()
+        pace = Pace(timeout, self.id)
         while not self.is_terminal:
-            await self.refresh(_next_wait(began, timeout, self.id))
+            await self.refresh(pace.hold())
+            if not self.is_terminal:
+                await asyncio.sleep(pace.rest())
         return self
 
 
-def _next_wait(began: float, timeout: float | None, workload_id: str) -> float:
-    """Seconds to ask the server to hold the next answer."""
-    if timeout is None:
-        return POLL_SECONDS
-    remaining = began + timeout - monotonic()
-    if remaining <= 0:
-        raise TimeoutError(f"workload {workload_id} has not ended within {timeout:g} s")
-    return max(0.01, min(POLL_SECONDS, remaining))
+class Pace:
+    """How long the server may hold each answer of a wait, and how long to rest when it did not hold it.
+
+    A server that is told to stop answers those who wait at once; asked again without a rest, it would be kept busy.
+    """
+
+    def __init__(self, timeout: float | None, workload_id: str, *, most_seconds: float = POLL_SECONDS) -> None:
+        self._most = most_seconds
+        self._timeout = timeout
+        self._workload_id = workload_id
+        self._began = self._asked = monotonic()
+        self._held = 0.0
+        self._rest = _FIRST_REST_SECONDS
+
+    def hold(self) -> float:
+        """Seconds to ask the server to hold the next answer.
+
+        Raises:
+            TimeoutError: time is up.
+        """
+        self._asked = monotonic()
+        remaining = self._remaining()
+        if remaining <= 0:
+            raise TimeoutError(f"workload {self._workload_id} has not ended within {self._timeout:g} s")
+        self._held = max(0.01, min(self._most, remaining))
+        return self._held
+
+    def rest(self) -> float:
+        """Seconds until the next question may be asked: none after an answer that was held, ever more otherwise."""
+        if monotonic() - self._asked >= self._held / 2:
+            self._rest = _FIRST_REST_SECONDS
+            return 0.0
+        rest, self._rest = self._rest, min(2 * self._rest, _LAST_REST_SECONDS)
+        return max(0.0, min(rest, self._remaining()))
+
+    def _remaining(self) -> float:
+        return inf if self._timeout is None else self._began + self._timeout - monotonic()

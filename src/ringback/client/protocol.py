@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -28,8 +29,8 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
     content: bytes | None = None
-    is_repeatable: bool = True
-    """Whether sending it twice does what sending it once does."""
+    held_seconds: float = 0.0
+    """How long the server has been asked to hold the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,18 +64,27 @@ def submit(
     """A submit; bytes go as they are, text as text/plain, everything else as JSON.
 
     Without an id it carries an idempotency key, so that one repeated after a broken connection runs once.
+
+    Raises:
+        InvalidHeader: a header's value, or the idempotency key, cannot be sent.
     """
     content, kind = _encoded(payload)
-    head = {"Content-Type": content_type or kind, **(headers or {})}
-    if id is not None:
-        return Request(method="PUT", path=_path(api, id), headers=head, content=content)
-    head["Idempotency-Key"] = idempotency_key or str(uuid.uuid4())
-    return Request(method="POST", path=_path(api), headers=head, content=content)
+    head = {"content-type": kind} | {name.lower(): value for name, value in (headers or {}).items()}
+    if content_type is not None:
+        head["content-type"] = content_type
+    if idempotency_key is not None:
+        head["idempotency-key"] = idempotency_key
+    elif id is None:
+        head.setdefault("idempotency-key", str(uuid.uuid4()))
+    for name, value in head.items():
+        check_header(name, value)
+    method, path = ("POST", _path(api)) if id is None else ("PUT", _path(api, id))
+    return Request(method=method, path=path, headers=head, content=content)
 
 
 def get(api: str, workload_id: str, wait_seconds: float = 0.0) -> Request:
     query = {"wait": f"{wait_seconds:g}"} if wait_seconds > 0 else {}
-    return Request(method="GET", path=_path(api, workload_id), query=query)
+    return Request(method="GET", path=_path(api, workload_id), query=query, held_seconds=wait_seconds)
 
 
 def page(api: str, *, status: str | None, limit: int, cursor: str | None) -> Request:
@@ -87,7 +97,17 @@ def apis() -> Request:
     return Request(method="GET", path="/-/apis")
 
 
-def read(status: int, body: bytes, url: str) -> Any:
+def check_header(name: str, value: str) -> None:
+    """See that a header can be sent.
+
+    Raises:
+        InvalidHeader: it cannot; the value is not repeated, for it may be a key.
+    """
+    if not (value.isascii() and value.isprintable()):
+        raise errors.InvalidHeader(f"the {name} header has characters that cannot be sent; use printable ASCII")
+
+
+def read(status: int, body: bytes, *, url: str, retry_after: str | None = None) -> Any:
     """The JSON of a good answer.
 
     Raises:
@@ -101,31 +121,69 @@ def read(status: int, body: bytes, url: str) -> Any:
     if status == 200 and value is not None:
         return value
     if isinstance(value, dict) and str(value.get("type", "")).startswith(_PROBLEM):
-        raise _error(value["type"].removeprefix(_PROBLEM), str(value.get("detail", "")))
+        raise _error(value["type"].removeprefix(_PROBLEM), str(value.get("detail", "")), retry_after)
     raise Unreachable(f"{url} answered {status}, which is not Ringback's way; is it another server?")
 
 
-def state_of(value: Mapping[str, Any]) -> State:
-    """A workload from the server's JSON."""
-    error, progress = value.get("error") or {}, value.get("progress") or {}
-    return State(
-        id=value["id"],
-        status=Status(value["status"]),
-        result=value.get("result"),
-        timestamp=value.get("timestamp"),
-        error_type=error.get("type"),
-        error_message=error.get("message"),
-        fraction=progress.get("fraction"),
-        message=progress.get("message"),
-    )
+def state_of(value: Any, status: Status | None = None) -> State:
+    """A workload from the server's JSON; `status` is that of one just taken in, whose answer has none.
+
+    Raises:
+        Unreachable: it is no workload.
+    """
+    try:
+        error, progress = value.get("error") or {}, value.get("progress") or {}
+        return State(
+            id=value["id"],
+            status=status or Status(value["status"]),
+            result=value.get("result"),
+            timestamp=value.get("timestamp"),
+            error_type=error.get("type"),
+            error_message=error.get("message"),
+            fraction=progress.get("fraction"),
+            message=progress.get("message"),
+        )
+    except (AttributeError, LookupError, TypeError, ValueError):
+        raise _not_ours("a workload") from None
+
+
+def page_of(value: Any) -> dict[str, Any]:
+    """A page of workloads from the server's JSON.
+
+    Raises:
+        Unreachable: it is no page.
+    """
+    if not (isinstance(value, dict) and isinstance(value.get("workloads"), list) and "cursor" in value):
+        raise _not_ours("a page of workloads")
+    return value
+
+
+def apis_of(value: Any) -> tuple[dict[str, Any], ...]:
+    """What is served, from the server's JSON.
+
+    Raises:
+        Unreachable: it is no list of APIs.
+    """
+    if not (isinstance(value, dict) and isinstance(value.get("apis"), list)):
+        raise _not_ours("a list of APIs")
+    return tuple(value["apis"])
 
 
 def unreachable(url: str, error: Exception) -> Unreachable:
     return Unreachable(f"no Ringback answers at {url} ({error}); start one with `ringback serve`, or name its --url")
 
 
+def _not_ours(wanted: str) -> Unreachable:
+    return Unreachable(f"the answer is not {wanted}, as Ringback's would be; is it another server?")
+
+
 def _path(*segments: str) -> str:
-    return "/" + "/".join(quote(each, safe="") for each in segments)
+    return "/" + "/".join(_quoted(each) for each in segments)
+
+
+def _quoted(segment: str) -> str:
+    # "." and ".." would be taken for steps through the path, and another address be asked.
+    return segment.replace(".", "%2E") if segment in {".", ".."} else quote(segment, safe="")
 
 
 def _encoded(payload: Any) -> tuple[bytes, str]:
@@ -136,10 +194,14 @@ def _encoded(payload: Any) -> tuple[bytes, str]:
     return json.dumps(payload).encode(), "application/json"
 
 
-def _error(code: str, detail: str) -> RingbackError:
+def _error(code: str, detail: str, retry_after: str | None) -> RingbackError:
     kind = next((each for each in _all_kinds(RingbackError) if each.code == code), RingbackError)
     if kind is errors.MethodNotAllowed:
         return errors.MethodNotAllowed(detail, allowed=())
+    if kind is errors.WorkloadFailed:
+        return errors.WorkloadFailed(detail, type=code)
+    if issubclass(kind, errors.Unavailable) and retry_after is not None and re.fullmatch(r"[0-9]{1,9}", retry_after):
+        return kind(detail, retry_after_seconds=int(retry_after))
     return kind(detail)
 
 

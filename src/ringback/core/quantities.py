@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import Final
 
-_DURATION: Final = re.compile(r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?")
-_MILLISECONDS: Final = re.compile(r"(\d+(?:\.\d+)?)ms")
+_DURATION: Final = re.compile(
+    r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?", re.ASCII
+)
+_MILLISECONDS: Final = re.compile(r"(\d+(?:\.\d+)?)ms", re.ASCII)
 _UNIT_SECONDS: Final = (86_400.0, 3_600.0, 60.0, 1.0)
-_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?", re.IGNORECASE)
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]i?)?B?", re.IGNORECASE | re.ASCII)
 _SIZE_UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | {
     "KI": 2**10,
     "MI": 2**20,
@@ -16,25 +18,35 @@ _SIZE_UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | 
     "TI": 2**40,
 }
 _MOST_DIGITS: Final = 30
+_MOST_SECONDS: Final = 100 * 365 * 86_400.0
+"""Longer ones are a slip of the hand, and would leave the range of dates and of 64-bit microseconds."""
 
 
 def parse_duration(text: str) -> float:
     """Seconds of `30s`, `5m`, `1h30m`, `7d`, `250ms` or a plain number of seconds.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: it is none of these, or longer than 100 years.
     """
     text = text.strip()
-    if len(text) <= _MOST_DIGITS:
-        if re.fullmatch(r"\d+(\.\d+)?", text):
-            return float(text)
-        if found := _MILLISECONDS.fullmatch(text):
-            return float(found[1]) / 1_000
-        found = _DURATION.fullmatch(text)
-        if found and text:
-            parts = zip(found.groups(), _UNIT_SECONDS, strict=True)
-            return sum(float(number) * unit for number, unit in parts if number is not None)
-    raise ValueError(f"{text[:40]!r} is no duration; write for example 30s, 5m, 1h30m or 7d")
+    seconds = _seconds(text) if len(text) <= _MOST_DIGITS else None
+    if seconds is None:
+        raise ValueError(f"{text[:40]!r} is no duration; write for example 30s, 5m, 1h30m or 7d")
+    if seconds > _MOST_SECONDS:
+        raise ValueError(f"{text!r} is longer than 100 years")
+    return seconds
+
+
+def _seconds(text: str) -> float | None:
+    if re.fullmatch(r"\d+(\.\d+)?", text, re.ASCII):
+        return float(text)
+    if found := _MILLISECONDS.fullmatch(text):
+        return float(found[1]) / 1_000
+    found = _DURATION.fullmatch(text)
+    if not (found and text):
+        return None
+    parts = zip(found.groups(), _UNIT_SECONDS, strict=True)
+    return sum(float(number) * unit for number, unit in parts if number is not None)
 
 
 def parse_size(text: str) -> int:
@@ -46,14 +58,15 @@ def parse_size(text: str) -> int:
     found = _SIZE.fullmatch(text.strip()) if len(text) <= _MOST_DIGITS else None
     if found is None:
         raise ValueError(f"{text[:40]!r} is no size; write for example 512KiB, 64MiB or 2Gi")
-    return int(float(found[1]) * _SIZE_UNITS[(found[2] or "").upper()])
+    unit = _SIZE_UNITS[(found[2] or "").upper()]
+    return int(found[1]) * unit if found[1].isdigit() else int(float(found[1]) * unit)
 
 
 def format_duration(seconds: float) -> str:
     """The shortest way to write it: `1h30m`."""
     whole = int(seconds)
     if whole != seconds:
-        return f"{seconds:g}s"
+        return f"{seconds:.6f}".rstrip("0").rstrip(".") + "s"
     parts = []
     for unit, name in ((86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")):
         count, whole = divmod(whole, unit)

@@ -43,9 +43,9 @@ class Option:
 
 
 def _port(text: str) -> int:
-    if text.isascii() and text.isdigit() and int(text) <= 65_535:
+    if text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65_535:
         return int(text)
-    raise ValueError(f"{text!r} is no port; expected 0 to 65535, where 0 takes any free one")
+    raise ValueError(f"{text[:40]!r} is no port; expected 0 to 65535, where 0 takes any free one")
 
 
 def _one_of(*words: str) -> Callable[[str], str]:
@@ -70,6 +70,8 @@ def _store(text: str) -> str:
         raise ValueError("PostgreSQL is not in this release yet; leave --store out for the embedded SQLite")
     if text and not text.startswith(_SQLITE):
         raise ValueError(f"{text!r} is no store; write sqlite:///path/to/file.db")
+    if text == _SQLITE:
+        raise ValueError(f"{text!r} names no file; write sqlite:///path/to/file.db")
     return text
 
 

@@ -13,14 +13,15 @@ from ringback.runtime.specfile import SpecFile
 _SAMPLE = "sample.json"
 
 
-def banner(spec: SpecFile, url: str) -> str:
+def banner(spec: SpecFile, url: str, *, wants_key: bool = False) -> str:
     """Lines for the terminal."""
     lines = [f"ringback {__version__} serves {spec.file.name} on {url}", ""]
     width = max(len(api.name) for api in spec.apis)
     for api in spec.apis:
         told = ", ".join(hook.url for hook in api.webhooks) or "nobody (no webhook in the file)"
         lines.append(f"  {api.name:{width}}  POST {url}/{api.endpoint}   rings {told}")
-    lines += ["", "Try it:", f"  {curl_line(spec.apis[0], url, spec.folder)}", ""]
+    key = ' -H "Authorization: Bearer $RINGBACK_API_KEY"' if wants_key else ""
+    lines += ["", "Try it:", f"  {curl_line(spec.apis[0], url, spec.folder)}{key}", ""]
     return "\n".join(lines) + "\n"
 
 

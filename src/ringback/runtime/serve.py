@@ -67,8 +67,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise RingbackError(f"--host {host!r} is no address of this machine: {error.strerror}") from error
+    except (OSError, UnicodeError) as error:  # the latter for what cannot be a host's name
+        reason = error.strerror if isinstance(error, OSError) else "no host name"
+        raise RingbackError(f"--host {host[:80]!r} is no address of this machine: {reason}") from error
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(address)
@@ -110,7 +111,7 @@ class _Server:
         house = await self._open()
         http = self._http()
         answering = asyncio.create_task(http.serve(sockets=[self._listener]))
-        sys.stdout.write(banner(spec, self._url()))
+        sys.stdout.write(banner(spec, self._url(), wants_key=bool(self._plan.api_keys)))
         sys.stdout.flush()
         gc.set_threshold(_GC_THRESHOLD)
         gc.freeze()  # what is loaded by now stays; collections need not look at it again

@@ -8,7 +8,7 @@ from typing import Any, Final
 import yaml
 
 from ringback.core.errors import SpecError
-from ringback.core.spec import RESERVED_NAMES, Api, Autoscaling, Compute, Endpoint, Predictor, Retries
+from ringback.core.spec import Api, Autoscaling, Compute, Endpoint, Predictor, Retries
 from ringback.deliver.request import Target
 from ringback.runtime.specfile.schema import API, read_keys
 from ringback.runtime.specfile.source import Source, Unreadable, kind_of
@@ -53,24 +53,33 @@ def _build_api(source: Source, node: yaml.Node, place: int) -> Api | None:
         return None
     name = found["name"]
     endpoint = found.get("networking", {}).get("endpoint", name)
-    if endpoint in RESERVED_NAMES:
-        source.blame(Unreadable(node, f"[{place}].name", f"{endpoint!r} is taken: the server itself answers there"))
-        return None
-    autoscaling = found.get("autoscaling", {})
-    if autoscaling.get("min_replicas") == 0:
-        source.warn(
-            node, f"[{place}].autoscaling.min_replicas", "this release keeps one replica; scale to zero is to come"
-        )
+    autoscaling = Autoscaling(**_fields(found.get("autoscaling", {})))
+    _check_replicas(source, _value_of(source, node, "autoscaling"), f"[{place}].autoscaling", autoscaling)
     return Api(
         name=name,
         endpoint=endpoint,
         predictor=Predictor(**_predictor(found["predictor"])),
         compute=Compute(**_fields(found.get("compute", {}))),
-        autoscaling=Autoscaling(**_fields(autoscaling)),
+        autoscaling=autoscaling,
         retries=Retries(**_fields(found.get("retries", {}))),
         webhooks=tuple(_endpoints(source, name, found)),
         **_fields({key: found[key] for key in ("concurrency", "timeout", "retention") if key in found}),
     )
+
+
+def _check_replicas(source: Source, node: yaml.Node, path: str, autoscaling: Autoscaling) -> None:
+    for key in ("min_replicas", "init_replicas"):
+        count = getattr(autoscaling, key)
+        if count is not None and count > autoscaling.max_replicas:
+            most = autoscaling.max_replicas
+            source.blame(Unreadable(node, path, f"{key} is {count}, which is more than max_replicas ({most})"))
+    if autoscaling.min_replicas == 0:
+        source.warn(node, f"{path}.min_replicas", "this release keeps one replica; scale to zero is to come")
+
+
+def _value_of(source: Source, node: yaml.Node, name: str) -> yaml.Node:
+    """Where a key's value stands; the mapping itself when it is not there."""
+    return next((value for key, _, value in source.pairs(node, "") if key == name), node)
 
 
 def _predictor(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,9 +107,9 @@ def _fields(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_doubles(source: Source, apis: Iterable[tuple[yaml.Node, Api]], attribute: str) -> None:
-    seen: set[str] = set()
+    seen: dict[str, Api] = {}
     for node, api in apis:
         value = getattr(api, attribute)
-        if value in seen:
+        before = seen.setdefault(value, api)
+        if before is not api and (attribute == "name" or before.name != api.name):  # of one name is told as that alone
             source.blame(Unreadable(node, attribute, f"two APIs have the {attribute} {value!r}"))
-        seen.add(value)

@@ -64,7 +64,9 @@ def section(keys: Keys) -> Reader:
     """A mapping with keys of its own; null is as good as empty."""
 
     def read(source: Source, node: yaml.Node, path: str) -> dict[str, Any]:
-        return {} if source.is_null(node, path) else read_keys(source, node, path, keys)
+        if source.is_null(node, path):
+            node = yaml.MappingNode("tag:yaml.org,2002:map", [], node.start_mark, node.end_mark)
+        return read_keys(source, node, path, keys)
 
     return read
 
@@ -96,7 +98,7 @@ PREDICTOR: Final[Keys] = {
         shape="a folder, relative to this file",
         meaning="Appended to `sys.path`; by default the predictor's folder",
     ),
-    "env": Key(read=values.texts, shape="a mapping of texts", meaning="Environment variables of the replicas"),
+    "env": Key(read=values.variables, shape="a mapping of texts", meaning="Environment variables of the replicas"),
     "log_level": Key(
         read=values.log_level, shape="debug, info, warning, error, critical", meaning="What a replica logs"
     ),

@@ -20,11 +20,16 @@ from ringback.core.errors import SpecError
 MAX_BYTES: Final = 1024 * 1024
 _MAX_NODES: Final = 50_000
 _MAX_DEPTH: Final = 60
+_TOO_MUCH: Final = "nested too deeply, or its aliases (*name) unfold to too much"
 
-_VARIABLE: Final = re.compile(r"\$(?:(\$)\{|\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\})")
+_VARIABLE: Final = re.compile(r"\$(?:(\$)\{|\{([A-Za-z_][A-Za-z0-9_]*)(?::-((?:[^}$]|\$(?!\{))*))?\})")
+"""A default ends before the next `${`, so that a text full of unclosed ones is read in one pass."""
+_HALF: Final = re.compile("[\ud800-\udfff]")
 _STRING: Final = "tag:yaml.org,2002:str"
 _PLAIN_TAGS: Final = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool", "null", "timestamp")}
 _MERGE: Final = "tag:yaml.org,2002:merge"
+_SHOWN: Final = 80
+"""Characters of a wrong value that a message repeats."""
 
 
 class Unreadable(Exception):
@@ -53,10 +58,10 @@ class Source:
     def blame(self, unreadable: Unreadable) -> None:
         """Note an error at its place."""
         mark = unreadable.node.start_mark
-        self.errors.append((mark.line + 1, mark.column + 1, f"{unreadable.path}: {unreadable}"))
+        self.errors.append((mark.line + 1, mark.column + 1, _one_line(f"{unreadable.path}: {unreadable}")))
 
     def warn(self, node: yaml.Node, path: str, message: str) -> None:
-        self.warnings.append(f"{self.file}:{node.start_mark.line + 1}: {path}: {message}")
+        self.warnings.append(f"{self.file}:{node.start_mark.line + 1}: {_one_line(path)}: {message}")
 
     def raise_if_wrong(self) -> None:
         """Raise one `SpecError` with a line for everything that is wrong, in the order of the file."""
@@ -79,7 +84,10 @@ class Source:
                 raise Unreadable(node, path, f"the environment has no {found[2]}; set it, or write ${{{found[2]}:-…}}")
             return value
 
-        return _VARIABLE.sub(fill, str(node.value))
+        text = _VARIABLE.sub(fill, str(node.value))
+        if _HALF.search(text):
+            raise Unreadable(node, path, "half a character (a lone surrogate) is no text")
+        return text
 
     def plain(self, node: yaml.Node, path: str) -> Any:
         """A scalar as the Python value YAML takes it for; dates stay text."""
@@ -94,8 +102,9 @@ class Source:
             return text
         try:
             return SafeConstructor().construct_object(yaml.ScalarNode(tag, text))
-        except ValueError as error:
-            raise Unreadable(node, path, str(error)) from None
+        except (ValueError, LookupError, OverflowError):  # what PyYAML raises for `!!int x`, `!!bool x` and 60**200
+            kind = tag.rpartition(":")[2]
+            raise Unreadable(node, path, f"{text[:_SHOWN]!r} is no {kind}") from None
 
     def is_null(self, node: yaml.Node, path: str) -> bool:
         return isinstance(node, yaml.ScalarNode) and self.plain(node, path) is None
@@ -147,20 +156,20 @@ def compose(source: Source) -> yaml.Node:
     Raises:
         SpecError: there is no such file, it is no text, or no YAML; the message says where.
     """
+    text = _read(source.file)
     try:
-        raw = source.file.read_bytes()
-    except OSError as error:
-        raise SpecError(f"{source.file}: cannot be read: {error.strerror}") from None
-    if len(raw) > MAX_BYTES:
-        raise SpecError(f"{source.file}: {len(raw)} bytes are too many; at most {MAX_BYTES} are read")
-    try:
-        node = yaml.compose(raw.decode(), Loader=yaml.SafeLoader)
-    except UnicodeDecodeError as error:
-        raise SpecError(f"{source.file}: not UTF-8 text (byte {error.start})") from None
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
-        raise SpecError(_yaml_fault(source.file, error)) from None
-    except (yaml.YAMLError, RecursionError) as error:
-        raise SpecError(f"{source.file}: no YAML: {error}") from None
+        raise SpecError(_yaml_fault(source.file, text, error)) from None
+    except yaml.reader.ReaderError as error:
+        place = _place(text[: error.position])
+        raise SpecError(f"{source.file}:{place}: the character {chr(error.character)!r} has no place in YAML") from None
+    except RecursionError:
+        raise SpecError(f"{source.file}: {_TOO_MUCH}") from None
+    except yaml.YAMLError as error:
+        raise SpecError(f"{source.file}: no YAML: {_one_line(str(error))}") from None
+    except (ValueError, OverflowError):  # PyYAML lets Python's own errors through: chr() of "\\UFFFFFFFF"
+        raise SpecError(f"{source.file}: no YAML: an escape (\\U…) or a number in it is out of range") from None
     if node is None:
         raise SpecError(f"{source.file}: the file is empty; `ringback init` makes one to start from")
     _bound(source, node)
@@ -171,7 +180,34 @@ def kind_of(node: yaml.Node) -> str:
     """What a node is, in words."""
     if isinstance(node, yaml.MappingNode):
         return "a mapping"
-    return "a list" if isinstance(node, yaml.SequenceNode) else f"{node.value!r}"
+    if isinstance(node, yaml.SequenceNode):
+        return "a list"
+    return f"{node.value[:_SHOWN]!r}" if node.value else "nothing"
+
+
+def _read(file: Path) -> str:
+    try:
+        raw = file.read_bytes()
+    except OSError as error:
+        raise SpecError(f"{file}: cannot be read: {error.strerror}") from None
+    if len(raw) > MAX_BYTES:
+        raise SpecError(f"{file}: {len(raw)} bytes are too many; at most {MAX_BYTES} are read")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        place = _place(raw[: error.start].decode())
+        raise SpecError(f"{file}:{place}: not UTF-8 text; save the file as UTF-8") from None
+
+
+def _place(before: str) -> str:
+    """Line and column of what follows a text."""
+    lines = before.split("\n")
+    return f"{len(lines)}:{len(lines[-1]) + 1}"
+
+
+def _one_line(text: str) -> str:
+    """The text with escapes for what would leave the line, or write to the terminal behind the reader's back."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def _merge_sources(node: yaml.Node, path: str) -> list[yaml.MappingNode]:
@@ -182,13 +218,15 @@ def _merge_sources(node: yaml.Node, path: str) -> list[yaml.MappingNode]:
     return list(candidates)
 
 
-def _yaml_fault(file: Path, error: yaml.MarkedYAMLError) -> str:
+def _yaml_fault(file: Path, text: str, error: yaml.MarkedYAMLError) -> str:
     mark = error.problem_mark or error.context_mark
     place = f":{mark.line + 1}:{mark.column + 1}" if mark is not None else ""
     problem = error.problem or "no YAML"
     if "'\\t'" in problem:
         problem = "a tab; YAML is indented with spaces"
-    return f"{file}{place}: {problem}"
+    elif mark is not None and text[max(0, mark.index - 1) : mark.index + 1] == "${":
+        problem = 'a variable within { } or [ ] needs quotes: "${NAME}"'
+    return f"{file}{place}: {_one_line(problem)}"
 
 
 def _bound(source: Source, root: yaml.Node) -> None:
@@ -199,7 +237,7 @@ def _bound(source: Source, root: yaml.Node) -> None:
         node, depth = stack.pop()
         count += 1
         if count > _MAX_NODES or depth > _MAX_DEPTH:
-            raise SpecError(f"{source.file}: nested too deeply, or its aliases (*name) unfold to too much")
+            raise SpecError(f"{source.file}: {_TOO_MUCH}")
         if isinstance(node, yaml.SequenceNode):
             stack += [(each, depth + 1) for each in node.value]
         elif isinstance(node, yaml.MappingNode):

@@ -14,12 +14,16 @@ import yaml
 from ringback.core.errors import SpecError
 from ringback.core.quantities import parse_duration, parse_size
 from ringback.core.signing import Signer
+from ringback.core.spec import RESERVED_NAMES
 from ringback.runtime.specfile.source import Source, Unreadable
 
 Reader = Callable[[Source, yaml.Node, str], Any]
 E = TypeVar("E", bound=StrEnum)
 
+_SHOWN: Final = 80
 _NAME: Final = re.compile(r"[a-z0-9-]{1,63}")
+_TAKEN: Final = RESERVED_NAMES | {"-", "openapi.json"}
+"""Path segments of the server's own routes."""
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 
@@ -36,7 +40,7 @@ def name(source: Source, node: yaml.Node, path: str) -> str:
     value = text(source, node, path)
     if _NAME.fullmatch(value) is None:
         raise Unreadable(node, path, f"{value[:80]!r} is no name; use 1 to 63 of a-z, 0-9 and -")
-    return value
+    return _free(value, node, path)
 
 
 def segment(source: Source, node: yaml.Node, path: str) -> str:
@@ -44,6 +48,12 @@ def segment(source: Source, node: yaml.Node, path: str) -> str:
     value = text(source, node, path).removeprefix("/")
     if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,127}", value) is None:
         raise Unreadable(node, path, f"{value[:80]!r} is no path of one segment, such as iris")
+    return _free(value, node, path)
+
+
+def _free(value: str, node: yaml.Node, path: str) -> str:
+    if value in _TAKEN:
+        raise Unreadable(node, path, f"{value!r} is taken: the server itself answers there; choose another")
     return value
 
 
@@ -53,9 +63,9 @@ def whole(least: int, most: int = 1_000_000_000) -> Reader:
     def read(source: Source, node: yaml.Node, path: str) -> int:
         value = source.plain(node, path)
         if isinstance(value, bool) or not isinstance(value, int):
-            raise Unreadable(node, path, f"expected a whole number, found {value!r}")
+            raise Unreadable(node, path, f"expected a whole number, found {_said(value)}")
         if not least <= value <= most:
-            raise Unreadable(node, path, f"expected {least} or more, found {value}")
+            raise Unreadable(node, path, f"expected {least} to {most}, found {_said(value)}")
         return value
 
     return read
@@ -69,7 +79,7 @@ def number(least: float, most: float = 1e9) -> Reader:
         if isinstance(value, str) and re.fullmatch(r"\d+m", value):
             value = int(value[:-1]) / 1_000
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise Unreadable(node, path, f"expected a number, found {value!r}")
+            raise Unreadable(node, path, f"expected a number, found {_said(value)}")
         if not least <= value <= most:
             raise Unreadable(node, path, f"expected {least:g} to {most:g}, found {value:g}")
         return float(value)
@@ -138,17 +148,29 @@ def config(source: Source, node: yaml.Node, path: str) -> dict[str, Any]:
 
 
 def texts(source: Source, node: yaml.Node, path: str) -> dict[str, str]:
-    """A mapping of texts to texts, such as headers or environment variables."""
+    """A mapping of texts to texts, such as headers."""
     if source.is_null(node, path):
         return {}
     return {key: source.text(value, f"{path}.{key}") for key, _, value in source.pairs(node, path)}
 
 
+def variables(source: Source, node: yaml.Node, path: str) -> dict[str, str]:
+    """Environment variables: what the operating system would refuse when a replica starts is refused here."""
+    found = texts(source, node, path)
+    for key, value in found.items():
+        if not key or "=" in key or "\0" in key:
+            raise Unreadable(node, path, f"{key!r} is no name of an environment variable")
+        if "\0" in value:
+            raise Unreadable(node, f"{path}.{key}", "an environment variable holds no zero character")
+    return found
+
+
 def existing_file(source: Source, node: yaml.Node, path: str) -> Path:
     """A file, relative to this one's folder."""
-    found = (source.folder / text(source, node, path)).resolve()
-    if not found.is_file():
-        raise Unreadable(node, path, f"there is no file {found}")
+    named = source.folder / text(source, node, path)
+    found = _resolved(named)
+    if found is None or not found.is_file():
+        raise Unreadable(node, path, f"there is no file {found or named}")
     return found
 
 
@@ -156,10 +178,28 @@ def existing_folder(source: Source, node: yaml.Node, path: str) -> Path | None:
     """A folder, relative to this file's."""
     if source.is_null(node, path):
         return None
-    found = (source.folder / text(source, node, path)).resolve()
-    if not found.is_dir():
-        raise Unreadable(node, path, f"there is no folder {found}")
+    named = source.folder / text(source, node, path)
+    found = _resolved(named)
+    if found is None or not found.is_dir():
+        raise Unreadable(node, path, f"there is no folder {found or named}")
     return found
+
+
+def _resolved(path: Path) -> Path | None:
+    """The path without links; None if it leads nowhere or cannot be looked at."""
+    try:
+        return path.resolve(strict=True)
+    except (OSError, ValueError, RuntimeError):  # the latter two: a zero character, a link that leads to itself
+        return None
+
+
+def _said(value: object) -> str:
+    """A value in a message: short, and in YAML's words."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 64:
+        return "a number far too large"  # Python refuses to write out one of thousands of digits
+    return repr(value)[:_SHOWN]
 
 
 def members(kind: type[E], served: frozenset[E]) -> Reader:

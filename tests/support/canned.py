@@ -1,0 +1,76 @@
+"""A Ringback server whose answers were written down beforehand, on a loopback port of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request as it came; header names in lower case."""
+
+    line: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(slots=True)
+class Canned:
+    """Gives its answers in their order, the last one for ever."""
+
+    url: str
+    answers: list[tuple[int, Any]] = field(default_factory=list)
+    asked: list[Asked] = field(default_factory=list)
+
+    def will_say(self, *values: Any, status: int = 200) -> None:
+        """Answer each of the next requests with one of these, as JSON."""
+        self.answers += [(status, value) for value in values]
+
+    def will_refuse(self, status: int, code: str, detail: str) -> None:
+        """Answer with a problem."""
+        self.will_say({"type": f"urn:ringback:problem:{code}", "status": status, "detail": detail}, status=status)
+
+    def next(self) -> tuple[int, Any]:
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+@contextlib.contextmanager
+def canned() -> Iterator[Canned]:
+    """Listen until the end of the block."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            headers = {name.lower(): value for name, value in self.headers.items()}
+            body = self.rfile.read(int(headers.get("content-length", 0)))
+            server.asked.append(Asked(f"{self.command} {self.path}", headers, body))
+            status, value = server.next()
+            raw = json.dumps(value).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        def do_POST(self) -> None:
+            self.do_GET()
+
+        def do_PUT(self) -> None:
+            self.do_GET()
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
+        server = Canned(f"http://127.0.0.1:{listener.server_port}")
+        thread = threading.Thread(target=listener.serve_forever, args=(0.005,), daemon=True)
+        thread.start()
+        try:
+            yield server
+        finally:
+            listener.shutdown()
+            thread.join()

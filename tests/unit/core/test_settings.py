@@ -1,0 +1,123 @@
+"""The server's settings: where a value comes from, and what every wrong one is answered with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ringback.core.errors import SpecError
+from ringback.core.settings import OPTIONS, Settings, read_settings
+
+DEFAULTS = Settings(
+    host="127.0.0.1",
+    port=8080,
+    store="",
+    api_keys=frozenset(),
+    max_body=64 * 2**20,
+    grace=30,
+    log_level="info",
+    log_format="text",
+)
+
+GOOD = [
+    ("host", "::1", "::1"),
+    ("host", "localhost", "localhost"),
+    ("host", "127.9.9.9", "127.9.9.9"),
+    ("port", "0", 0),
+    ("port", "65535", 65_535),
+    ("store", "sqlite:///x.db", "sqlite:///x.db"),
+    ("api-keys", "a,b c", frozenset({"a", "b", "c"})),
+    ("api-keys", "", frozenset()),
+    ("api-keys", " , ", frozenset()),
+    ("max-body", "1KiB", 1_024),
+    ("grace", "1m", 60),
+    ("log-level", "WARNING", "warning"),
+    ("log-format", "Json", "json"),
+]
+
+BAD = [
+    ("port", "http", "'http' is no port; expected 0 to 65535, where 0 takes any free one"),
+    ("port", "65536", "'65536' is no port; expected 0 to 65535, where 0 takes any free one"),
+    ("port", "-1", "'-1' is no port; expected 0 to 65535, where 0 takes any free one"),
+    ("port", "٣", "'٣' is no port; expected 0 to 65535, where 0 takes any free one"),
+    ("port", "9" * 5_000, f"'{'9' * 40}' is no port; expected 0 to 65535, where 0 takes any free one"),
+    ("port", "", "'' is no port; expected 0 to 65535, where 0 takes any free one"),
+    ("store", "postgresql://h/d", "PostgreSQL is not in this release yet; leave --store out for the embedded SQLite"),
+    ("store", "x.db", "'x.db' is no store; write sqlite:///path/to/file.db"),
+    ("store", "sqlite:///", "'sqlite:///' names no file; write sqlite:///path/to/file.db"),
+    ("api-keys", "schlüssel", "a key has characters that no header can carry"),
+    ("max-body", "big", "'big' is no size; write for example 512KiB, 64MiB or 2Gi"),
+    ("grace", "soon", "'soon' is no duration; write for example 30s, 5m, 1h30m or 7d"),
+    ("log-level", "loud", "'loud' is none of debug, info, warning, error"),
+    ("log-format", "xml", "'xml' is none of text, json"),
+]
+
+
+def test_without_a_word_the_defaults_hold() -> None:
+    assert read_settings({}, {"PATH": "/bin", "PORT": "1"}) == DEFAULTS
+
+
+def test_a_flag_that_was_not_given_is_as_good_as_absent() -> None:
+    assert read_settings(dict.fromkeys((option.name for option in OPTIONS), None), {}) == DEFAULTS
+
+
+@pytest.mark.parametrize(("name", "text", "value"), GOOD)
+def test_every_option_is_read_from_flag_and_environment(name: str, text: str, value: object) -> None:
+    option = next(each for each in OPTIONS if each.name == name)
+
+    assert getattr(read_settings({name: text}, {}), option.field) == value
+    assert getattr(read_settings({}, {option.variable: text}), option.field) == value
+    assert option.variable == f"RINGBACK_{name.upper().replace('-', '_')}"
+
+
+def test_no_option_is_left_out_above() -> None:
+    assert {name for name, _, _ in GOOD} == {option.name for option in OPTIONS}
+    assert {name for name, _, _ in BAD} == {option.name for option in OPTIONS} - {"host"}
+
+
+def test_a_flag_wins_over_the_environment() -> None:
+    assert read_settings({"port": "1"}, {"RINGBACK_PORT": "2"}).port == 1
+    assert read_settings({"port": "1"}, {"RINGBACK_PORT": "not looked at"}).port == 1
+
+
+@pytest.mark.parametrize(("name", "text", "words"), BAD)
+def test_a_wrong_value_is_answered_with_its_source_and_the_cure(name: str, text: str, words: str) -> None:
+    variable = f"RINGBACK_{name.upper().replace('-', '_')}"
+
+    with pytest.raises(SpecError) as by_flag:
+        read_settings({name: text}, {})
+    with pytest.raises(SpecError) as by_environment:
+        read_settings({}, {variable: text})
+
+    assert str(by_flag.value) == f"--{name}: {words}"
+    assert str(by_environment.value) == f"{variable}: {words}"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.5", "example.com", "127.0.0.1.example.com"])
+def test_an_address_open_to_others_wants_a_key(host: str) -> None:
+    with pytest.raises(
+        SpecError, match=r"set an API key \(--api-key or RINGBACK_API_KEYS\), or listen on 127\.0\.0\.1"
+    ):
+        read_settings({"host": host}, {})
+
+    assert read_settings({"host": host, "api-keys": "k"}, {}).host == host
+
+
+def test_a_key_is_never_repeated() -> None:
+    with pytest.raises(SpecError) as refused:
+        read_settings({"api-keys": "hunter2 hünter3"}, {})
+
+    assert "nter" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("store", "path"),
+    [
+        ("", "/folder/.ringback/ringback.db"),
+        ("sqlite:///x.db", "x.db"),
+        ("sqlite:////var/x.db", "/var/x.db"),
+    ],
+)
+def test_the_store_is_beside_the_file_unless_it_is_named(store: str, path: str) -> None:
+    assert read_settings({"store": store}, {}).store_path(Path("/folder")) == Path(path)

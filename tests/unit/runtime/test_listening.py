@@ -1,0 +1,41 @@
+"""Taking the address: one that cannot be had is told with what to do."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from ringback.core.errors import RingbackError
+from ringback.runtime.serve import listen
+
+
+@pytest.mark.parametrize(("host", "family"), [("127.0.0.1", socket.AF_INET), ("localhost", socket.AF_INET)])
+def test_any_free_port_is_taken_and_listened_on(host: str, family: socket.AddressFamily) -> None:
+    with listen(host, 0) as listener:
+        assert listener.family == family
+        assert listener.getblocking() is False
+        with socket.create_connection(listener.getsockname()[:2], timeout=5):
+            pass
+
+
+def test_a_port_that_is_taken_is_named_with_the_cure() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(RingbackError) as refused:
+            listen("127.0.0.1", port)
+
+    assert str(refused.value) == (
+        f"cannot listen on 127.0.0.1:{port} (address already in use): stop what listens there, or choose another --port"
+    )
+
+
+@pytest.mark.parametrize("host", ["a..b", "x" * 300, "nowhere.invalid"])
+def test_a_host_that_is_none_is_named(host: str) -> None:
+    with pytest.raises(RingbackError, match=r"--host .* is no address of this machine"):
+        listen(host, 0)
+
+
+def test_an_address_of_another_machine_is_refused() -> None:
+    with pytest.raises(RingbackError, match=r"cannot listen on 192\.0\.2\.1:0 \(cannot assign requested address\)"):
+        listen("192.0.2.1", 0)

@@ -1,0 +1,169 @@
+"""What Prometheus is told, read with its own parser."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from ringback.core.clock import SECOND, HandWound
+from ringback.core.spec import Endpoint
+from ringback.core.workload import Completed
+from ringback.runtime.facts import Facts
+from ringback.runtime.metrics import LONG, QUICK, Metrics
+from ringback.store.contract import ReplicaState
+from ringback.store.sqlite import SqliteStore, open_sqlite
+from support.stores import claim_one, submission
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+FACTS: list[tuple[str, dict[str, Any]]] = [
+    ("workload.submitted", {"api": "iris", "payload_bytes": 8}),
+    ("workload.submitted", {"api": "iris", "payload_bytes": 9}),
+    ("workload.refused", {"api": "iris", "code": "queue_full"}),
+    ("workload.claimed", {"api": "iris", "waited_us": 5 * SECOND}),
+    ("workload.finished", {"api": "iris", "status": "completed", "run_us": 1_500_000}),
+    ("workload.requeued", {"api": "iris", "spent": "attempt"}),
+    ("replica.lost", {"api": "iris", "replica": "r1", "reason": "killed"}),
+    ("delivery.attempted", {"endpoint": "iris", "outcome": "ok", "status": 200, "duration_us": 20_000}),
+    ("delivery.settled", {"endpoint": "iris", "state": "delivered", "age_us": 30_000}),
+    ("store.committed", {"writes": 7, "duration_us": 900}),
+]
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
+    opened = await open_sqlite(tmp_path / "ringback.db", clock=HandWound())
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def facts() -> Facts:
+    return Facts()
+
+
+@pytest.fixture
+def metrics(facts: Facts) -> Metrics:
+    return Metrics(facts)
+
+
+def samples_of(text: bytes) -> Samples:
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text.decode())
+        for sample in family.samples
+    }
+
+
+def at(samples: Samples, name: str, **labels: str) -> float:
+    return samples[name, tuple(sorted(labels.items()))]
+
+
+async def test_every_fact_is_counted_under_its_labels(facts: Facts, metrics: Metrics, store: SqliteStore) -> None:
+    for fact, details in FACTS:
+        facts(fact, **details)
+
+    found = samples_of(await metrics.exposition(store, ["iris"]))
+
+    assert at(found, "ringback_workloads_submitted_total", api="iris") == 2
+    assert at(found, "ringback_workloads_refused_total", api="iris", code="queue_full") == 1
+    assert at(found, "ringback_workloads_finished_total", api="iris", status="completed") == 1
+    assert at(found, "ringback_workloads_requeued_total", api="iris", spent="attempt") == 1
+    assert at(found, "ringback_replicas_lost_total", api="iris") == 1
+    assert at(found, "ringback_delivery_attempts_total", endpoint="iris", outcome="ok") == 1
+    assert at(found, "ringback_deliveries_settled_total", endpoint="iris", state="delivered") == 1
+    assert at(found, "ringback_store_writes_total") == 7
+    assert at(found, "ringback_workload_wait_seconds_sum", api="iris") == 5
+    assert at(found, "ringback_workload_run_seconds_sum", api="iris") == 1.5
+    assert at(found, "ringback_delivery_request_seconds_sum", endpoint="iris") == 0.02
+    assert at(found, "ringback_delivery_age_seconds_sum", endpoint="iris") == 0.03
+    assert at(found, "ringback_store_commit_seconds_sum") == 0.0009
+
+
+@pytest.mark.parametrize("bounds", [QUICK, LONG], ids=["quick", "long"])
+async def test_a_bucket_holds_what_is_at_most_its_bound(
+    bounds: tuple[float, ...], facts: Facts, metrics: Metrics, store: SqliteStore
+) -> None:
+    fact, name, detail = {
+        QUICK: ("store.committed", "ringback_store_commit_seconds", {"writes": 1}),
+        LONG: ("workload.claimed", "ringback_workload_wait_seconds", {"api": "iris"}),
+    }[bounds]
+    key, labels = ("duration_us", {}) if bounds is QUICK else ("waited_us", {"api": "iris"})
+    for bound in bounds:
+        facts(fact, **detail, **{key: round(bound * SECOND)})
+    facts(fact, **detail, **{key: round(bounds[-1] * SECOND) + 1})
+
+    found = samples_of(await metrics.exposition(store, []))
+
+    told = [at(found, f"{name}_bucket", le=str(float(bound)), **labels) for bound in bounds]
+    assert told == list(range(1, len(bounds) + 1))
+    assert at(found, f"{name}_bucket", le="+Inf", **labels) == len(bounds) + 1
+    assert at(found, f"{name}_count", **labels) == len(bounds) + 1
+
+
+async def test_queues_replicas_and_backlogs_are_told_as_they_stand(metrics: Metrics, store: SqliteStore) -> None:
+    hook = Endpoint(key="iris", url="http://127.0.0.1:1/")
+    claimed = await claim_one(store, "w-1", api="iris")
+    await store.submit(submission(workload_id="w-2", api="iris"))
+    await store.report("iris", ReplicaState(ready=2, starting=1))
+
+    found = samples_of(await metrics.exposition(store, ["iris", "idle"]))
+    assert at(found, "ringback_workloads_unfinished", api="iris", status="in_queue") == 1
+    assert at(found, "ringback_workloads_unfinished", api="iris", status="in_progress") == 1
+    assert at(found, "ringback_workloads_unfinished", api="idle", status="in_queue") == 0
+    assert at(found, "ringback_replicas", api="iris", state="ready") == 2
+    assert at(found, "ringback_replicas", api="iris", state="starting") == 1
+
+    await store.finish(claimed.held, Completed(result=b"1"), [hook])
+    assert isinstance(store.clock, HandWound)
+    store.clock.wind(90)
+
+    found = samples_of(await metrics.exposition(store, ["iris"]))
+    assert at(found, "ringback_workloads_unfinished", api="iris", status="in_progress") == 0
+    assert at(found, "ringback_deliveries_waiting", endpoint="iris", state="pending") == 1
+    assert at(found, "ringback_delivery_oldest_seconds", endpoint="iris") == 90
+
+
+async def test_asking_twice_counts_nothing_twice(facts: Facts, metrics: Metrics, store: SqliteStore) -> None:
+    for fact, details in FACTS:
+        facts(fact, **details)
+
+    assert await metrics.exposition(store, ["iris"]) == await metrics.exposition(store, ["iris"])
+
+
+async def test_labels_of_any_text_are_read_back(facts: Facts, metrics: Metrics, store: SqliteStore) -> None:
+    odd = 'a"b\\c\nd{e="f"}'
+    facts("workload.submitted", api=odd, payload_bytes=1)
+
+    assert at(samples_of(await metrics.exposition(store, [])), "ringback_workloads_submitted_total", api=odd) == 1
+
+
+async def test_every_metric_has_words_and_a_unit_in_its_name(metrics: Metrics, store: SqliteStore) -> None:
+    families = list(text_string_to_metric_families((await metrics.exposition(store, ["iris"])).decode()))
+
+    assert len({family.name for family in families}) == len(families) == 17
+    for family in families:
+        assert family.name.startswith("ringback_")
+        assert family.documentation
+        assert family.type != "histogram" or family.name.endswith("_seconds")
+
+
+def test_a_fact_goes_to_all_who_listen_in_their_order_and_to_nobody_else() -> None:
+    heard: list[str] = []
+    facts = Facts()
+
+    def listener(name: str) -> Callable[..., None]:
+        return lambda **details: heard.append(f"{name} {details}")
+
+    facts.listen("a", listener("first"))
+    facts.listen("a", listener("second"))
+    facts.listen("b", listener("third"))
+
+    facts("a", x=1)
+    facts("nobody listens", x=2)
+
+    assert heard == ["first {'x': 1}", "second {'x': 1}"]
