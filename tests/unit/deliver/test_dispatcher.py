@@ -17,7 +17,7 @@ from ringback.core.workload import Completed, Failed
 from ringback.deliver import Dispatcher
 from ringback.store.sqlite import SqliteStore, open_sqlite
 from support.receiver import answering, hanging, receiving
-from support.stores import API, claim_one
+from support.stores import API, claim_one, submission
 
 
 @dataclass(slots=True)
@@ -61,6 +61,11 @@ class World:
     async def finish(self, workload_id: str, *endpoints: Endpoint, failed: bool = False) -> None:
         outcome = Failed(type="E", message="m") if failed else Completed(result=b"1")
         await self.store.finish((await claim_one(self.store, workload_id)).held, outcome, endpoints)
+
+    async def finish_many(self, count: int, endpoint: Endpoint) -> None:
+        await asyncio.gather(*(self.store.submit(submission()) for _ in range(count)))
+        claimed, _ = await self.store.claim(API, count)
+        await asyncio.gather(*(self.store.finish(each.held, Completed(result=b"1"), [endpoint]) for each in claimed))
 
     async def only_delivery(self, workload_id: str) -> DeliveryRecord:
         [record] = await self.store.deliveries(API, workload_id)
@@ -181,8 +186,7 @@ async def test_more_than_the_lane_holds_is_left_in_the_store_and_sent_all_the_sa
         receiver.otherwise = gated
         hook = Endpoint(key="hook", url=receiver.url, concurrency=1)
         async with world.dispatching(hook):
-            for number in range(600):
-                await world.finish(f"w{number}", hook)
+            await world.finish_many(600, hook)
             gate.set()
             await receiver.wait_for(600, within=20)
             await world.facts.wait_for("delivery.settled", 600)

@@ -25,7 +25,7 @@ from support.receiver import (
 )
 from unit.deliver.test_request import delivery
 
-SHORT = 0.15
+SHORT = 0.05
 
 
 async def one(url: str, *, timeout_seconds: float = 5.0) -> Exchange:
@@ -67,8 +67,8 @@ async def test_an_answer_is_an_answer_however_it_comes(script: Script, status: i
         (saying(b"", then_close=True), AttemptClass.RESET, "broke before an answer"),
         (saying(b"SSH-2.0-OpenSSH_9.2\r\n"), AttemptClass.RESET, "not HTTP"),
         (saying(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000), AttemptClass.RESET, "headers that do not end"),
-        (hanging, AttemptClass.READ_TIMEOUT, "no whole answer within 0.15 s"),
-        (saying(b"HTTP/1.1 200 OK\r\nX-Slow:"), AttemptClass.READ_TIMEOUT, "no whole answer within 0.15 s"),
+        (hanging, AttemptClass.READ_TIMEOUT, "no whole answer within 0.05 s"),
+        (saying(b"HTTP/1.1 200 OK\r\nX-Slow:"), AttemptClass.READ_TIMEOUT, "no whole answer within 0.05 s"),
     ],
     ids=["reset", "closed", "not http", "endless head", "hangs", "hangs in head"],
 )
@@ -171,7 +171,7 @@ async def test_a_kept_connection_that_breaks_unheard_is_tried_once_more_on_a_fre
 
 async def test_one_deadline_covers_both_tries() -> None:
     async with receiving(saying(OK), resetting, hanging) as receiver:
-        target = Target(Endpoint(key="iris", url=receiver.url, timeout_seconds=0.3))
+        target = Target(Endpoint(key="iris", url=receiver.url, timeout_seconds=0.1))
         line = Line(target)
         await line.send(target.request(delivery(), SystemClock().now()))
         async with asyncio.timeout(2):

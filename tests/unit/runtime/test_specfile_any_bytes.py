@@ -17,7 +17,7 @@ from ringback.runtime.specfile import load
 from ringback.runtime.specfile.schema import SECTIONS
 
 QUICK = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 )
 
 SCRAPS = st.sampled_from(
