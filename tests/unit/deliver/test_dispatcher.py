@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,29 +16,9 @@ from ringback.core.spec import Endpoint
 from ringback.core.workload import Completed, Failed
 from ringback.deliver import Dispatcher
 from ringback.store.sqlite import SqliteStore, open_sqlite
+from support.facts import Facts
 from support.receiver import answering, hanging, receiving
 from support.stores import API, claim_one, submission
-
-
-@dataclass(slots=True)
-class Facts:
-    """Remembers facts, and lets a test wait for so many of a name."""
-
-    seen: list[tuple[str, dict[str, object]]] = field(default_factory=list)
-    news: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def __call__(self, fact: str, /, **details: object) -> None:
-        self.seen.append((fact, details))
-        self.news.set()
-
-    def of(self, fact: str) -> list[dict[str, object]]:
-        return [details for name, details in self.seen if name == fact]
-
-    async def wait_for(self, fact: str, count: int) -> None:
-        async with asyncio.timeout(10):
-            while len(self.of(fact)) < count:
-                self.news.clear()
-                await self.news.wait()
 
 
 @dataclass(slots=True)

@@ -12,6 +12,8 @@ _ENCODE: Final = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separator
 _ENCODE_ASCII: Final = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _PLAIN_KEYS: Final = (str, int, float, bool, type(None))
 _HEAD_ROOM: Final = 1024
+_LEVELS: Final = 100
+"""How deep a culprit is looked for; each level takes three frames of a stack that user code has filled before."""
 
 
 class NotSerializable(Exception):
@@ -50,7 +52,7 @@ def _culprit(value: Any, place: str, above: set[int]) -> str | None:
         return f"{place} is {_described(value)}, which has no JSON form; return plain values instead"
     if id(value) in above:
         return f"{place} contains itself"
-    if len(above) > 500:
+    if len(above) > _LEVELS:
         return f"{place[:80]}… is nested too deeply"
     return _culprit_inside(value, place, above | {id(value)})
 

@@ -1,0 +1,232 @@
+"""From a payload to what predict is given, and from what it returned to what is stored."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ringback.core.clock import SystemClock, isoformat
+from ringback.work.child import results, wire
+from ringback.work.child.calling import Call, new_runner
+from ringback.work.child.context import MetricsClient, Workload
+from ringback.work.child.payloads import decode
+from ringback.work.child.results import NotSerializable, encode
+from ringback.work.child.wire import Frames, Kind, Work
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=15,
+)
+
+
+def work(payload: bytes = b'{"n": 1}', content_type: str = "application/json") -> Work:
+    return Work(
+        number=7, attempt=2, timeout=60.0, id="w1", content_type=content_type, headers=b'{"x": "y"}', payload=payload
+    )
+
+
+def answer_of(predict: Callable[..., Any], *names: str, given: Work | None = None) -> tuple[Kind, Any]:
+    """What the replica answers, by `run` and by `run_task` alike."""
+    sent: list[bytes] = []
+    call = Call(
+        api="iris", predict=predict, names=frozenset(names), send=sent.append, cancelled=lambda number: number == 7
+    )
+    with new_runner() as runner:
+        one = call.run(given or work(), runner.run)
+        task = asyncio.run(call.run_task(given or work()))
+    assert one == task
+    [(kind, body)] = Frames().feed(one)
+    number, text = wire.read_numbered(body)
+    assert number == 7
+    return kind, json.loads(text)
+
+
+# ── Payloads ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("content_type", "payload", "given_to_predict"),
+    [
+        ("application/json", b'{"a": [1, 2.5, null]}', {"a": [1, 2.5, None]}),
+        ("application/json; charset=utf-8", b"12345678901234567890", 12345678901234567890),
+        ("application/vnd.flower+json", b'"setosa"', "setosa"),
+        ("text/plain", "grün".encode(), "grün"),
+        ("Text/Plain; charset=latin-1", "grün".encode("latin-1"), "grün"),
+        ('text/plain; charset="utf-16"', "grün".encode("utf-16"), "grün"),
+        ("image/png", b"\x89PNG", b"\x89PNG"),
+        ("application/x-www-form-urlencoded", b"a=1", b"a=1"),
+    ],
+)
+def test_a_payload_by_its_content_type(content_type: str, payload: bytes, given_to_predict: Any) -> None:
+    assert decode(content_type, payload) == given_to_predict
+
+
+# ── Results ─────────────────────────────────────────────────────────────────────────────────────
+
+
+@given(JSON)
+def test_whatever_is_json_comes_back_as_it_was(value: Any) -> None:
+    assert json.loads(encode(value)) == value
+
+
+class Flower:
+    """Has no JSON form."""
+
+
+LOOP: list[Any] = []
+LOOP.append({"again": LOOP})
+DEEP: list[Any] = []
+for _ in range(100_000):
+    DEEP = [DEEP]
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (math.nan, "$ is nan, which JSON does not know"),
+        ({"scores": [0.5, math.inf]}, "$.scores[1] is inf, which JSON does not know"),
+        ({"image": b"\x89PNG"}, "$.image is a bytes, which has no JSON form; return plain values instead"),
+        ([datetime(2026, 1, 1, tzinfo=UTC)], "$[0] is a datetime.datetime, which has no JSON form"),
+        (Flower(), "Flower, which has no JSON form"),
+        ({1, 2}, "$ is a set, which has no JSON form"),
+        ({(1, 2): "x"}, "$ has the key (1, 2) of type tuple; keys are strings in JSON"),
+        (LOOP, "$[0].again contains itself"),
+        (DEEP, "is nested too deeply"),
+    ],
+    ids=["nan", "inf", "bytes", "datetime", "object", "set", "key", "loop", "deep"],
+)
+def test_what_has_no_json_form_is_said_with_its_place(value: Any, sentence: str) -> None:
+    with pytest.raises(NotSerializable) as refused:
+        encode(value)
+    assert sentence in str(refused.value)
+
+
+def test_a_lone_surrogate_is_escaped() -> None:
+    assert encode("\ud800") == b'"\\ud800"'
+
+
+def test_a_result_too_large_for_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results, "MAX_FRAME_BYTES", 2_000)
+    assert encode("x" * 900)
+    with pytest.raises(NotSerializable, match="the result is 1002 bytes of JSON; at most 2000"):
+        encode("x" * 1_000)
+
+
+# ── Calls ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_plain_predict() -> None:
+    assert answer_of(lambda payload, request_id: [payload, request_id], "payload", "request_id") == (
+        Kind.DONE,
+        [{"n": 1}, "w1"],
+    )
+
+
+def test_headers_and_the_workload() -> None:
+    before = datetime.fromisoformat(isoformat(SystemClock().now()))
+
+    def predict(headers: dict[str, str], workload: Workload) -> list[Any]:
+        assert before + timedelta(seconds=60) <= workload.deadline <= before + timedelta(seconds=70)
+        return [headers, workload.id, workload.api, workload.attempt, workload.cancelled, workload.file]
+
+    assert answer_of(predict, "headers", "workload") == (Kind.DONE, [{"x": "y"}, "w1", "iris", 2, True, None])
+
+
+def test_a_coroutine_a_generator_and_both_at_once() -> None:
+    async def later(payload: dict[str, int]) -> int:
+        await asyncio.sleep(0)
+        return payload["n"]
+
+    def several() -> Iterator[int]:
+        yield 1
+        yield 2
+
+    async def several_later() -> AsyncIterator[int]:
+        yield 1
+        await asyncio.sleep(0)
+        yield 2
+
+    assert answer_of(later, "payload") == (Kind.DONE, 1)
+    assert answer_of(several) == (Kind.DONE, [1, 2])
+    assert answer_of(several_later) == (Kind.DONE, [1, 2])
+
+
+class NoWords(Exception):
+    """Cannot even say what is wrong."""
+
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (ValueError("not a flower"), {"type": "ValueError", "message": "not a flower"}),
+        (SystemExit(3), {"type": "SystemExit", "message": "3"}),
+        (KeyError("petal"), {"type": "KeyError", "message": "'petal'"}),
+        (NoWords(), {"type": "NoWords", "message": "(the exception has no readable message)"}),
+        (ValueError("x" * 10_000), {"type": "ValueError", "message": "x" * 8_192}),
+    ],
+    ids=["ValueError", "SystemExit", "KeyError", "no words", "many words"],
+)
+def test_raising_is_a_failure_with_type_and_message(error: BaseException, told: dict[str, str]) -> None:
+    def predict() -> None:
+        raise error
+
+    assert answer_of(predict) == (Kind.FAILED, told)
+
+
+def test_raising_half_way_through_a_generator_is_a_failure() -> None:
+    def predict() -> Iterator[int]:
+        yield 1
+        raise ValueError("half way")
+
+    assert answer_of(predict) == (Kind.FAILED, {"type": "ValueError", "message": "half way"})
+
+
+def test_a_result_without_json_form_is_a_failure_of_its_own_type() -> None:
+    kind, told = answer_of(lambda: math.nan)
+    assert (kind, told["type"]) == (Kind.FAILED, "result_not_serializable")
+
+
+def test_a_payload_that_is_not_what_it_says_is_a_failure() -> None:
+    kind, told = answer_of(lambda payload: payload, "payload", given=work(b"{"))
+    assert (kind, told["type"]) == (Kind.FAILED, "JSONDecodeError")
+
+
+# ── What predict may say meanwhile ──────────────────────────────────────────────────────────────
+
+
+def test_progress_is_sent_and_checked() -> None:
+    sent: list[bytes] = []
+    workload = Workload("iris", work(), sent.append, lambda _: False)
+    workload.progress(0.5, "half")
+    workload.progress(1)
+    for wrong in (-0.1, 1.1, math.nan):
+        with pytest.raises(ValueError, match="from 0 to 1"):
+            workload.progress(wrong)
+    told = [wire.read_progress(body) for frame in sent for _, body in Frames().feed(frame)]
+    assert told == [(7, 0.5, "half"), (7, 1.0, None)]
+
+
+def test_the_metrics_client_sends_numbers_and_labels() -> None:
+    sent: list[bytes] = []
+    metrics = MetricsClient(sent.append)
+    metrics.increment("flowers")
+    metrics.gauge("load", 0.5, {"gpu": "0"})
+    metrics.histogram("petals", 3, tags={"kind": "rose"})
+    told = [wire.read_object(body) for frame in sent for _, body in Frames().feed(frame)]
+    assert told == [
+        {"kind": "increment", "name": "flowers", "value": 1.0, "labels": {}},
+        {"kind": "gauge", "name": "load", "value": 0.5, "labels": {"gpu": "0"}},
+        {"kind": "histogram", "name": "petals", "value": 3.0, "labels": {"kind": "rose"}},
+    ]
