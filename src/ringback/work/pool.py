@@ -103,13 +103,13 @@ class Pool:
         return sum(replica.room for replica in self._replicas.values())
 
     def _hand_over(self, claimed: list[Claimed]) -> None:
-        """Each workload to the replica with the least to do; back to the queue when none is left to do it."""
+        """Each workload to a replica with room, the one with the least to do; back to the queue when none is ready."""
         ready = [replica for replica in self._replicas.values() if replica.is_ready and not self._draining]
         if not ready:
             self._give_back(claimed)
             return
         for each in claimed:
-            (ready[0] if len(ready) == 1 else min(ready, key=_load_of)).take(each)
+            (ready[0] if len(ready) == 1 else min(ready, key=_reluctance)).take(each)
 
     def _give_back(self, claimed: list[Claimed]) -> None:
         for each in claimed:
@@ -236,5 +236,5 @@ class Pool:
                 raise error
 
 
-def _load_of(replica: Replica) -> int:
-    return replica.load
+def _reluctance(replica: Replica) -> tuple[bool, int]:
+    return replica.room == 0, replica.load

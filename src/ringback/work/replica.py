@@ -118,12 +118,15 @@ class Replica(asyncio.Protocol):
     @property
     def room(self) -> int:
         """How many more workloads it should be given now."""
-        return max(0, -self.load) if self.is_ready else 0
+        if not self.is_ready:
+            return 0
+        depth = 1 if self._in_order and self._is_at_a_long_one() else self._depth
+        return max(0, depth - len(self._in_hand))
 
     @property
     def load(self) -> int:
-        """How much it has in hand beyond what it should have; negative while it has room."""
-        return len(self._in_hand) - self._depth
+        """How many workloads it has in hand."""
+        return len(self._in_hand)
 
     @property
     def is_idle(self) -> bool:
@@ -241,6 +244,11 @@ class Replica(asyncio.Protocol):
         self._owner.on_outcome(self, done.claimed, outcome, round(run * SECOND))
 
     # ── Time ────────────────────────────────────────────────────────────────────────────────────
+
+    def _is_at_a_long_one(self) -> bool:
+        """Whether what runs now has taken longer than the short ones before it, so that nothing should wait behind."""
+        oldest = next(iter(self._in_hand.values()), None)
+        return oldest is not None and perf_counter() - oldest.began > _SHORT_SECONDS
 
     def _depth_for(self, seconds: float) -> int:
         if seconds > _SHORT_SECONDS:
