@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from ringback.core.clock import after
 from ringback.core.delivery import AttemptClass, Delivered, DeliveryState, Park, TryAgain
 from ringback.store.sqlite import SqliteStore
 from support.stores import (
@@ -32,18 +31,17 @@ async def test_D1_no_delivery_is_in_two_hands(store: SqliteStore, other: SqliteS
 
 async def test_D2_one_whose_time_has_not_come_is_not_taken(backend: SqliteBackend, store: SqliteStore) -> None:
     await finished(store)
-    due = after(store.clock.now(), 5)
-    await store.record(await take_one(store), attempt(1, store, AttemptClass.RESET), TryAgain(at=due))
-    backend.clock.at += 5_000_000 - 1
-    assert await store.take_due(HOOK.key, 1) == ([], due)
-    backend.clock.at += 1
+    await store.record(await take_one(store), attempt(1, store, AttemptClass.RESET), TryAgain(wait_seconds=5))
+    backend.clock.wind(4.999_999)
+    assert await store.take_due(HOOK.key, 1) == ([], 0.000_001)
+    backend.clock.wind(0.000_001)
     assert (await take_one(store)).tries == 1
 
 
 async def test_D3_try_again_lets_anyone_take_it(store: SqliteStore, other: SqliteStore) -> None:
     await finished(store)
     made = attempt(1, store, AttemptClass.STATUS)
-    await store.record(await take_one(store), made, TryAgain(at=store.clock.now()))
+    await store.record(await take_one(store), made, TryAgain(wait_seconds=0))
     record = (await other.deliveries(API, "a"))[0]
     assert (record.state, record.attempts) == (DeliveryState.PENDING, (made,))
     assert (await take_one(other)).tries == 1
@@ -62,7 +60,7 @@ async def test_D5_a_settled_delivery_never_becomes_pending(store: SqliteStore) -
     await finished(store)
     delivery = await take_one(store)
     await store.record(delivery, attempt(1, store), Delivered())
-    await store.record(delivery, attempt(2, store), TryAgain(at=store.clock.now()))
+    await store.record(delivery, attempt(2, store), TryAgain(wait_seconds=0))
     assert (await store.deliveries(API, "a"))[0].state is DeliveryState.DELIVERED
 
 

@@ -16,6 +16,8 @@ from ringback.core.clock import HandWound, SystemClock
 from ringback.core.errors import IdTaken, QueueFull, RingbackError, StoreError, StoreFull, StoreTooNew
 from ringback.core.workload import Completed, Failed, Progress, Status, Submission
 from ringback.store.sqlite import SqliteStore, open_sqlite
+from ringback.store.sqlite.opening import APPLICATION_ID, FRAGMENTS
+from ringback.store.statements import migrations
 from support.stores import API, DONE, HOOK, SqliteBackend, claim_one, submission
 
 SUBMIT_FOREVER = """
@@ -227,6 +229,28 @@ async def test_G6_opening_twice_and_at_once_finds_one_store(tmp_path: Path) -> N
     again = await open_sqlite(path, clock=HandWound())
     assert (await again.get(API, "w1")).status is Status.IN_QUEUE
     await again.close()
+
+
+async def test_G6_a_store_of_the_first_schema_is_brought_up_to_date_with_all_that_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "ringback.db"
+    clock = HandWound()
+    first = migrations(FRAGMENTS)[0]
+    old = sqlite3.connect(path, isolation_level=None)
+    old.execute("PRAGMA journal_mode = WAL")
+    for statement in first.statements:
+        old.execute(statement)
+    old.execute(f"PRAGMA user_version = {first.number}")
+    old.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    old.execute(
+        "INSERT INTO workloads (api, id, status, due_at, submitted_at, content_type, headers, payload)"
+        " VALUES (?, 'w1', 'in_queue', ?, ?, 'application/json', '{}', '{}')",
+        (API, clock.now(), clock.now()),
+    )
+    old.close()
+
+    store = await open_sqlite(path, clock=clock)
+    assert (await claim_one(store)).held.id == "w1"
+    await store.close()
 
 
 # ── Somebody else's lock ────────────────────────────────────────────────────────────────────────

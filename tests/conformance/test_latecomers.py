@@ -26,7 +26,7 @@ async def test_D6_a_number_that_a_former_holder_has_written_down_meanwhile_is_ke
     delivery = await take_one(store)
     await store.release([delivery])
     again = await take_one(other)
-    await store.record(delivery, attempt(1, store, AttemptClass.RESET), TryAgain(at=store.clock.now()))
+    await store.record(delivery, attempt(1, store, AttemptClass.RESET), TryAgain(wait_seconds=0))
     await other.record(again, attempt(1, other), Delivered())
 
     [record] = await store.deliveries(API, "w1")
@@ -49,7 +49,7 @@ async def test_D6_an_arrival_told_late_leaves_a_parked_one_or_settles_it_but_nev
     delivery = await take_one(store)
     await store.release([delivery])
     await other.record(await take_one(other), attempt(1, other), Park(reason="spent"))
-    await store.record(delivery, attempt(2, store), TryAgain(at=store.clock.now()))
+    await store.record(delivery, attempt(2, store), TryAgain(wait_seconds=0))
     [record] = await store.deliveries(API, "w1")
     assert (record.state, record.reason) == (DeliveryState.PARKED, "spent")
 
@@ -129,7 +129,7 @@ async def test_F2_R2_P2_an_earlier_attempt_of_ones_own_is_worth_nothing(store: S
 async def test_D4_an_attempt_that_has_been_counted_does_not_settle_what_is_tried_anew(store: SqliteStore) -> None:
     await finished(store)
     delivery = await take_one(store)
-    await store.record(delivery, attempt(1, store, AttemptClass.RESET), TryAgain(at=store.clock.now()))
+    await store.record(delivery, attempt(1, store, AttemptClass.RESET), TryAgain(wait_seconds=0))
     await take_one(store)
     await store.record(delivery, attempt(1, store, AttemptClass.RESET), Park(reason="no"))
     [record] = await store.deliveries(API, "w1")

@@ -91,7 +91,7 @@ async def test_N1_a_requeue_wakes_and_so_does_a_delivery_without_an_outlet(store
     due.clear()
     delivery = await take_one(store)
     failed = attempt(1, store, AttemptClass.STATUS)
-    await store.record(delivery, failed, TryAgain(at=store.clock.now()))
+    await store.record(delivery, failed, TryAgain(wait_seconds=0))
     await asyncio.wait_for(due.wait(), 5)
     assert (await take_one(store)).tries == 1
 

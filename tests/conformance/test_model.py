@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
 
-from ringback.core.clock import HandWound, after
+from ringback.core.clock import HandWound
 from ringback.core.delivery import Delivered, Delivery, Park, TryAgain
 from ringback.core.errors import RingbackError
 from ringback.core.workload import Completed, Failed, Held, Outcome, Progress, Spent, Status
@@ -226,7 +226,7 @@ class StoreMachine(RuleBasedStateMachine):
         number = known.attempts + 1 if known.attempts > carrying.delivery.tries else carrying.delivery.tries + 1
         judged = {
             "delivered": Delivered(),
-            "again": TryAgain(at=after(self.clock.now(), 5.0)),
+            "again": TryAgain(wait_seconds=5.0),
             "park": Park(reason="spent"),
         }[verdict]
         self.model.record(carrying.store.member, known, number, judged)

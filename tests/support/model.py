@@ -198,8 +198,8 @@ class Model:
         delivery.tries = number
         delivery.holder = None
         match verdict:
-            case TryAgain(at=at):
-                delivery.due_at = at
+            case TryAgain(wait_seconds=wait):
+                delivery.due_at = after(self._clock.now(), wait)
             case Delivered():
                 self._settle(delivery, DeliveryState.DELIVERED)
             case Park():

@@ -88,9 +88,9 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TryAgain:
-    """Not delivered yet; the next attempt is due at `at`."""
+    """Not delivered yet; the next attempt is due in so long."""
 
-    at: Instant
+    wait_seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,6 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from ringback.core.clock import SECOND, Instant
 from ringback.core.delivery import Attempt, Delivered, Delivery, Park, TryAgain, Verdict
 from ringback.core.emit import Emit
 from ringback.core.errors import RingbackError
@@ -118,7 +117,7 @@ class Lane:
         taken = asyncio.ensure_future(self._store.take_due(self._endpoint.key, room))
         taken.add_done_callback(lambda done: self._on_taken(done, room))
 
-    def _on_taken(self, done: asyncio.Future[tuple[list[Delivery], Instant | None]], room: int) -> None:
+    def _on_taken(self, done: asyncio.Future[tuple[list[Delivery], float | None]], room: int) -> None:
         self._taking = False
         if done.cancelled():
             return
@@ -134,7 +133,7 @@ class Lane:
         if len(deliveries) == room:
             self._more = True
         elif following is not None:
-            self._wake_in(max(_SOONEST_SECONDS, (following - self._store.clock.now()) / SECOND))
+            self._wake_in(max(_SOONEST_SECONDS, following))
         self._take()
 
     def _wake_in(self, seconds: float) -> None:

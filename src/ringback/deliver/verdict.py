@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ringback.core.clock import Instant, after
+from ringback.core.clock import Instant
 from ringback.core.delivery import Attempt, AttemptClass, Delivered, Park, TryAgain, Verdict
 from ringback.core.retry import scheduled_wait
 from ringback.core.spec import Endpoint
@@ -50,4 +50,4 @@ def judge(endpoint: Endpoint, attempt: Attempt, exchange: Exchange, *, now: Inst
         times = "its only attempt" if attempt.number == 1 else f"all {attempt.number} attempts"
         return Park(reason=f"{times} failed; the last one {attempt.detail}")
     asked = exchange.result.retry_after_seconds(now) if isinstance(exchange.result, Answer) else None
-    return TryAgain(at=after(now, max(wait, asked or 0.0)))
+    return TryAgain(wait_seconds=max(wait, asked or 0.0))

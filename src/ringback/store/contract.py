@@ -80,11 +80,13 @@ class Store(Protocol):
     G4  No driver's exception leaves the store: every error is a `RingbackError`.
     G5  A store written by a newer release is refused with `StoreTooNew` and left as it is.
     G6  Opening an older store brings it up to date; opening it twice, or from two processes at once, too.
+    G7  Whoever sets the time of day, forward or back, changes nothing about what is due when, nor about leases;
+        nor does it erase anything early.
     """
 
     @property
     def clock(self) -> Clock:
-        """The one clock that everything stored is judged by."""
+        """The one clock that everything stored is judged by. What is due when goes by what has elapsed on it."""
         ...
 
     # ── Members ─────────────────────────────────────────────────────────────────────────────────
@@ -135,10 +137,10 @@ class Store(Protocol):
         """
         ...
 
-    def claim(self, api: str, room: int) -> Awaitable[tuple[list[Claimed], Instant | None]]:
+    def claim(self, api: str, room: int) -> Awaitable[tuple[list[Claimed], float | None]]:
         """Take up to `room` due workloads of `api` into this member's hands, in the order they became due.
 
-        Also tells when the next one that is waiting for its time becomes due, if any.
+        Also tells in how many seconds the next one that is waiting for its time becomes due, if any.
 
         C1  No workload is in two holders' hands, however many members claim at once.
         C2  Each hand-over raises the attempt number by one and sets `in_progress`.
@@ -204,10 +206,10 @@ class Store(Protocol):
 
     # ── Deliveries ──────────────────────────────────────────────────────────────────────────────
 
-    def take_due(self, endpoint: str, room: int) -> Awaitable[tuple[list[Delivery], Instant | None]]:
+    def take_due(self, endpoint: str, room: int) -> Awaitable[tuple[list[Delivery], float | None]]:
         """Take up to `room` due deliveries of one endpoint into this member's hands, oldest due first.
 
-        Also tells when the endpoint's next delivery that nobody holds becomes due, if any.
+        Also tells in how many seconds the endpoint's next delivery that nobody holds becomes due, if any.
 
         D1  No delivery is in two members' hands.
         D2  One whose time has not come is not taken; at its time it is.

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from ringback.core.clock import SECOND, Instant
 from ringback.core.emit import Emit
 from ringback.core.errors import RingbackError
 from ringback.core.workload import Claimed
@@ -77,7 +76,7 @@ class Claims:
         """Wait until no claim is under way."""
         await self._quiet.wait()
 
-    def _on_claimed(self, done: asyncio.Future[tuple[list[Claimed], Instant | None]], room: int) -> None:
+    def _on_claimed(self, done: asyncio.Future[tuple[list[Claimed], float | None]], room: int) -> None:
         self._under_way = False
         self._quiet.set()
         if done.cancelled():
@@ -98,7 +97,7 @@ class Claims:
         if len(claimed) < room and not self._woken:
             self._dry = True
             if following is not None:
-                self._wake_in(max(_SOONEST_SECONDS, (following - now) / SECOND))
+                self._wake_in(max(_SOONEST_SECONDS, following))
         self.on_room()
 
     def _wake_in(self, seconds: float) -> None:

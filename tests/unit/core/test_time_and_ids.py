@@ -22,8 +22,18 @@ def test_the_hand_wound_clock_moves_when_told_to() -> None:
     assert clock.now() == begin
     clock.wind(1.5)
     assert clock.now() == after(begin, 1.5) == begin + 1_500_000
-    clock.wind(-2)
+    assert clock.elapsed() == 1_500_000
+    clock.set(-2)
     assert clock.now() == begin - 500_000
+    assert clock.elapsed() == 1_500_000
+
+
+def test_what_has_elapsed_on_the_systems_clock_only_grows_and_all_its_clocks_agree() -> None:
+    one, other = SystemClock(), SystemClock()
+    moments = [one.elapsed(), other.elapsed(), one.elapsed()]
+    assert moments == sorted(moments)
+    assert moments[2] - moments[0] < 10 * SECOND
+    assert one.epoch == other.epoch
 
 
 def test_the_systems_clock_tells_this_centurys_microseconds() -> None:

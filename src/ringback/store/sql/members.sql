@@ -20,3 +20,15 @@ SET ready = excluded.ready, starting = excluded.starting, problem = excluded.pro
 
 -- name: reports
 SELECT member, api, ready, starting, problem FROM replicas WHERE member IN (SELECT id FROM members);
+
+-- name: timelines
+SELECT epoch, origin, seen FROM timelines;
+
+-- name: begin_timeline
+INSERT INTO timelines (epoch, origin, seen) VALUES (:epoch, :origin, :seen);
+
+-- name: note_timeline
+UPDATE timelines SET seen = :seen WHERE epoch = :epoch;
+
+-- name: forget_timelines
+DELETE FROM timelines;

@@ -93,10 +93,7 @@ WITH RECURSIVE apis (api) AS (
 )
 SELECT api,
        (SELECT count(*) FROM workloads WHERE workloads.api = apis.api AND status = 'in_queue'),
-       (SELECT count(*) FROM workloads WHERE workloads.api = apis.api AND status = 'in_progress'),
-       (SELECT due_at FROM workloads
-        WHERE workloads.api = apis.api AND status = 'in_queue' AND attempt = 0
-        ORDER BY due_at DESC LIMIT 1)
+       (SELECT count(*) FROM workloads WHERE workloads.api = apis.api AND status = 'in_progress')
 FROM apis WHERE api IS NOT NULL;
 
 -- name: expired

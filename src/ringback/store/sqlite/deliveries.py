@@ -5,7 +5,7 @@ from __future__ import annotations
 from asyncio import Future
 from collections.abc import Sequence
 
-from ringback.core.clock import Instant
+from ringback.core.clock import after
 from ringback.core.delivery import Attempt, Delivered, Delivery, DeliveryState, Park, TryAgain, Verdict
 from ringback.core.spec import Event
 from ringback.store.sqlite import rows
@@ -20,16 +20,16 @@ class Deliveries:
         self._session = session
         self._sql = session.sql
 
-    def take_due(self, endpoint: str, room: int) -> Future[tuple[list[Delivery], Instant | None]]:
+    def take_due(self, endpoint: str, room: int) -> Future[tuple[list[Delivery], float | None]]:
         return self._session.commits.write(lambda tx: self._take_due(tx, endpoint, room))
 
-    def _take_due(self, tx: Transaction, endpoint: str, room: int) -> tuple[list[Delivery], Instant | None]:
+    def _take_due(self, tx: Transaction, endpoint: str, room: int) -> tuple[list[Delivery], float | None]:
         session = self._session
-        parameters = {"endpoint": endpoint, "now": session.clock.now(), "room": room}
+        parameters = {"endpoint": endpoint, "now": session.steady(), "room": room}
         taken = tx.execute(self._sql["take_due"], {**parameters, "member": session.member}).fetchall()
         taken.sort(key=lambda row: (row[8], row[0]))  # RETURNING promises no order
         following = tx.execute(self._sql["next_due"], parameters).fetchall()
-        return [self._delivery(tx, row) for row in taken], following[0][0] if following else None
+        return [self._delivery(tx, row) for row in taken], session.seconds_until(following[0][0]) if following else None
 
     def _delivery(self, tx: Transaction, row: rows.Row) -> Delivery:
         seq, workload, endpoint, message_id, event, body, tries, created_at, _ = row
@@ -68,8 +68,9 @@ class Deliveries:
         now = self._session.clock.now()
         fence = {"seq": delivery.seq, "member": self._session.member, "number": attempt.number}
         match verdict:
-            case TryAgain(at=at):
-                moved = tx.execute(self._sql["retry_held"], {**fence, "due_at": at})
+            case TryAgain(wait_seconds=wait):
+                due_at = after(self._session.steady(), wait)
+                moved = tx.execute(self._sql["retry_held"], {**fence, "due_at": due_at})
             case Delivered():
                 settled = {"state": DeliveryState.DELIVERED.value, "settled_at": now, "reason": None}
                 moved = tx.execute(self._sql["settle_held"], {**fence, **settled})

@@ -30,8 +30,8 @@ class Members:
         session.locks.hold(session.member)
 
         def write(tx: Transaction) -> None:
+            self._find_timeline(tx)
             tx.execute(self._sql["join"], {"member": session.member, "lease_until": self._lease_until()})
-            self._recall_queue_time(tx)
             tx.after(session.recall_replicas)
 
         return session.commits.write(write)
@@ -43,6 +43,7 @@ class Members:
             renewed = tx.execute(self._sql["renew"], {"member": session.member, "lease_until": self._lease_until()})
             if renewed.rowcount == 0:
                 raise self._declared_dead()
+            tx.execute(self._sql["note_timeline"], {"epoch": session.clock.epoch, "seen": session.steady()})
             tx.after(session.recall_replicas)
 
         return session.commits.write(write)
@@ -66,10 +67,18 @@ class Members:
 
         return session.commits.write(write)
 
-    def _recall_queue_time(self, tx: Transaction) -> None:
+    def _find_timeline(self, tx: Transaction) -> None:
+        """Join the timeline of this boot, or go on where that of the last one was seen, never before."""
         session = self._session
-        newest = [row[3] for row in tx.execute(self._sql["depths"]).fetchall() if row[3] is not None]
-        session.newest_due = max(newest, default=session.newest_due)
+        epoch, now = session.clock.epoch, session.clock.now()
+        lines = {known: (origin, seen) for known, origin, seen in tx.execute(self._sql["timelines"]).fetchall()}
+        if epoch in lines:
+            session.origin = lines[epoch][0]
+            return
+        seen = max((seen for _, seen in lines.values()), default=0)
+        session.origin = max(now, seen) - session.clock.elapsed()
+        tx.execute(self._sql["forget_timelines"])
+        tx.execute(self._sql["begin_timeline"], {"epoch": epoch, "origin": session.origin, "seen": session.steady()})
 
     # ── The dead ────────────────────────────────────────────────────────────────────────────────
 
@@ -81,7 +90,7 @@ class Members:
         leases = dict(tx.execute(self._sql["everyone"]).fetchall())
         if leases.pop(session.member, None) is None:
             raise self._declared_dead()
-        now = session.clock.now()
+        now = session.steady()
         dead = [member for member, until in leases.items() if until <= now or session.locks.is_gone(member)]
         for member in dead:
             self._strike_off(tx, member)
@@ -107,7 +116,7 @@ class Members:
         tx.execute(self._sql["leave"], {"member": member})
 
     def _lease_until(self) -> int:
-        return after(self._session.clock.now(), self._session.lease_seconds)
+        return after(self._session.steady(), self._session.lease_seconds)
 
     def _declared_dead(self) -> LeaseLost:
         return LeaseLost("this member's lease had ended, and others have taken over what it held")
@@ -118,7 +127,8 @@ class Members:
         return self._session.commits.write(lambda tx: self._erase_expired(tx, retention_seconds, room))
 
     def _erase_expired(self, tx: Transaction, retention_seconds: Mapping[str, float], room: int) -> int:
-        now = self._session.clock.now()
+        # The earlier of the two: a time of day set forward must erase nothing early.
+        now = min(self._session.clock.now(), self._session.steady())
         erased = 0
         for api, seconds in retention_seconds.items():
             parameters = {"api": api, "until": after(now, -seconds), "room": room - erased}

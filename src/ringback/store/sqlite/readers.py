@@ -77,7 +77,9 @@ class Readers:
             found = connection.execute(self._sql["deliveries_of"], {"api": api, "id": workload_id}).fetchall()
             return tuple(
                 rows.record(
-                    row, tuple(map(rows.attempt, connection.execute(self._sql["attempts_of"], {"seq": row[0]})))
+                    row,
+                    tuple(map(rows.attempt, connection.execute(self._sql["attempts_of"], {"seq": row[0]}))),
+                    due_at=self._session.in_days_time(row[7]),
                 )
                 for row in found
             )
@@ -86,7 +88,7 @@ class Readers:
 
     async def depths(self) -> Mapping[str, QueueDepth]:
         found = await self._session.scan(lambda connection: connection.execute(self._sql["depths"]).fetchall())
-        return {api: QueueDepth(in_queue=queued, in_progress=running) for api, queued, running, _ in found}
+        return {api: QueueDepth(in_queue=queued, in_progress=running) for api, queued, running in found}
 
     async def backlogs(self) -> Mapping[str, Backlog]:
         found = await self._session.scan(lambda connection: connection.execute(self._sql["backlogs"]).fetchall())

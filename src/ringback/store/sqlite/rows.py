@@ -57,9 +57,9 @@ def queue_order(row: Row) -> tuple[int, int]:
     return row[10], row[0]
 
 
-def record(row: Row, attempts: tuple[Attempt, ...]) -> DeliveryRecord:
+def record(row: Row, attempts: tuple[Attempt, ...], *, due_at: Instant) -> DeliveryRecord:
     """A row of `deliveries_of`."""
-    seq, endpoint, url, message_id, event, state, tries, due_at, created_at, settled_at, reason = row
+    seq, endpoint, url, message_id, event, state, tries, _, created_at, settled_at, reason = row
     return DeliveryRecord(
         seq=seq,
         endpoint=endpoint,

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
-from ringback.core.clock import Clock, Instant
+from ringback.core.clock import SECOND, Clock, Instant
 from ringback.core.emit import Emit
 from ringback.core.errors import RingbackError, StoreError
 from ringback.core.ids import Ids
@@ -45,7 +45,7 @@ class Session:
         self.locks = MemberLocks(path)
         self.meeting = Meeting(loop)
         self.counts: dict[str, int] = {}
-        self.newest_due = Instant(0)
+        self.origin = 0  # of the timeline; found on joining
         self.others_wrote = False
         self._loop = loop
         self._writer = opening.connect(path, max_pages=max_pages)
@@ -55,9 +55,17 @@ class Session:
         self._version = -1
         self.commits = GroupCommit(self._writer, path, emit=emit, began=self._began, rolled_back=self.counts.clear)
 
-    def queue_now(self) -> Instant:
-        """The clock, but never behind what the queue was last given: a clock set back must not freeze it."""
-        return max(self.clock.now(), self.newest_due)
+    def steady(self) -> Instant:
+        """Now, on the timeline that all members share and nobody sets: what is due when is judged by it."""
+        return Instant(self.origin + self.clock.elapsed())
+
+    def seconds_until(self, due_at: int) -> float:
+        """How long until a moment of the timeline."""
+        return (due_at - self.steady()) / SECOND
+
+    def in_days_time(self, due_at: int) -> Instant:
+        """A moment of the timeline as the time of day it will be."""
+        return Instant(self.clock.now() + due_at - self.steady())
 
     def unfinished(self, tx: Transaction, api: str) -> int:
         """How many of the API's workloads have not ended."""

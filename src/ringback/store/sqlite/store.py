@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from ringback.core.clock import Clock, Instant
+from ringback.core.clock import Clock
 from ringback.core.delivery import Attempt, Delivery, DeliveryRecord, Verdict
 from ringback.core.emit import Emit, silent
 from ringback.core.errors import RingbackError, StoreError
@@ -120,7 +120,7 @@ class SqliteStore:
     def submit(self, submission: Submission, *, limit: int | None = None) -> Awaitable[Accepted]:
         return self._workloads.submit(submission, limit)
 
-    def claim(self, api: str, room: int) -> Awaitable[tuple[list[Claimed], Instant | None]]:
+    def claim(self, api: str, room: int) -> Awaitable[tuple[list[Claimed], float | None]]:
         return self._workloads.claim(api, room)
 
     def finish(self, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> Awaitable[None]:
@@ -146,7 +146,7 @@ class SqliteStore:
 
     # ── Deliveries ──────────────────────────────────────────────────────────────────────────────
 
-    def take_due(self, endpoint: str, room: int) -> Awaitable[tuple[list[Delivery], Instant | None]]:
+    def take_due(self, endpoint: str, room: int) -> Awaitable[tuple[list[Delivery], float | None]]:
         return self._deliveries.take_due(endpoint, room)
 
     def record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> Awaitable[None]:

@@ -53,14 +53,13 @@ class Workloads:
                 retry_after_seconds=_QUEUE_FULL_RETRY_SECONDS,
             )
         now = session.clock.now()
-        session.newest_due = due_at = max(now, session.newest_due)
         workload_id = submission.id or session.ids.new()
         tx.execute(
             self._sql["insert_workload"],
             {
                 "api": api,
                 "id": workload_id,
-                "due_at": due_at,
+                "due_at": session.steady(),
                 "now": now,
                 "trace_id": submission.trace_id,
                 "key": submission.idempotency_key,
@@ -99,19 +98,19 @@ class Workloads:
 
     # ── Running ─────────────────────────────────────────────────────────────────────────────────
 
-    def claim(self, api: str, room: int) -> Future[tuple[list[Claimed], Instant | None]]:
+    def claim(self, api: str, room: int) -> Future[tuple[list[Claimed], float | None]]:
         return self._session.commits.write(lambda tx: self._claim(tx, api, room))
 
-    def _claim(self, tx: Transaction, api: str, room: int) -> tuple[list[Claimed], Instant | None]:
+    def _claim(self, tx: Transaction, api: str, room: int) -> tuple[list[Claimed], float | None]:
         session = self._session
-        parameters = {"api": api, "now": session.queue_now(), "room": room}
+        parameters = {"api": api, "now": session.steady(), "room": room}
         taken = tx.execute(
             self._sql["claim"], {**parameters, "member": session.member, "started_at": session.clock.now()}
         ).fetchall()
         if len(taken) > 1:
             taken.sort(key=rows.queue_order)
         following = tx.execute(self._sql["next_queued"], parameters).fetchall()
-        return [rows.claimed(api, row) for row in taken], following[0][0] if following else None
+        return [rows.claimed(api, row) for row in taken], session.seconds_until(following[0][0]) if following else None
 
     def progress(self, held: Held, progress: Progress) -> Future[None]:
         message = None if progress.message is None else rows.storable(progress.message)
@@ -130,7 +129,7 @@ class Workloads:
         session = self._session
 
         def write(tx: Transaction) -> None:
-            due_at = after(session.queue_now(), delay_seconds) if delay_seconds > 0 else None
+            due_at = after(session.steady(), delay_seconds) if delay_seconds > 0 else None
             changed = tx.execute(
                 self._sql["requeue"],
                 {
@@ -178,6 +177,7 @@ class Workloads:
         """A delivery for each endpoint: in the outlet's hands where it has room, due for anyone otherwise."""
         session = self._session
         meeting = session.meeting
+        due_at = session.steady()
         event, body, message_id = event_of(outcome), cortex_body(held.id, outcome, now), f"msg_{session.ids.new()}"
         for endpoint in endpoints:
             outlet = meeting.outlet if meeting.outlet is not None and meeting.outlet.has_room(endpoint.key) else None
@@ -189,7 +189,7 @@ class Workloads:
                     "url": endpoint.url,
                     "message_id": message_id,
                     "event": event.value,
-                    "due_at": now,
+                    "due_at": due_at,
                     "holder": session.member if outlet is not None else None,
                     "now": now,
                     "body": body,
