@@ -24,7 +24,7 @@ async def finished(store: SqliteStore, name: str = "a") -> None:
 async def test_D1_no_delivery_is_in_two_hands(store: SqliteStore, other: SqliteStore) -> None:
     for number in range(10):
         await finished(store, f"w{number}")
-    takes = [member.take_due(HOOK.key, 6) for member in (store, other)]
+    takes = [member.take_due(HOOK.key, 6, again=False) for member in (store, other)]
     seqs = [delivery.seq for take in takes for delivery in (await take)[0]]
     assert len(seqs) == len(set(seqs)) == 10
 
@@ -33,9 +33,17 @@ async def test_D2_one_whose_time_has_not_come_is_not_taken(backend: SqliteBacken
     await finished(store)
     await store.record(await take_one(store), attempt(1, store, AttemptClass.RESET), TryAgain(wait_seconds=5))
     backend.clock.wind(4.999_999)
-    assert await store.take_due(HOOK.key, 1) == ([], 0.000_001)
+    assert await store.take_due(HOOK.key, 1, again=True) == ([], 0.000_001)
     backend.clock.wind(0.000_001)
     assert (await take_one(store)).tries == 1
+
+
+async def test_D2_those_tried_before_and_those_not_are_taken_apart(store: SqliteStore) -> None:
+    await finished(store, "tried")
+    await store.record(await take_one(store), attempt(1, store, AttemptClass.RESET), TryAgain(wait_seconds=0))
+    await finished(store, "fresh")
+    assert [each.workload_id for each in (await store.take_due(HOOK.key, 9, again=False))[0]] == ["fresh"]
+    assert [each.workload_id for each in (await store.take_due(HOOK.key, 9, again=True))[0]] == ["tried"]
 
 
 async def test_D3_try_again_lets_anyone_take_it(store: SqliteStore, other: SqliteStore) -> None:

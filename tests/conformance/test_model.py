@@ -204,11 +204,11 @@ class StoreMachine(RuleBasedStateMachine):
 
     # ── Deliveries ──────────────────────────────────────────────────────────────────────────────
 
-    @rule(target=carryings, slot=slots, room=rooms, hook=st.sampled_from(HOOKS))
-    def take_due(self, slot: int, room: int, hook: object) -> object:
+    @rule(target=carryings, slot=slots, room=rooms, hook=st.sampled_from(HOOKS), again=st.booleans())
+    def take_due(self, slot: int, room: int, hook: object, again: bool) -> object:
         store = self.stores[slot]
-        wanted = self.model.take_due(store.member, hook.key, room)
-        taken, _ = self.run(store.take_due(hook.key, room))
+        wanted = self.model.take_due(store.member, hook.key, room, again)
+        taken, _ = self.run(store.take_due(hook.key, room, again=again))
         assert [(each.endpoint, each.tries) for each in taken] == [(each.endpoint, each.tries) for each in wanted]
         return multiple(*(Carrying(store, *pair) for pair in zip(taken, wanted, strict=True)))
 
@@ -216,7 +216,7 @@ class StoreMachine(RuleBasedStateMachine):
     def finish_and_take_due(self, slot: int, holding: Holding) -> object:
         """A short way to a delivery that somebody holds."""
         self.finish(holding, OUTCOMES[0], [HOOK])
-        return self.take_due(slot, 3, HOOK)
+        return self.take_due(slot, 3, HOOK, False)
 
     @rule(carrying=carryings, verdict=st.sampled_from(["delivered", "again", "park"]))
     def record(self, carrying: Carrying, verdict: str) -> None:

@@ -123,7 +123,7 @@ def test_D1_every_delivery_is_taken_once(folder_backend: Callable[[], Backend]) 
 
     async def deliver_until_dry(store: Store) -> list[str]:
         mine: list[str] = []
-        while taken := (await store.take_due(HOOK.key, 3))[0]:
+        while taken := (await store.take_due(HOOK.key, 3, again=False))[0]:
             for delivery in taken:
                 mine.append(delivery.message_id)
                 await store.record(delivery, attempt(1, store), Delivered())

@@ -21,7 +21,7 @@ async def test_G7_a_retry_comes_at_its_time(backend: SqliteBackend, store: Sqlit
     await store.finish((await claim_one(store, "w1")).held, DONE, [HOOK])
     await store.record(await take_one(store), attempt(1, store, AttemptClass.RESET), TryAgain(wait_seconds=300))
     backend.clock.set(step)
-    assert await store.take_due(HOOK.key, 1) == ([], 300)
+    assert await store.take_due(HOOK.key, 1, again=True) == ([], 300)
     [record] = await store.deliveries(API, "w1")
     assert record.due_at == backend.clock.now() + 300_000_000  # told in the time of day as it is now
     backend.clock.wind(300)

@@ -170,7 +170,7 @@ class Model:
 
     # ── Deliveries ──────────────────────────────────────────────────────────────────────────────
 
-    def take_due(self, member: str, endpoint: str, room: int) -> list[ModelDelivery]:
+    def take_due(self, member: str, endpoint: str, room: int, again: bool) -> list[ModelDelivery]:
         """What comes into the member's hands, in order."""
         if member not in self.leases:
             return []
@@ -181,6 +181,7 @@ class Model:
             if each.endpoint == endpoint
             and each.state is DeliveryState.PENDING
             and each.holder is None
+            and (each.tries > 0) is again
             and each.due_at <= now
         ]
         due.sort(key=lambda each: (each.due_at, each.place))

@@ -30,6 +30,22 @@ DELIVERY_MOVES: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
 }
 
 
+class PauseKind(StrEnum):
+    """Why nothing is sent to an endpoint until somebody resumes it."""
+
+    GONE = "gone"  # it answered 410
+    DISABLED = "disabled"  # somebody said so
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """An endpoint at rest: its deliveries are kept and wait."""
+
+    kind: PauseKind
+    reason: str
+    since: Instant
+
+
 class AttemptClass(StrEnum):
     """What became of one attempt, coarse enough to count by."""
 

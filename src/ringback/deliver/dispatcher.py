@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from ringback.core.delivery import Delivery
 from ringback.core.emit import Emit
 from ringback.core.spec import Endpoint
+from ringback.deliver.flow import PROBE_SECONDS
 from ringback.deliver.lane import Lane
 from ringback.store.contract import Store
 
@@ -19,7 +20,13 @@ class Dispatcher:
     """A `store.contract.Outlet` with a lane for each endpoint."""
 
     def __init__(
-        self, store: Store, endpoints: Mapping[str, Endpoint], emit: Emit, *, chance: Callable[[], float]
+        self,
+        store: Store,
+        endpoints: Mapping[str, Endpoint],
+        emit: Emit,
+        *,
+        chance: Callable[[], float],
+        probe_seconds: float = PROBE_SECONDS,
     ) -> None:
         """Make the lanes; nothing is sent yet.
 
@@ -27,7 +34,10 @@ class Dispatcher:
             SpecError: an endpoint's URL, headers or secret cannot be used.
         """
         self._store = store
-        self._lanes = {key: Lane(endpoint, store, emit, chance=chance) for key, endpoint in endpoints.items()}
+        self._lanes = {
+            key: Lane(endpoint, store, emit, chance=chance, probe_seconds=probe_seconds)
+            for key, endpoint in endpoints.items()
+        }
 
     async def start(self) -> None:
         """Send what is due, and from now on whatever becomes so."""

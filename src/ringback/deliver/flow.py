@@ -64,6 +64,7 @@ class Flow:
         "_open",
         "_pause_until",
         "_probe_at",
+        "_probe_first",
         "_probe_wait",
         "_rate",
         "_sum",
@@ -73,12 +74,15 @@ class Flow:
         "_was_full",
     )
 
-    def __init__(self, most: int, rate_per_second: float | None = None) -> None:
+    def __init__(
+        self, most: int, rate_per_second: float | None = None, *, probe_seconds: float = PROBE_SECONDS
+    ) -> None:
         """Begin in full flow.
 
         Args:
             most: open requests at most (`concurrency` in the file).
             rate_per_second: requests begun a second at most (`rate_limit`); bursts of up to one second's worth.
+            probe_seconds: from the breaker's opening to the first probe.
         """
         self._most = most
         self._limit = float(most)
@@ -87,7 +91,7 @@ class Flow:
         self._pause_until = 0.0
         self._breaker_since: float | None = None
         self._probe_at = 0.0
-        self._probe_wait = PROBE_SECONDS
+        self._probe_first = self._probe_wait = probe_seconds
         self._best = float("inf")
         self._sum = 0.0
         self._taken = 0
@@ -179,7 +183,7 @@ class Flow:
         failures = len(self._last) - sum(self._last)
         if len(self._last) >= TRIP_AFTER and failures >= TRIP_SHARE * len(self._last):
             self._breaker_since = now
-            self._probe_wait = PROBE_SECONDS
+            self._probe_wait = self._probe_first
             self._probe_at = now + self._probe_wait
 
     def _judge_probe(self, result: Result, now: float) -> None:

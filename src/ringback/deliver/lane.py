@@ -1,4 +1,4 @@
-"""One endpoint's deliveries: a bounded buffer, a few lines that send, and what is due later left in the store.
+"""One endpoint's deliveries: what is sent next, on a few lines at once, as the endpoint's flow allows.
 
 Everything an endpoint can do wrong stays in its own lane.
 """
@@ -6,50 +6,59 @@ Everything an endpoint can do wrong stays in its own lane.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from typing import Final
 
-from ringback.core.delivery import Attempt, Delivered, Delivery, Park, TryAgain, Verdict
+from ringback.core.delivery import Attempt, AttemptClass, Delivery, Pause, PauseKind
 from ringback.core.emit import Emit
-from ringback.core.errors import RingbackError
-from ringback.core.retry import doubling_wait
 from ringback.core.spec import Endpoint
+from ringback.deliver.answer import Answer, Exchange
+from ringback.deliver.flow import PROBE_SECONDS, Flow, Result, Stance
+from ringback.deliver.intake import ROOM, Intake
+from ringback.deliver.records import Records
 from ringback.deliver.request import Target
 from ringback.deliver.sender import Line
 from ringback.deliver.verdict import attempt_of, judge
 from ringback.store.contract import Store
 
-ROOM: Final = 512
-ROOM_BYTES: Final = 32 * 1024 * 1024
 IDLE_SECONDS: Final = 30.0
 
-_FAULT_SECONDS: Final = 0.05
-_FAULT_MOST_SECONDS: Final = 5.0
-_SOONEST_SECONDS: Final = 0.005
+_GONE: Final = 410
+_SLOW_DOWN: Final = frozenset({429, 502, 503, 504})
+_TIMED_OUT: Final = frozenset({AttemptClass.CONNECT_TIMEOUT, AttemptClass.READ_TIMEOUT})
 
 
 class Lane:
-    """Sends one endpoint's deliveries, at most `endpoint.concurrency` at once."""
+    """Sends one endpoint's deliveries."""
 
-    def __init__(self, endpoint: Endpoint, store: Store, emit: Emit, *, chance: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        store: Store,
+        emit: Emit,
+        *,
+        chance: Callable[[], float],
+        probe_seconds: float = PROBE_SECONDS,
+    ) -> None:
         self._endpoint = endpoint
         self._target = Target(endpoint)
         self._store = store
         self._emit = emit
         self._chance = chance
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[Delivery] = deque()
-        self._waiting_bytes = 0
+        self._flow = Flow(endpoint.concurrency, endpoint.rate_per_second, probe_seconds=probe_seconds)
+        self._fresh = self._intake(again=False)
+        self._again = self._intake(again=True)
+        self._again_under_way = 0
+        self._again_last = False
         self._sending: set[int] = set()
         self._idle: list[asyncio.Future[Delivery | None]] = []
         self._lines: set[asyncio.Task[None]] = set()
-        self._taking = False
-        self._more = True  # the store may have something due
-        self._timer: asyncio.TimerHandle | None = None
+        self._room_timer: asyncio.TimerHandle | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
+        self._coming_to_rest = False
         self._stopped = False
-        self._unsaid = 0
+        self._records = Records(store, emit, said=self._look_still)
         self._still = asyncio.Event()
         self._still.set()
 
@@ -57,39 +66,37 @@ class Lane:
 
     @property
     def has_room(self) -> bool:
-        return len(self._waiting) < ROOM and self._waiting_bytes < ROOM_BYTES and not self._stopped
+        return self._fresh.has_room and not self._stopped and not self._is_held_up
+
+    @property
+    def stance(self) -> Stance:
+        """What the endpoint is treated as."""
+        return self._flow.stance(self._loop.time())
 
     def put(self, delivery: Delivery) -> None:
-        """Send it as soon as a line is free."""
-        self._still.clear()
-        if self._stopped:
-            self._release([delivery])
-        elif self._idle:
-            self._idle.pop().set_result(delivery)
-            self._sending.add(delivery.seq)
-        else:
-            self._waiting.append(delivery)
-            self._waiting_bytes += len(delivery.body)
-            if len(self._lines) < self._endpoint.concurrency:
-                line = self._loop.create_task(self._run_line(), name=f"deliver-{self._endpoint.key}")
-                self._lines.add(line)
-                line.add_done_callback(self._on_line_end)
+        """Send it as soon as there is room."""
+        self._fresh.put(delivery)
+        self._pump()
 
     def on_due(self) -> None:
-        """The store may have something due."""
-        self._more = True
-        self._take()
+        """The store may have something due, or the endpoint's rest may have begun or ended."""
+        if self._is_at_rest:
+            self._give_back()
+            return
+        self._again.look()
+        self._fresh.look()
+        self._pump()
 
     async def stop(self, grace_seconds: float) -> None:
         """Begin no attempt; give back what waits; let those under way end within the grace period."""
         self._stopped = True
         self._cancel_timers()
-        self._release(list(self._waiting))
-        self._waiting.clear()
+        self._give_back()
         self._end_idle_lines()
         try:
             async with asyncio.timeout(grace_seconds):
-                await self._still_now()
+                self._look_still()
+                await self._still.wait()
         except TimeoutError:
             # What is cut off here counts as never tried: the next member sends it again.
             for line in self._lines:
@@ -101,72 +108,103 @@ class Lane:
         """Stop at once and tell the store nothing."""
         self._stopped = True
         self._cancel_timers()
-        self._waiting.clear()
+        self._fresh.empty()
+        self._again.empty()
         self._sending.clear()
         for line in self._lines:
             line.cancel()
 
-    # ── Taking from the store ───────────────────────────────────────────────────────────────────
+    # ── What next ───────────────────────────────────────────────────────────────────────────────
 
-    def _take(self) -> None:
-        room = ROOM - len(self._waiting)
-        if self._taking or self._stopped or not self._more or not self.has_room or room < ROOM // 2:
-            return
-        self._taking = True
-        self._more = False
-        taken = asyncio.ensure_future(self._store.take_due(self._endpoint.key, room))
-        taken.add_done_callback(lambda done: self._on_taken(done, room))
+    @property
+    def _is_at_rest(self) -> bool:
+        return self._coming_to_rest or self._store.paused(self._endpoint.key) is not None
 
-    def _on_taken(self, done: asyncio.Future[tuple[list[Delivery], float | None]], room: int) -> None:
-        self._taking = False
-        if done.cancelled():
-            return
-        if (error := done.exception()) is not None:
-            if not isinstance(error, RingbackError):
-                raise error
-            self._emit("store.fault", detail=f"taking deliveries for {self._endpoint.key}: {error}")
-            self._wake_in(_FAULT_MOST_SECONDS)
-            return
-        deliveries, following = done.result()
-        for delivery in deliveries:
-            self.put(delivery)
-        if len(deliveries) == room:
-            self._more = True
-        elif following is not None:
-            self._wake_in(max(_SOONEST_SECONDS, following))
-        self._take()
+    @property
+    def _is_held_up(self) -> bool:
+        return self._is_at_rest or self.stance is Stance.OPEN
 
-    def _wake_in(self, seconds: float) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if not self._stopped:
-            self._timer = self._loop.call_later(seconds, self.on_due)
+    def _allowance(self) -> int:
+        """How many may wait in an intake: while the endpoint does not work, one to find out with."""
+        if self._is_at_rest:
+            return 0
+        now = self._loop.time()
+        if self._flow.stance(now) is Stance.OPEN:
+            return 1 if self._flow.room(now) else 0
+        return ROOM
+
+    def _intake(self, *, again: bool) -> Intake:
+        return Intake(
+            self._endpoint.key, self._store, self._emit, again=again, allowance=self._allowance, arrived=self._pump
+        )
+
+    def _pump(self) -> None:
+        """Set as many lines to work as there is room for."""
+        if self._stopped or self._is_at_rest:
+            self._give_back()
+            return
+        while (delivery := self._pick()) is not None:
+            if self._idle:
+                self._idle.pop().set_result(delivery)
+            else:
+                line = self._loop.create_task(self._run_line(delivery), name=f"deliver-{self._endpoint.key}")
+                self._lines.add(line)
+                line.add_done_callback(self._on_line_end)
+        self._wait_for_room()
+
+    def _pick(self) -> Delivery | None:
+        """The next delivery to begin with, if there is one and room for it; it counts as begun."""
+        if not (self._fresh or self._again) or self._stopped:
+            return None
+        now = self._loop.time()
+        if self._flow.room(now) <= 0:
+            return None
+        again = self._is_a_retrys_turn()
+        delivery = (self._again if again else self._fresh).pop()
+        self._again_last = again
+        self._again_under_way += delivery.tries > 0
+        self._flow.begin(now)
+        self._sending.add(delivery.seq)
+        self._still.clear()
+        return delivery
+
+    def _is_a_retrys_turn(self) -> bool:
+        """Retries take turns with first attempts, on a quarter of the lines while there are both."""
+        if not self._fresh or not self._again:
+            return bool(self._again)
+        return not self._again_last and self._again_under_way < max(1, self._flow.limit // 4)
+
+    def _wait_for_room(self) -> None:
+        """Wake up when time alone has made room: a pause is over, or a probe is due."""
+        if self._room_timer is None and not self._stopped:
+            wait = self._flow.next_room_in(self._loop.time())
+            if wait is not None:
+                self._room_timer = self._loop.call_later(wait, self._on_room)
+
+    def _on_room(self) -> None:
+        self._room_timer = None
+        self.on_due()
 
     # ── Sending ─────────────────────────────────────────────────────────────────────────────────
 
-    async def _run_line(self) -> None:
+    async def _run_line(self, delivery: Delivery | None) -> None:
         line = Line(self._target)
         try:
-            while (delivery := await self._next()) is not None:
+            while delivery is not None:
                 await self._try(line, delivery)
+                delivery = self._pick() or await self._next()
         finally:
             line.close()
 
     async def _next(self) -> Delivery | None:
-        """The next delivery for a line; None when there has been none for a while."""
-        if self._waiting:
-            delivery = self._waiting.popleft()
-            self._waiting_bytes -= len(delivery.body)
-            self._sending.add(delivery.seq)
-            if self._more:
-                self._take()
-            return delivery
+        """What the pump hands this line; None when there has been nothing for a while."""
         if self._stopped:
             return None
         place: asyncio.Future[Delivery | None] = self._loop.create_future()
         self._idle.append(place)
         if self._idle_timer is None:
             self._idle_timer = self._loop.call_later(IDLE_SECONDS, self._end_idle_lines)
+        self._pump()
         self._look_still()
         return await place
 
@@ -183,9 +221,56 @@ class Lane:
             status=attempt.status,
             duration_us=attempt.duration_us,
         )
-        self._unsaid += 1
         self._sending.discard(delivery.seq)
-        self._record(delivery, attempt, verdict, 0)
+        self._again_under_way -= delivery.tries > 0
+        self._records.attempted(delivery, attempt, verdict)
+        if attempt.status == _GONE:
+            self._rest()
+        self._learn(exchange, attempt)
+
+    def _learn(self, exchange: Exchange, attempt: Attempt) -> None:
+        """Tell the flow how it went, and act on what it makes of it."""
+        now, answer = self._loop.time(), exchange.result
+        before = self._flow.stance(now)
+        slow = attempt.status in _SLOW_DOWN
+        asked = answer.retry_after_seconds(self._store.clock.now()) if slow and isinstance(answer, Answer) else None
+        self._flow.end(
+            Result(
+                is_success=attempt.outcome is AttemptClass.OK,
+                seconds=attempt.duration_us / 1e6,
+                timed_out=attempt.outcome in _TIMED_OUT,
+                asks_to_slow=slow,
+                retry_after_seconds=asked,
+            ),
+            now,
+        )
+        after = self._flow.stance(now)
+        if after is Stance.OPEN and before is not Stance.OPEN:
+            self._emit("endpoint.tripped", endpoint=self._endpoint.key, detail=attempt.detail)
+            self._give_back()
+            self._wait_for_room()
+        elif before is Stance.OPEN and after is not Stance.OPEN:
+            self._emit("endpoint.mended", endpoint=self._endpoint.key)
+            self.on_due()
+
+    def _rest(self) -> None:
+        """It has answered 410 Gone: nothing more is sent until somebody resumes it, and nothing is lost."""
+        if self._is_at_rest:
+            return
+        self._coming_to_rest = True
+        reason = "the receiver answered 410 Gone"
+        pause = Pause(kind=PauseKind.GONE, reason=reason, since=self._store.clock.now())
+        self._emit("endpoint.paused", endpoint=self._endpoint.key, reason=reason)
+        self._give_back()
+
+        def noted(done: asyncio.Future[None]) -> None:
+            # If the store could not hear it now, the next 410 says it again.
+            self._coming_to_rest = False
+            if not done.cancelled() and (error := done.exception()) is not None:
+                self._emit("store.fault", detail=f"pausing {self._endpoint.key}: {error}")
+                self.on_due()
+
+        asyncio.ensure_future(self._store.pause(self._endpoint.key, pause)).add_done_callback(noted)
 
     def _end_idle_lines(self) -> None:
         self._idle_timer = None
@@ -199,62 +284,21 @@ class Lane:
             raise error
         self._look_still()
 
-    # ── Telling the store ───────────────────────────────────────────────────────────────────────
-
-    def _record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict, failures: int) -> None:
-        recorded = asyncio.ensure_future(self._store.record(delivery, attempt, verdict))
-
-        def heard(done: asyncio.Future[None]) -> None:
-            error = None if done.cancelled() else done.exception()
-            if error is not None:
-                if not isinstance(error, RingbackError):
-                    raise error
-                wait = doubling_wait(_FAULT_SECONDS, _FAULT_MOST_SECONDS, failures + 1, 0.0)
-                self._loop.call_later(wait, self._record, delivery, attempt, verdict, failures + 1)
-                return
-            self._unsaid -= 1
-            self._tell(delivery, verdict)
-            self._look_still()
-
-        recorded.add_done_callback(heard)
-
-    def _tell(self, delivery: Delivery, verdict: Verdict) -> None:
-        match verdict:
-            case Delivered():
-                state = "delivered"
-            case Park():
-                state = "parked"
-            case TryAgain():
-                return
-        age_us = max(0, self._store.clock.now() - delivery.created_at)
-        self._emit("delivery.settled", endpoint=delivery.endpoint, state=state, age_us=age_us)
-
-    def _release(self, deliveries: list[Delivery]) -> None:
-        if not deliveries:
-            return
-        self._unsaid += 1
-        released = asyncio.ensure_future(self._store.release(deliveries))
-
-        def heard(done: asyncio.Future[None]) -> None:
-            # If the store could not hear it now, this member's end gives them back.
-            self._unsaid -= 1
-            if not done.cancelled() and (error := done.exception()) is not None:
-                self._emit("store.fault", detail=f"giving back deliveries for {self._endpoint.key}: {error}")
-            self._look_still()
-
-        released.add_done_callback(heard)
-
     # ── Coming to rest ──────────────────────────────────────────────────────────────────────────
 
-    async def _still_now(self) -> None:
-        self._look_still()
-        await self._still.wait()
+    def _give_back(self) -> None:
+        """Let the store have what waits here."""
+        if deliveries := self._again.empty() + self._fresh.empty():
+            self._still.clear()
+            self._records.not_tried(deliveries)
 
     def _look_still(self) -> None:
-        if not (self._waiting or self._sending or self._unsaid):
+        if not (self._fresh or self._again or self._sending or self._records.unsaid):
             self._still.set()
 
     def _cancel_timers(self) -> None:
-        for timer in (self._timer, self._idle_timer):
+        self._fresh.stop()
+        self._again.stop()
+        for timer in (self._room_timer, self._idle_timer):
             if timer is not None:
                 timer.cancel()

@@ -44,7 +44,7 @@ def judge(endpoint: Endpoint, attempt: Attempt, exchange: Exchange, *, now: Inst
     if attempt.outcome is AttemptClass.OK:
         return Delivered()
     if attempt.status == _GONE:
-        return Park(reason="the receiver answered 410 Gone")
+        return TryAgain(wait_seconds=0.0)  # once the endpoint, which is put to rest for this, is resumed
     wait = scheduled_wait(endpoint.retry_seconds, attempt.number, chance if attempt.number > 1 else 0.0)
     if wait is None:
         times = "its only attempt" if attempt.number == 1 else f"all {attempt.number} attempts"

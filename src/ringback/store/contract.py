@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ringback.core.clock import Clock, Instant
-from ringback.core.delivery import Attempt, Delivery, DeliveryRecord, Verdict
+from ringback.core.delivery import Attempt, Delivery, DeliveryRecord, Pause, Verdict
 from ringback.core.spec import Endpoint
 from ringback.core.workload import Claimed, Held, Outcome, Page, Progress, Spent, Status, Submission, Workload
 
@@ -206,8 +206,10 @@ class Store(Protocol):
 
     # ── Deliveries ──────────────────────────────────────────────────────────────────────────────
 
-    def take_due(self, endpoint: str, room: int) -> Awaitable[tuple[list[Delivery], float | None]]:
+    def take_due(self, endpoint: str, room: int, *, again: bool) -> Awaitable[tuple[list[Delivery], float | None]]:
         """Take up to `room` due deliveries of one endpoint into this member's hands, oldest due first.
+
+        Those that have been tried before if `again`, else those that have not: a heap of one never hides the other.
 
         Also tells in how many seconds the endpoint's next delivery that nobody holds becomes due, if any.
 
@@ -233,6 +235,25 @@ class Store(Protocol):
 
         D7  They are due again at once, for anyone, with no attempt counted.
         """
+        ...
+
+    def pause(self, endpoint: str, pause: Pause) -> Awaitable[None]:
+        """Have every member send nothing to an endpoint from now on; what is under way may still arrive.
+
+        H1  `paused` shows it at once here, to other members after at most `NOTICE_SECONDS`, and after reopening.
+        H2  Its deliveries stay pending, lose no attempt, and are still made for new events.
+        """
+        ...
+
+    def resume(self, endpoint: str) -> Awaitable[None]:
+        """Take an endpoint up again. Idempotent.
+
+        H3  Visible as in H1, and wakes whoever sends.
+        """
+        ...
+
+    def paused(self, endpoint: str) -> Pause | None:
+        """Whether an endpoint is at rest. From memory."""
         ...
 
     async def deliveries(self, api: str, workload_id: str) -> tuple[DeliveryRecord, ...]:

@@ -11,14 +11,25 @@ from pathlib import Path
 import pytest
 
 from ringback.core.clock import HandWound
-from ringback.core.delivery import AttemptClass, DeliveryRecord, DeliveryState
+from ringback.core.delivery import (
+    Attempt,
+    AttemptClass,
+    DeliveryRecord,
+    DeliveryState,
+    Pause,
+    PauseKind,
+    TryAgain,
+)
 from ringback.core.spec import Endpoint
 from ringback.core.workload import Completed, Failed
 from ringback.deliver import Dispatcher
+from ringback.deliver.flow import TRIP_AFTER
 from ringback.store.sqlite import SqliteStore, open_sqlite
 from support.facts import Facts
 from support.receiver import answering, hanging, receiving
 from support.stores import API, claim_one, submission
+
+PROBE_SECONDS = 0.02
 
 
 @dataclass(slots=True)
@@ -31,7 +42,13 @@ class World:
 
     @contextlib.asynccontextmanager
     async def dispatching(self, *endpoints: Endpoint) -> AsyncIterator[Dispatcher]:
-        dispatcher = Dispatcher(self.store, {each.key: each for each in endpoints}, self.facts, chance=lambda: 0.0)
+        dispatcher = Dispatcher(
+            self.store,
+            {each.key: each for each in endpoints},
+            self.facts,
+            chance=lambda: 0.0,
+            probe_seconds=PROBE_SECONDS,
+        )
         await dispatcher.start()
         try:
             yield dispatcher
@@ -182,7 +199,7 @@ async def test_stopping_gives_back_what_was_not_tried(world: World) -> None:
                 await world.finish(f"w{number}", hook)
             await receiver.wait_for(1)
             await dispatcher.stop(0.0)
-        taken, _ = await world.store.take_due("hook", 10)
+        taken, _ = await world.store.take_due("hook", 10, again=False)
 
     assert [delivery.workload_id for delivery in taken] == ["w1", "w2", "w3"]
     assert all(delivery.tries == 0 for delivery in taken)
@@ -218,3 +235,73 @@ async def test_an_abandoned_dispatcher_tells_the_store_nothing(world: World) -> 
         dispatcher.abandon()
     record = await world.only_delivery("w1")
     assert (record.state, record.tries, record.attempts) == (DeliveryState.PENDING, 0, ())
+
+
+async def test_gone_puts_the_endpoint_to_rest_and_keeps_its_events(world: World) -> None:
+    async with receiving(answering(410)) as receiver:
+        hook = Endpoint(key="hook", url=receiver.url)
+        async with world.dispatching(hook):
+            await world.finish("w1", hook)
+            await world.facts.wait_for("endpoint.paused", 1)
+            await world.finish("w2", hook)
+            assert world.store.paused("hook") is not None
+            assert len(receiver.requests) == 1
+            assert [(await world.only_delivery(each)).state for each in ("w1", "w2")] == [DeliveryState.PENDING] * 2
+
+            await world.store.resume("hook")
+            await world.facts.wait_for("delivery.settled", 2)
+    assert sorted(request.json["id"] for request in receiver.requests) == ["w1", "w1", "w2"]
+    assert [attempt.status for attempt in (await world.only_delivery("w1")).attempts] == [410, 200]
+
+
+async def test_an_endpoint_at_rest_is_sent_nothing_after_a_restart_either(world: World) -> None:
+    async with receiving() as receiver:
+        hook = Endpoint(key="hook", url=receiver.url)
+        by_hand = Pause(kind=PauseKind.DISABLED, reason="by hand", since=world.clock.now())
+        await world.store.pause("hook", by_hand)
+        await world.finish("w1", hook)
+        async with world.dispatching(hook) as dispatcher:
+            assert not dispatcher.has_room("hook")
+            await world.finish("w2", hook)
+            await world.store.resume("hook")
+            await world.facts.wait_for("delivery.settled", 2)
+
+
+async def test_one_that_does_not_work_is_left_alone_and_probed_and_then_has_everything_oldest_first(
+    world: World,
+) -> None:
+    async with receiving() as receiver:
+        receiver.otherwise = answering(500)
+        hook = Endpoint(key="hook", url=receiver.url, concurrency=1, retry_seconds=(0,) * 9)
+        async with world.dispatching(hook) as dispatcher:
+            for number in range(TRIP_AFTER):
+                await world.finish(f"bad{number}", hook)
+            await world.facts.wait_for("endpoint.tripped", 1)
+            assert not dispatcher.has_room("hook")
+            tried = len(receiver.requests)
+            await world.finish_many(50, hook)
+            assert len(receiver.requests) <= tried + 1  # a probe
+            receiver.otherwise = answering(200)
+            await world.facts.wait_for("endpoint.mended", 1)
+            await world.facts.wait_for("delivery.settled", 50 + TRIP_AFTER)
+    assert (await world.store.backlogs()) == {}
+    new = [request.json["id"] for request in receiver.requests if not request.json["id"].startswith("bad")]
+    assert list(dict.fromkeys(new)) == sorted(set(new))
+
+
+async def test_a_heap_of_retries_does_not_hold_up_what_is_new(world: World) -> None:
+    async with receiving() as receiver:
+        hook = Endpoint(key="hook", url=receiver.url, concurrency=1)
+        await world.finish_many(300, hook)
+        taken, _ = await world.store.take_due("hook", 300, again=False)
+        failed = Attempt(number=1, started_at=world.clock.now(), duration_us=1, outcome=AttemptClass.RESET)
+        await asyncio.gather(*(world.store.record(each, failed, TryAgain(wait_seconds=0)) for each in taken))
+        await world.finish_many(20, hook)
+        fresh, _ = await world.store.take_due("hook", 20, again=False)
+        await world.store.release(fresh)
+        new = {each.workload_id for each in fresh}
+        async with world.dispatching(hook):
+            await receiver.wait_for(320, within=20)
+            await world.facts.wait_for("delivery.settled", 320)
+    order = [request.json["id"] for request in receiver.requests]
+    assert new <= set(order[:45])

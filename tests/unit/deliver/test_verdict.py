@@ -40,8 +40,9 @@ def test_no_answer_is_tried_again() -> None:
     assert verdict(REFUSED) == again(5)
 
 
-def test_gone_parks_at_once() -> None:
-    assert verdict(Answer(status=410)) == Park(reason="the receiver answered 410 Gone")
+@pytest.mark.parametrize("number", [1, 4])
+def test_gone_is_the_endpoints_end_and_not_the_deliverys(number: int) -> None:
+    assert verdict(Answer(status=410), number=number) == again(0)
 
 
 def test_the_first_wait_is_exact_and_later_ones_are_spread() -> None:

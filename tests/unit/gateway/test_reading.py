@@ -138,7 +138,7 @@ async def test_a_list_with_unreadable_parameters_is_refused(query: str, call: Ca
 
 async def test_a_workloads_deliveries_are_shown_with_their_attempts(call: Caller, store: SqliteStore) -> None:
     await store.finish((await claim_one(store, "w1")).held, Completed(result=b"1"), IRIS.webhooks)
-    [delivery], _ = await store.take_due("iris", 1)
+    [delivery], _ = await store.take_due("iris", 1, again=False)
     made = Attempt(
         number=1,
         started_at=store.clock.now(),

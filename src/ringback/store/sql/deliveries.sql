@@ -6,7 +6,7 @@ RETURNING seq;
 -- name: take_due
 WITH picked AS MATERIALIZED (
     SELECT seq FROM deliveries
-    WHERE endpoint = :endpoint AND state = 'pending' AND holder IS NULL AND due_at <= :now
+    WHERE endpoint = :endpoint AND state = 'pending' AND holder IS NULL AND (tries > 0) = :again AND due_at <= :now
       AND EXISTS (SELECT 1 FROM members WHERE id = :member)
     ORDER BY due_at, seq
     LIMIT :room {skip_locked}
@@ -20,7 +20,7 @@ SELECT api, id, trace_id FROM workloads WHERE seq = :seq;
 
 -- name: next_due
 SELECT due_at FROM deliveries
-WHERE endpoint = :endpoint AND state = 'pending' AND holder IS NULL AND due_at > :now
+WHERE endpoint = :endpoint AND state = 'pending' AND holder IS NULL AND (tries > 0) = :again AND due_at > :now
 ORDER BY due_at
 LIMIT 1;
 
@@ -78,3 +78,13 @@ WHERE state = 'pending' GROUP BY endpoint
 UNION ALL
 SELECT endpoint, state, count(*), NULL FROM deliveries
 WHERE state = 'parked' GROUP BY endpoint;
+
+-- name: pause
+INSERT INTO pauses (endpoint, kind, reason, since) VALUES (:endpoint, :kind, :reason, :since)
+ON CONFLICT (endpoint) DO UPDATE SET kind = excluded.kind, reason = excluded.reason, since = excluded.since;
+
+-- name: resume
+DELETE FROM pauses WHERE endpoint = :endpoint;
+
+-- name: pauses
+SELECT endpoint, kind, reason, since FROM pauses;

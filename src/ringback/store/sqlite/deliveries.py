@@ -6,7 +6,7 @@ from asyncio import Future
 from collections.abc import Sequence
 
 from ringback.core.clock import after
-from ringback.core.delivery import Attempt, Delivered, Delivery, DeliveryState, Park, TryAgain, Verdict
+from ringback.core.delivery import Attempt, Delivered, Delivery, DeliveryState, Park, Pause, TryAgain, Verdict
 from ringback.core.spec import Event
 from ringback.store.sqlite import rows
 from ringback.store.sqlite.commits import Transaction
@@ -20,12 +20,12 @@ class Deliveries:
         self._session = session
         self._sql = session.sql
 
-    def take_due(self, endpoint: str, room: int) -> Future[tuple[list[Delivery], float | None]]:
-        return self._session.commits.write(lambda tx: self._take_due(tx, endpoint, room))
+    def take_due(self, endpoint: str, room: int, again: bool) -> Future[tuple[list[Delivery], float | None]]:
+        return self._session.commits.write(lambda tx: self._take_due(tx, endpoint, room, again))
 
-    def _take_due(self, tx: Transaction, endpoint: str, room: int) -> tuple[list[Delivery], float | None]:
+    def _take_due(self, tx: Transaction, endpoint: str, room: int, again: bool) -> tuple[list[Delivery], float | None]:
         session = self._session
-        parameters = {"endpoint": endpoint, "now": session.steady(), "room": room}
+        parameters = {"endpoint": endpoint, "now": session.steady(), "room": room, "again": again}
         taken = tx.execute(self._sql["take_due"], {**parameters, "member": session.member}).fetchall()
         taken.sort(key=lambda row: (row[8], row[0]))  # RETURNING promises no order
         following = tx.execute(self._sql["next_due"], parameters).fetchall()
@@ -97,5 +97,26 @@ class Deliveries:
             for delivery in deliveries:
                 tx.execute(self._sql["release"], {"seq": delivery.seq, "member": session.member})
                 session.meeting.due.call(delivery.endpoint)
+
+        return session.commits.write(write)
+
+    # ── Rest ────────────────────────────────────────────────────────────────────────────────────
+
+    def pause(self, endpoint: str, pause: Pause) -> Future[None]:
+        session = self._session
+        row = {"kind": pause.kind.value, "reason": rows.storable(pause.reason), "since": pause.since}
+
+        def write(tx: Transaction) -> None:
+            tx.execute(self._sql["pause"], {"endpoint": endpoint, **row})
+            tx.after(session.recall_pauses)
+
+        return session.commits.write(write)
+
+    def resume(self, endpoint: str) -> Future[None]:
+        session = self._session
+
+        def write(tx: Transaction) -> None:
+            tx.execute(self._sql["resume"], {"endpoint": endpoint})
+            tx.after(session.recall_pauses)
 
         return session.commits.write(write)

@@ -33,6 +33,7 @@ class Members:
             self._find_timeline(tx)
             tx.execute(self._sql["join"], {"member": session.member, "lease_until": self._lease_until()})
             tx.after(session.recall_replicas)
+            tx.after(session.recall_pauses)
 
         return session.commits.write(write)
 

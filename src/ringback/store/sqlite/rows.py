@@ -6,7 +6,7 @@ import hashlib
 from typing import Any
 
 from ringback.core.clock import Instant
-from ringback.core.delivery import Attempt, AttemptClass, DeliveryRecord, DeliveryState
+from ringback.core.delivery import Attempt, AttemptClass, DeliveryRecord, DeliveryState, Pause, PauseKind
 from ringback.core.spec import Event
 from ringback.core.workload import Claimed, Completed, Failed, Held, Outcome, Progress, Status, Workload
 
@@ -74,6 +74,12 @@ def record(row: Row, attempts: tuple[Attempt, ...], *, due_at: Instant) -> Deliv
         reason=reason,
         attempts=attempts,
     )
+
+
+def pause(row: Row) -> Pause:
+    """A row of `pauses`."""
+    _, kind, reason, since = row
+    return Pause(kind=PauseKind(kind), reason=reason, since=since)
 
 
 def attempt(row: Row) -> Attempt:

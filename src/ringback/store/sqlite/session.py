@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from ringback.core.clock import SECOND, Clock, Instant
+from ringback.core.delivery import Pause
 from ringback.core.emit import Emit
 from ringback.core.errors import RingbackError, StoreError
 from ringback.core.ids import Ids
 from ringback.store.contract import ReplicaState
-from ringback.store.sqlite import opening
+from ringback.store.sqlite import opening, rows
 from ringback.store.sqlite.commits import GroupCommit, Transaction
 from ringback.store.sqlite.faults import translated
 from ringback.store.sqlite.locks import MemberLocks
@@ -45,6 +46,7 @@ class Session:
         self.locks = MemberLocks(path)
         self.meeting = Meeting(loop)
         self.counts: dict[str, int] = {}
+        self.pauses: dict[str, Pause] = {}
         self.origin = 0  # of the timeline; found on joining
         self.others_wrote = False
         self._loop = loop
@@ -113,6 +115,12 @@ class Session:
             ),
             but=self.member,
         )
+
+    def recall_pauses(self) -> None:
+        """Read again which endpoints are at rest, and wake those whose rest has begun or ended."""
+        before, self.pauses = self.pauses, {row[0]: rows.pause(row) for row in self.read("pauses")}
+        for endpoint in before.keys() ^ self.pauses.keys():
+            self.meeting.due.call(endpoint)
 
     def look_for_others(self) -> None:
         """Find out, between two transactions, whether another member has written since the last look."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from ringback.core.clock import Clock
-from ringback.core.delivery import Attempt, Delivery, DeliveryRecord, Verdict
+from ringback.core.delivery import Attempt, Delivery, DeliveryRecord, Pause, Verdict
 from ringback.core.emit import Emit, silent
 from ringback.core.errors import RingbackError, StoreError
 from ringback.core.spec import Endpoint
@@ -146,14 +146,23 @@ class SqliteStore:
 
     # ── Deliveries ──────────────────────────────────────────────────────────────────────────────
 
-    def take_due(self, endpoint: str, room: int) -> Awaitable[tuple[list[Delivery], float | None]]:
-        return self._deliveries.take_due(endpoint, room)
+    def take_due(self, endpoint: str, room: int, *, again: bool) -> Awaitable[tuple[list[Delivery], float | None]]:
+        return self._deliveries.take_due(endpoint, room, again)
 
     def record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> Awaitable[None]:
         return self._deliveries.record(delivery, attempt, verdict)
 
     def release(self, deliveries: Sequence[Delivery]) -> Awaitable[None]:
         return self._deliveries.release(deliveries)
+
+    def pause(self, endpoint: str, pause: Pause) -> Awaitable[None]:
+        return self._deliveries.pause(endpoint, pause)
+
+    def resume(self, endpoint: str) -> Awaitable[None]:
+        return self._deliveries.resume(endpoint)
+
+    def paused(self, endpoint: str) -> Pause | None:
+        return self._session.pauses.get(endpoint)
 
     async def deliveries(self, api: str, workload_id: str) -> tuple[DeliveryRecord, ...]:
         self._refuse_if_closed()
@@ -208,6 +217,7 @@ class SqliteStore:
     def _pass_on(self) -> None:
         try:
             self._session.recall_replicas()
+            self._session.recall_pauses()
             self._readers.tell_ended_elsewhere()
         except StoreError:
             self._session.others_wrote = True  # look again next time

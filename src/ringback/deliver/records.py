@@ -1,0 +1,77 @@
+"""Says to the store what was tried and what was not, again and again until it has heard.
+
+What the store has not heard when this member ends counts as never tried, and is sent again by the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from ringback.core.delivery import Attempt, Delivered, Delivery, Park, TryAgain, Verdict
+from ringback.core.emit import Emit
+from ringback.core.errors import RingbackError
+from ringback.core.retry import doubling_wait
+from ringback.store.contract import Store
+
+_FAULT_SECONDS: Final = 0.05
+_FAULT_MOST_SECONDS: Final = 5.0
+
+
+class Records:
+    """One lane's words to the store."""
+
+    def __init__(self, store: Store, emit: Emit, *, said: Callable[[], None]) -> None:
+        """Begin with nothing to say; `said` is called whenever one more thing has been said."""
+        self._store = store
+        self._emit = emit
+        self._said = said
+        self._loop = asyncio.get_running_loop()
+        self.unsaid = 0
+
+    def attempted(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> None:
+        """One attempt, and what it means."""
+        self.unsaid += 1
+        self._record(delivery, attempt, verdict, 0)
+
+    def not_tried(self, deliveries: list[Delivery]) -> None:
+        """These may be had by anyone."""
+        self.unsaid += 1
+        released = asyncio.ensure_future(self._store.release(deliveries))
+
+        def heard(done: asyncio.Future[None]) -> None:
+            self.unsaid -= 1
+            if not done.cancelled() and (error := done.exception()) is not None:
+                self._emit("store.fault", detail=f"giving back deliveries for {deliveries[0].endpoint}: {error}")
+            self._said()
+
+        released.add_done_callback(heard)
+
+    def _record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict, failures: int) -> None:
+        recorded = asyncio.ensure_future(self._store.record(delivery, attempt, verdict))
+
+        def heard(done: asyncio.Future[None]) -> None:
+            error = None if done.cancelled() else done.exception()
+            if error is not None:
+                if not isinstance(error, RingbackError):
+                    raise error
+                wait = doubling_wait(_FAULT_SECONDS, _FAULT_MOST_SECONDS, failures + 1, 0.0)
+                self._loop.call_later(wait, self._record, delivery, attempt, verdict, failures + 1)
+                return
+            self.unsaid -= 1
+            self._tell(delivery, verdict)
+            self._said()
+
+        recorded.add_done_callback(heard)
+
+    def _tell(self, delivery: Delivery, verdict: Verdict) -> None:
+        match verdict:
+            case Delivered():
+                state = "delivered"
+            case Park():
+                state = "parked"
+            case TryAgain():
+                return
+        age_us = max(0, self._store.clock.now() - delivery.created_at)
+        self._emit("delivery.settled", endpoint=delivery.endpoint, state=state, age_us=age_us)

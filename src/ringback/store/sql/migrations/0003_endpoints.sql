@@ -1,0 +1,13 @@
+-- Retries are taken apart from first attempts, so that a heap of one never hides the other.
+
+DROP INDEX deliveries_pending;
+CREATE INDEX deliveries_pending ON deliveries (endpoint, holder, (tries > 0), due_at, seq) WHERE state = 'pending';
+
+-- Endpoints that nothing is sent to until somebody says so; their deliveries wait.
+
+CREATE TABLE pauses (
+    endpoint TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    since {int} NOT NULL
+);
