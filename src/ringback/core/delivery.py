@@ -25,9 +25,10 @@ class DeliveryState(StrEnum):
 
 DELIVERY_MOVES: Final[Mapping[DeliveryState, frozenset[DeliveryState]]] = {
     DeliveryState.PENDING: frozenset({DeliveryState.DELIVERED, DeliveryState.PARKED}),
-    DeliveryState.DELIVERED: frozenset(),
-    DeliveryState.PARKED: frozenset(),
+    DeliveryState.DELIVERED: frozenset({DeliveryState.PENDING}),
+    DeliveryState.PARKED: frozenset({DeliveryState.PENDING}),
 }
+"""A settled delivery moves only when somebody has it sent again."""
 
 
 class PauseKind(StrEnum):
@@ -76,6 +77,8 @@ class Delivery:
     body: bytes
     tries: int
     """Attempts already recorded."""
+    base: int = 0
+    """Those of them that were made before it was last sent again by hand: its schedule counts from there."""
     trace_id: str | None
     created_at: Instant
 
@@ -124,6 +127,8 @@ class DeliveryRecord:
     """A delivery as a reader sees it."""
 
     seq: int
+    api: str
+    workload_id: str
     endpoint: str
     url: str
     message_id: str
@@ -135,3 +140,12 @@ class DeliveryRecord:
     settled_at: Instant | None
     reason: str | None
     attempts: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryPage:
+    """Some deliveries, newest first, and where the next page begins."""
+
+    deliveries: tuple[DeliveryRecord, ...]
+    cursor: str | None
+    """Opaque; None on the last page."""

@@ -91,6 +91,18 @@ class UnknownWorkload(NotFound):
     code = "unknown_workload"
 
 
+class UnknownDelivery(NotFound):
+    """There is no delivery of that id."""
+
+    code = "unknown_delivery"
+
+
+class UnknownEndpoint(NotFound):
+    """There is no endpoint of that key."""
+
+    code = "unknown_endpoint"
+
+
 class Erased(RingbackError):
     """The workload was here; retention or its owner has erased it."""
 

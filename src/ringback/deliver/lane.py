@@ -213,7 +213,7 @@ class Lane:
         started_at = clock.now()
         exchange = await line.send(self._target.request(delivery, started_at))
         attempt = attempt_of(delivery.tries + 1, started_at, exchange)
-        verdict = judge(self._endpoint, attempt, exchange, now=clock.now(), chance=self._chance())
+        verdict = judge(self._endpoint, attempt, exchange, base=delivery.base, now=clock.now(), chance=self._chance())
         self._emit(
             "delivery.attempted",
             endpoint=delivery.endpoint,

@@ -35,8 +35,10 @@ def attempt_of(number: int, started_at: Instant, exchange: Exchange) -> Attempt:
     )
 
 
-def judge(endpoint: Endpoint, attempt: Attempt, exchange: Exchange, *, now: Instant, chance: float) -> Verdict:
-    """What follows `attempt`.
+def judge(
+    endpoint: Endpoint, attempt: Attempt, exchange: Exchange, *, base: int = 0, now: Instant, chance: float
+) -> Verdict:
+    """What follows `attempt`, whose schedule counts from after the `base`-th.
 
     The first wait is exact, so that a receiver's restart is survived in the least time; later ones are spread by
     `chance`. A `Retry-After` makes a wait longer, never shorter.
@@ -45,9 +47,10 @@ def judge(endpoint: Endpoint, attempt: Attempt, exchange: Exchange, *, now: Inst
         return Delivered()
     if attempt.status == _GONE:
         return TryAgain(wait_seconds=0.0)  # once the endpoint, which is put to rest for this, is resumed
-    wait = scheduled_wait(endpoint.retry_seconds, attempt.number, chance if attempt.number > 1 else 0.0)
+    failures = attempt.number - base
+    wait = scheduled_wait(endpoint.retry_seconds, failures, chance if failures > 1 else 0.0)
     if wait is None:
-        times = "its only attempt" if attempt.number == 1 else f"all {attempt.number} attempts"
+        times = "its only attempt" if failures == 1 else f"all {failures} attempts"
         return Park(reason=f"{times} failed; the last one {attempt.detail}")
     asked = exchange.result.retry_after_seconds(now) if isinstance(exchange.result, Answer) else None
     return TryAgain(wait_seconds=max(wait, asked or 0.0))

@@ -24,6 +24,8 @@ STATUS: Final[dict[type[errors.RingbackError], tuple[int, str]]] = {
     errors.NotFound: (404, "There is nothing here"),
     errors.UnknownApi: (404, "There is no such API"),
     errors.UnknownWorkload: (404, "There is no such workload"),
+    errors.UnknownDelivery: (404, "There is no such delivery"),
+    errors.UnknownEndpoint: (404, "There is no such endpoint"),
     errors.Erased: (410, "The workload has been erased"),
     errors.Conflict: (409, "The world has moved on"),
     errors.IdTaken: (409, "The id stands for another payload"),

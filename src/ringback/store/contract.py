@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ringback.core.clock import Clock, Instant
-from ringback.core.delivery import Attempt, Delivery, DeliveryRecord, Pause, Verdict
+from ringback.core.delivery import Attempt, Delivery, DeliveryPage, DeliveryRecord, DeliveryState, Pause, Verdict
 from ringback.core.spec import Endpoint
 from ringback.core.workload import Claimed, Held, Outcome, Page, Progress, Spent, Status, Submission, Workload
 
@@ -254,6 +254,41 @@ class Store(Protocol):
 
     def paused(self, endpoint: str) -> Pause | None:
         """Whether an endpoint is at rest. From memory."""
+        ...
+
+    def replay(self, seq: int) -> Awaitable[None]:
+        """Have one delivery sent again, whatever became of it.
+
+        Y1  It is pending and due at once, its schedule begins anew; message id, body and earlier attempts stay.
+        Y2  One that is pending is due at once; one that is under way is not sent a second time for it.
+
+        Raises:
+            UnknownDelivery: there is none of that number.
+        """
+        ...
+
+    def recover(self, endpoint: str, since: Instant, room: int) -> Awaitable[int]:
+        """Have up to `room` of an endpoint's parked deliveries, made since then, sent again; say how many.
+
+        Y3  Each as by `replay`, the oldest first. What was delivered stays so.
+        """
+        ...
+
+    async def delivery(self, seq: int) -> DeliveryRecord:
+        """One delivery with its attempts.
+
+        Raises:
+            UnknownDelivery: there is none of that number.
+        """
+        ...
+
+    async def find_deliveries(
+        self, *, endpoint: str | None, state: DeliveryState | None, limit: int, cursor: str | None
+    ) -> DeliveryPage:
+        """List deliveries, newest first, without their attempts.
+
+        L4  Only those of the endpoint and in the state, if given; following the cursor neither skips nor repeats.
+        """
         ...
 
     async def deliveries(self, api: str, workload_id: str) -> tuple[DeliveryRecord, ...]:

@@ -23,9 +23,10 @@ def test_every_end_can_be_reached_from_every_status_that_is_none() -> None:
         assert reached >= TERMINAL
 
 
-def test_a_settled_delivery_does_not_move() -> None:
-    assert {state for state in DeliveryState if state.is_settled} == {DeliveryState.DELIVERED, DeliveryState.PARKED}
-    assert all(not DELIVERY_MOVES[state] for state in DeliveryState if state.is_settled)
+def test_a_settled_delivery_moves_only_to_be_sent_again() -> None:
+    settled = {state for state in DeliveryState if state.is_settled}
+    assert settled == {DeliveryState.DELIVERED, DeliveryState.PARKED}
+    assert all(DELIVERY_MOVES[state] == {DeliveryState.PENDING} for state in settled)
 
 
 @pytest.mark.parametrize("workload_id", ["a", "A-1_.~", "x" * 64])

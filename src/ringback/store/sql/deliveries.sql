@@ -13,7 +13,7 @@ WITH picked AS MATERIALIZED (
 )
 UPDATE deliveries SET holder = :member
 WHERE seq IN (SELECT seq FROM picked)
-RETURNING seq, workload, endpoint, message_id, event, body, tries, created_at, due_at;
+RETURNING seq, workload, endpoint, message_id, event, body, tries, base, created_at, due_at;
 
 -- name: owner_of
 SELECT api, id, trace_id FROM workloads WHERE seq = :seq;
@@ -62,11 +62,62 @@ UPDATE deliveries SET holder = NULL WHERE holder = :member AND state = 'pending'
 UPDATE deliveries SET holder = NULL
 WHERE state = 'pending' AND holder IS NOT NULL AND holder NOT IN (SELECT id FROM members);
 
+-- name: replay
+UPDATE deliveries
+SET state = 'pending', due_at = :due_at, base = tries, settled_at = NULL, reason = NULL
+WHERE seq = :seq AND holder IS NULL;
+
+-- name: parked_since
+SELECT seq FROM deliveries
+WHERE state = 'parked' AND endpoint = :endpoint AND created_at >= :since
+ORDER BY created_at, seq
+LIMIT :room;
+
 -- name: deliveries_of
-SELECT seq, endpoint, url, message_id, event, state, tries, due_at, created_at, settled_at, reason
-FROM deliveries
-WHERE workload = (SELECT seq FROM workloads WHERE api = :api AND id = :id)
-ORDER BY seq;
+SELECT deliveries.seq, api, id, endpoint, url, message_id, event, state, tries, deliveries.due_at, created_at,
+       settled_at, reason
+FROM deliveries JOIN workloads ON workloads.seq = deliveries.workload
+WHERE api = :api AND id = :id
+ORDER BY deliveries.seq;
+
+-- name: one_delivery
+SELECT deliveries.seq, api, id, endpoint, url, message_id, event, state, tries, deliveries.due_at, created_at,
+       settled_at, reason
+FROM deliveries JOIN workloads ON workloads.seq = deliveries.workload
+WHERE deliveries.seq = :seq;
+
+-- name: page_of_any
+SELECT deliveries.seq, api, id, endpoint, url, message_id, event, state, tries, deliveries.due_at, created_at,
+       settled_at, reason
+FROM deliveries JOIN workloads ON workloads.seq = deliveries.workload
+WHERE deliveries.seq < :before AND (:endpoint IS NULL OR endpoint = :endpoint)
+ORDER BY deliveries.seq DESC
+LIMIT :limit;
+
+-- name: page_of_delivered
+SELECT deliveries.seq, api, id, endpoint, url, message_id, event, state, tries, deliveries.due_at, created_at,
+       settled_at, reason
+FROM deliveries JOIN workloads ON workloads.seq = deliveries.workload
+WHERE deliveries.seq < :before AND (:endpoint IS NULL OR endpoint = :endpoint) AND state = 'delivered'
+ORDER BY deliveries.seq DESC
+LIMIT :limit;
+
+-- name: page_of_pending
+-- The state is spelled out so that its partial index serves: few are in it among many that are not.
+SELECT deliveries.seq, api, id, endpoint, url, message_id, event, state, tries, deliveries.due_at, created_at,
+       settled_at, reason
+FROM deliveries JOIN workloads ON workloads.seq = deliveries.workload
+WHERE deliveries.seq < :before AND (:endpoint IS NULL OR endpoint = :endpoint) AND state = 'pending'
+ORDER BY deliveries.seq DESC
+LIMIT :limit;
+
+-- name: page_of_parked
+SELECT deliveries.seq, api, id, endpoint, url, message_id, event, state, tries, deliveries.due_at, created_at,
+       settled_at, reason
+FROM deliveries JOIN workloads ON workloads.seq = deliveries.workload
+WHERE deliveries.seq < :before AND (:endpoint IS NULL OR endpoint = :endpoint) AND state = 'parked'
+ORDER BY deliveries.seq DESC
+LIMIT :limit;
 
 -- name: attempts_of
 SELECT number, started_at, duration_us, outcome, status, detail, address

@@ -5,8 +5,9 @@ from __future__ import annotations
 from asyncio import Future
 from collections.abc import Sequence
 
-from ringback.core.clock import after
+from ringback.core.clock import Instant, after
 from ringback.core.delivery import Attempt, Delivered, Delivery, DeliveryState, Park, Pause, TryAgain, Verdict
+from ringback.core.errors import UnknownDelivery
 from ringback.core.spec import Event
 from ringback.store.sqlite import rows
 from ringback.store.sqlite.commits import Transaction
@@ -27,12 +28,12 @@ class Deliveries:
         session = self._session
         parameters = {"endpoint": endpoint, "now": session.steady(), "room": room, "again": again}
         taken = tx.execute(self._sql["take_due"], {**parameters, "member": session.member}).fetchall()
-        taken.sort(key=lambda row: (row[8], row[0]))  # RETURNING promises no order
+        taken.sort(key=lambda row: (row[9], row[0]))  # RETURNING promises no order
         following = tx.execute(self._sql["next_due"], parameters).fetchall()
         return [self._delivery(tx, row) for row in taken], session.seconds_until(following[0][0]) if following else None
 
     def _delivery(self, tx: Transaction, row: rows.Row) -> Delivery:
-        seq, workload, endpoint, message_id, event, body, tries, created_at, _ = row
+        seq, workload, endpoint, message_id, event, body, tries, base, created_at, _ = row
         [(api, workload_id, trace_id)] = tx.execute(self._sql["owner_of"], {"seq": workload}).fetchall()
         return Delivery(
             seq=seq,
@@ -43,6 +44,7 @@ class Deliveries:
             workload_id=workload_id,
             body=body,
             tries=tries,
+            base=base,
             trace_id=trace_id,
             created_at=created_at,
         )
@@ -99,6 +101,33 @@ class Deliveries:
                 session.meeting.due.call(delivery.endpoint)
 
         return session.commits.write(write)
+
+    # ── Once more ───────────────────────────────────────────────────────────────────────────────
+
+    def replay(self, seq: int) -> Future[None]:
+        def write(tx: Transaction) -> None:
+            found = tx.execute(self._sql["one_delivery"], {"seq": seq}).fetchall()
+            if not found:
+                raise UnknownDelivery(f"there is no delivery {seq}")
+            self._replay(tx, seq)
+            self._session.meeting.due.call(found[0][3])
+
+        return self._session.commits.write(write)
+
+    def recover(self, endpoint: str, since: Instant, room: int) -> Future[int]:
+        def write(tx: Transaction) -> int:
+            parked = tx.execute(
+                self._sql["parked_since"], {"endpoint": endpoint, "since": since, "room": room}
+            ).fetchall()
+            for (seq,) in parked:
+                self._replay(tx, seq)
+            self._session.meeting.due.call(endpoint)
+            return len(parked)
+
+        return self._session.commits.write(write)
+
+    def _replay(self, tx: Transaction, seq: int) -> None:
+        tx.execute(self._sql["replay"], {"seq": seq, "due_at": self._session.steady()})
 
     # ── Rest ────────────────────────────────────────────────────────────────────────────────────
 

@@ -8,8 +8,8 @@ import heapq
 import sqlite3
 from collections.abc import Mapping
 
-from ringback.core.delivery import DeliveryRecord, DeliveryState
-from ringback.core.errors import Erased, UnknownWorkload
+from ringback.core.delivery import DeliveryPage, DeliveryRecord, DeliveryState
+from ringback.core.errors import Erased, UnknownDelivery, UnknownWorkload
 from ringback.core.paging import decode_cursor, encode_cursor
 from ringback.core.workload import Page, Status, Workload
 from ringback.store.contract import Backlog, QueueDepth
@@ -73,18 +73,36 @@ class Readers:
         return Page(workloads=workloads, cursor=encode_cursor(workloads[-1].seq) if len(found) > limit else None)
 
     async def deliveries(self, api: str, workload_id: str) -> tuple[DeliveryRecord, ...]:
-        def read(connection: sqlite3.Connection) -> tuple[DeliveryRecord, ...]:
-            found = connection.execute(self._sql["deliveries_of"], {"api": api, "id": workload_id}).fetchall()
-            return tuple(
-                rows.record(
-                    row,
-                    tuple(map(rows.attempt, connection.execute(self._sql["attempts_of"], {"seq": row[0]}))),
-                    due_at=self._session.in_days_time(row[7]),
-                )
-                for row in found
+        return await self._session.scan(
+            lambda connection: tuple(
+                self._record(connection, row)
+                for row in connection.execute(self._sql["deliveries_of"], {"api": api, "id": workload_id}).fetchall()
             )
+        )
 
-        return await self._session.scan(read)
+    async def delivery(self, seq: int) -> DeliveryRecord:
+        def read(connection: sqlite3.Connection) -> DeliveryRecord | None:
+            found = connection.execute(self._sql["one_delivery"], {"seq": seq}).fetchall()
+            return self._record(connection, found[0]) if found else None
+
+        record = await self._session.scan(read)
+        if record is None:
+            raise UnknownDelivery(f"there is no delivery {seq}")
+        return record
+
+    async def find_deliveries(
+        self, endpoint: str | None, state: DeliveryState | None, limit: int, cursor: str | None
+    ) -> DeliveryPage:
+        before = _BEFORE_ALL if cursor is None else decode_cursor(cursor)
+        statement = self._sql[f"page_of_{state.value if state is not None else 'any'}"]
+        wanted = {"endpoint": endpoint, "before": before, "limit": limit + 1}
+        found = await self._session.scan(lambda connection: connection.execute(statement, wanted).fetchall())
+        records = tuple(rows.record(row, (), due_at=self._session.in_days_time(row[9])) for row in found[:limit])
+        return DeliveryPage(deliveries=records, cursor=encode_cursor(records[-1].seq) if len(found) > limit else None)
+
+    def _record(self, connection: sqlite3.Connection, row: rows.Row) -> DeliveryRecord:
+        made = connection.execute(self._sql["attempts_of"], {"seq": row[0]})
+        return rows.record(row, tuple(map(rows.attempt, made)), due_at=self._session.in_days_time(row[9]))
 
     async def depths(self) -> Mapping[str, QueueDepth]:
         found = await self._session.scan(lambda connection: connection.execute(self._sql["depths"]).fetchall())

@@ -58,10 +58,12 @@ def queue_order(row: Row) -> tuple[int, int]:
 
 
 def record(row: Row, attempts: tuple[Attempt, ...], *, due_at: Instant) -> DeliveryRecord:
-    """A row of `deliveries_of`."""
-    seq, endpoint, url, message_id, event, state, tries, _, created_at, settled_at, reason = row
+    """A row of `deliveries_of`, `one_delivery` or a `page_of_…`."""
+    seq, api, workload_id, endpoint, url, message_id, event, state, tries, _, created_at, settled_at, reason = row
     return DeliveryRecord(
         seq=seq,
+        api=api,
+        workload_id=workload_id,
         endpoint=endpoint,
         url=url,
         message_id=message_id,

@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from ringback.core.clock import Clock
-from ringback.core.delivery import Attempt, Delivery, DeliveryRecord, Pause, Verdict
+from ringback.core.clock import Clock, Instant
+from ringback.core.delivery import Attempt, Delivery, DeliveryPage, DeliveryRecord, DeliveryState, Pause, Verdict
 from ringback.core.emit import Emit, silent
 from ringback.core.errors import RingbackError, StoreError
 from ringback.core.spec import Endpoint
@@ -163,6 +163,22 @@ class SqliteStore:
 
     def paused(self, endpoint: str) -> Pause | None:
         return self._session.pauses.get(endpoint)
+
+    def replay(self, seq: int) -> Awaitable[None]:
+        return self._deliveries.replay(seq)
+
+    def recover(self, endpoint: str, since: Instant, room: int) -> Awaitable[int]:
+        return self._deliveries.recover(endpoint, since, room)
+
+    async def delivery(self, seq: int) -> DeliveryRecord:
+        self._refuse_if_closed()
+        return await self._readers.delivery(seq)
+
+    async def find_deliveries(
+        self, *, endpoint: str | None, state: DeliveryState | None, limit: int, cursor: str | None
+    ) -> DeliveryPage:
+        self._refuse_if_closed()
+        return await self._readers.find_deliveries(endpoint, state, limit, cursor)
 
     async def deliveries(self, api: str, workload_id: str) -> tuple[DeliveryRecord, ...]:
         self._refuse_if_closed()

@@ -11,3 +11,7 @@ CREATE TABLE pauses (
     reason TEXT NOT NULL,
     since {int} NOT NULL
 );
+
+-- A delivery that is sent again by hand begins its schedule anew: `base` is the number of attempts before that.
+
+ALTER TABLE deliveries ADD COLUMN base {int} NOT NULL DEFAULT 0;
