@@ -82,6 +82,14 @@ class Server:
         self.start()
         self.wait_for("/readyz", 200)
 
+    def ringback(self, *arguments: str) -> str:
+        """What a command prints when it talks to this server; it must end with status 0."""
+        done = subprocess.run(
+            [RINGBACK, *arguments, "--url", self.url], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def wait_for(self, path: str, status: int, *, within: float = START_SECONDS) -> requests.Response:
         """The first answer to GET `path` with that status; fails with the server's words when there is none."""
         deadline = time.monotonic() + within

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ringback import __version__
-from ringback.cli import serving, workloads
+from ringback.cli import serving, webhooks, workloads
 from ringback.cli.context import DEFAULT_URL, Context
 
 app = typer.Typer(
@@ -31,7 +31,7 @@ def _version(wanted: bool) -> None:
 def root(
     context: typer.Context,
     url: Annotated[
-        str, typer.Option("--url", envvar="RINGBACK_URL", help="The server that submit, get and list talk to.")
+        str, typer.Option("--url", envvar="RINGBACK_URL", help="The server that all but serve talk to.")
     ] = DEFAULT_URL,
     api_key: Annotated[
         str | None, typer.Option("--api-key", envvar="RINGBACK_API_KEY", help="Your key, if the server asks for one.")
@@ -51,3 +51,5 @@ app.command("serve")(serving.serve)
 app.command("submit")(workloads.submit)
 app.command("get")(workloads.get)
 app.command("list")(workloads.list_)
+app.add_typer(webhooks.deliveries, name="deliveries")
+app.add_typer(webhooks.endpoints, name="endpoints")

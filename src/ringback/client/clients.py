@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import httpx2
 
-from ringback.client import protocol
+from ringback.client import protocol, repair
 from ringback.client.handles import AsyncWorkloadHandle, WorkloadHandle
 from ringback.client.protocol import Request, State
 from ringback.core.workload import Status
@@ -114,6 +114,33 @@ class Client:
         """What is served, and how it stands."""
         return protocol.apis_of(self._send(protocol.apis()))
 
+    def deliveries(
+        self, *, endpoint: str | None = None, state: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> dict[str, Any]:
+        """A page of deliveries, newest first, and the cursor of the next page."""
+        request = repair.deliveries(endpoint=endpoint, state=state, limit=limit, cursor=cursor)
+        return repair.object_of(self._send(request))
+
+    def delivery(self, delivery_id: str) -> dict[str, Any]:
+        """One delivery with its attempts."""
+        return repair.object_of(self._send(repair.delivery(delivery_id)))
+
+    def replay(self, delivery_id: str) -> dict[str, Any]:
+        """Have one delivery sent again, whatever became of it."""
+        return repair.object_of(self._send(repair.replay(delivery_id)))
+
+    def recover(self, endpoint: str, since: str | None = None) -> int:
+        """Have all that an endpoint's schedule gave up on since then (`2h`, or a moment) sent again; say how many."""
+        return int(repair.object_of(self._send(repair.recover(endpoint, since)))["recovered"])
+
+    def endpoints(self) -> tuple[dict[str, Any], ...]:
+        """The endpoints that webhooks go to, and how they stand."""
+        return tuple(repair.object_of(self._send(repair.endpoints()))["endpoints"])
+
+    def endpoint(self, key: str, verb: repair.Verb) -> dict[str, Any]:
+        """Take an endpoint up again, put it to rest, or try it out with one webhook."""
+        return repair.object_of(self._send(repair.endpoint(key, verb)))
+
     def close(self) -> None:
         self._http.close()
 
@@ -202,6 +229,33 @@ class AsyncClient:
     async def apis(self) -> tuple[dict[str, Any], ...]:
         """What is served, and how it stands."""
         return protocol.apis_of(await self._send(protocol.apis()))
+
+    async def deliveries(
+        self, *, endpoint: str | None = None, state: str | None = None, limit: int = 50, cursor: str | None = None
+    ) -> dict[str, Any]:
+        """A page of deliveries, newest first, and the cursor of the next page."""
+        request = repair.deliveries(endpoint=endpoint, state=state, limit=limit, cursor=cursor)
+        return repair.object_of(await self._send(request))
+
+    async def delivery(self, delivery_id: str) -> dict[str, Any]:
+        """One delivery with its attempts."""
+        return repair.object_of(await self._send(repair.delivery(delivery_id)))
+
+    async def replay(self, delivery_id: str) -> dict[str, Any]:
+        """Have one delivery sent again, whatever became of it."""
+        return repair.object_of(await self._send(repair.replay(delivery_id)))
+
+    async def recover(self, endpoint: str, since: str | None = None) -> int:
+        """Have all that an endpoint's schedule gave up on since then (`2h`, or a moment) sent again; say how many."""
+        return int(repair.object_of(await self._send(repair.recover(endpoint, since)))["recovered"])
+
+    async def endpoints(self) -> tuple[dict[str, Any], ...]:
+        """The endpoints that webhooks go to, and how they stand."""
+        return tuple(repair.object_of(await self._send(repair.endpoints()))["endpoints"])
+
+    async def endpoint(self, key: str, verb: repair.Verb) -> dict[str, Any]:
+        """Take an endpoint up again, put it to rest, or try it out with one webhook."""
+        return repair.object_of(await self._send(repair.endpoint(key, verb)))
 
     async def close(self) -> None:
         await self._http.aclose()

@@ -78,19 +78,19 @@ def submit(
         head.setdefault("idempotency-key", str(uuid.uuid4()))
     for name, value in head.items():
         check_header(name, value)
-    method, path = ("POST", _path(api)) if id is None else ("PUT", _path(api, id))
+    method, path = ("POST", path_of(api)) if id is None else ("PUT", path_of(api, id))
     return Request(method=method, path=path, headers=head, content=content)
 
 
 def get(api: str, workload_id: str, wait_seconds: float = 0.0) -> Request:
     query = {"wait": f"{wait_seconds:g}"} if wait_seconds > 0 else {}
-    return Request(method="GET", path=_path(api, workload_id), query=query, held_seconds=wait_seconds)
+    return Request(method="GET", path=path_of(api, workload_id), query=query, held_seconds=wait_seconds)
 
 
 def page(api: str, *, status: str | None, limit: int, cursor: str | None) -> Request:
     query = {"limit": str(limit)}
     query |= {name: value for name, value in (("status", status), ("cursor", cursor)) if value is not None}
-    return Request(method="GET", path=_path(api), query=query)
+    return Request(method="GET", path=path_of(api), query=query)
 
 
 def apis() -> Request:
@@ -177,7 +177,7 @@ def _not_ours(wanted: str) -> Unreachable:
     return Unreachable(f"the answer is not {wanted}, as Ringback's would be; is it another server?")
 
 
-def _path(*segments: str) -> str:
+def path_of(*segments: str) -> str:
     return "/" + "/".join(_quoted(each) for each in segments)
 
 

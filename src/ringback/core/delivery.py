@@ -10,6 +10,9 @@ from typing import Final
 from ringback.core.clock import Instant
 from ringback.core.spec import Event
 
+TRIAL_API: Final = "-"
+"""Under this name, which no API can have, stand the workloads whose webhooks only try an endpoint out."""
+
 
 class DeliveryState(StrEnum):
     """Where one delivery stands."""
@@ -81,6 +84,11 @@ class Delivery:
     """Those of them that were made before it was last sent again by hand: its schedule counts from there."""
     trace_id: str | None
     created_at: Instant
+
+    @property
+    def is_trial(self) -> bool:
+        """Whether it only tries the endpoint out: one attempt shows all there is to see."""
+        return self.api == TRIAL_API
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

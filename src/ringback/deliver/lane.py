@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from ringback.core.delivery import Attempt, AttemptClass, Delivery, Pause, PauseKind
@@ -41,6 +42,7 @@ class Lane:
         probe_seconds: float = PROBE_SECONDS,
     ) -> None:
         self._endpoint = endpoint
+        self._tried_once = replace(endpoint, retry_seconds=())
         self._target = Target(endpoint)
         self._store = store
         self._emit = emit
@@ -213,7 +215,8 @@ class Lane:
         started_at = clock.now()
         exchange = await line.send(self._target.request(delivery, started_at))
         attempt = attempt_of(delivery.tries + 1, started_at, exchange)
-        verdict = judge(self._endpoint, attempt, exchange, base=delivery.base, now=clock.now(), chance=self._chance())
+        endpoint = self._tried_once if delivery.is_trial else self._endpoint
+        verdict = judge(endpoint, attempt, exchange, base=delivery.base, now=clock.now(), chance=self._chance())
         self._emit(
             "delivery.attempted",
             endpoint=delivery.endpoint,

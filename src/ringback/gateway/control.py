@@ -11,22 +11,18 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from ringback import __version__
-from ringback.core.clock import isoformat
-from ringback.core.delivery import DeliveryRecord
 from ringback.core.errors import InvalidParameter, MethodNotAllowed, NotFound, UnknownApi
 from ringback.core.spec import Api
 from ringback.core.workload import Status
 from ringback.gateway import answers, incoming
 from ringback.gateway.openapi import openapi
+from ringback.gateway.repair import Repair, limit_of
 from ringback.store.contract import Store
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """What is let through to a route, which then says itself what it takes."""
 
 _LIST_PARAMETERS: Final = frozenset({"status", "limit", "cursor"})
-_DELIVERY_PARAMETERS: Final = frozenset({"api", "id"})
-_LIST_LIMIT: Final = 50
-_LIST_MOST: Final = 1_000
 
 
 class ControlPlane:
@@ -40,18 +36,20 @@ class ControlPlane:
         self.is_draining = False
         self.router = Router(
             routes=[
-                Route(path, handler, methods=list(METHODS))
-                for path, handler in (
-                    ("/", self._index),
-                    ("/healthz", self._healthz),
-                    ("/readyz", self._readyz),
-                    ("/metrics", self._prometheus),
-                    ("/openapi.json", self._openapi),
-                    ("/-/apis", self._list_apis),
-                    ("/-/deliveries", self._list_deliveries),
-                    ("/{api}", self._list_workloads),
-                    ("/{api}/{workload_id}/result", self._result),
-                )
+                *Repair(store, apis).routes,
+                *(
+                    Route(path, handler, methods=list(METHODS))
+                    for path, handler in (
+                        ("/", self._index),
+                        ("/healthz", self._healthz),
+                        ("/readyz", self._readyz),
+                        ("/metrics", self._prometheus),
+                        ("/openapi.json", self._openapi),
+                        ("/-/apis", self._list_apis),
+                        ("/{api}", self._list_workloads),
+                        ("/{api}/{workload_id}/result", self._result),
+                    )
+                ),
             ],
             default=self._nothing,
             redirect_slashes=False,
@@ -96,7 +94,7 @@ class ControlPlane:
         page = await self._store.page(
             api.name,
             status=_status(parameters.get("status")),
-            limit=_limit(parameters.get("limit")),
+            limit=limit_of(parameters.get("limit")),
             cursor=parameters.get("cursor"),
         )
         told = {"workloads": [answers.summary(each) for each in page.workloads], "cursor": page.cursor}
@@ -122,16 +120,6 @@ class ControlPlane:
             told = {"name": api.name, "path": f"/{api.endpoint}", "webhooks": webhooks}
             apis.append({**told, **self._readiness(api), **queue})
         return _json(request, {"apis": apis})
-
-    async def _list_deliveries(self, request: Request) -> Response:
-        parameters = incoming.parameters_of(request.scope, _DELIVERY_PARAMETERS)
-        try:
-            api, workload_id = self._api(parameters["api"]), parameters["id"]
-        except KeyError as missing:
-            raise InvalidParameter(f"the parameter {missing} is missing; ask for ?api=…&id=…") from None
-        await self._store.get(api.name, workload_id)
-        records = await self._store.deliveries(api.name, workload_id)
-        return _json(request, {"deliveries": [_delivery(record) for record in records]})
 
     async def _nothing(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG002 - ASGI's signature
         raise NotFound(f"there is nothing at {scope['path'][:200]!r}")
@@ -170,36 +158,3 @@ def _status(text: str | None) -> Status | None:
         return Status(text)
     except ValueError:
         raise InvalidParameter(f"status={text[:40]!r} is none of {', '.join(Status)}") from None
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return _LIST_LIMIT
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= _LIST_MOST):
-        raise InvalidParameter(f"limit={text[:40]!r} is no whole number from 1 to {_LIST_MOST}")
-    return int(text)
-
-
-def _delivery(record: DeliveryRecord) -> dict[str, Any]:
-    return {
-        "endpoint": record.endpoint,
-        "url": record.url,
-        "webhook_id": record.message_id,
-        "event": record.event.value,
-        "state": record.state.value,
-        "reason": record.reason,
-        "created_at": isoformat(record.created_at),
-        "due_at": None if record.state.is_settled else isoformat(record.due_at),
-        "attempts": [
-            {
-                "number": attempt.number,
-                "started_at": isoformat(attempt.started_at),
-                "duration_ms": attempt.duration_us / 1_000,
-                "outcome": attempt.outcome.value,
-                "status": attempt.status,
-                "detail": attempt.detail,
-                "address": attempt.address,
-            }
-            for attempt in record.attempts
-        ],
-    }

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ringback import __version__
+from ringback.core.delivery import DeliveryState
 from ringback.core.spec import Api
 from ringback.core.workload import Status
 
@@ -158,11 +159,6 @@ def _server_paths() -> dict[str, Any]:
         answer = {"200": {"description": summary, "content": {kind: {}}}}
         return {"get": {"tags": ["server"], "summary": summary, "responses": {**answer, **_problems(*failures)}}}
 
-    deliveries = plain("One workload's webhooks with their attempts", _JSON, "400", "404")
-    deliveries["get"]["parameters"] = [
-        _parameter("api", "query", {"type": "string"}, required=True),
-        _parameter("id", "query", {"type": "string"}, required=True),
-    ]
     ready = plain("Whether every API has a replica that takes work")
     ready["get"]["responses"]["503"] = {"description": "Not every API is ready", "content": {_JSON: {}}}
     return {
@@ -171,7 +167,43 @@ def _server_paths() -> dict[str, Any]:
         "/metrics": plain("Metrics for Prometheus", "text/plain"),
         "/openapi.json": plain("This document"),
         "/-/apis": plain("What is served, and how it stands"),
-        "/-/deliveries": deliveries,
+        **_repair_paths(),
+    }
+
+
+def _repair_paths() -> dict[str, Any]:
+    """Webhooks seen and mended."""
+
+    def route(verb: str, summary: str, *parameters: dict[str, Any], failures: tuple[str, ...] = ()) -> dict[str, Any]:
+        answer = {"200": {"description": summary, "content": {_JSON: {}}}}
+        told = {"tags": ["webhooks"], "summary": summary, "responses": {**answer, **_problems(*failures)}}
+        return {verb: {**told, "parameters": list(parameters)} if parameters else told}
+
+    text = {"type": "string"}
+    states = {"type": "string", "enum": [state.value for state in DeliveryState]}
+    delivery = _parameter("id", "path", text, "As the list shows it: dlv_…")
+    endpoint = _parameter("key", "path", text, "As the list shows it.")
+    search = [
+        _parameter("endpoint", "query", text),
+        _parameter("state", "query", states),
+        _parameter("limit", "query", {"type": "integer", "minimum": 1, "maximum": 1_000}),
+        _parameter("cursor", "query", text),
+        _parameter("api", "query", text, "With id: all deliveries of one workload, with their attempts."),
+        _parameter("id", "query", text),
+    ]
+    recover = route("post", "Send again all that an endpoint's schedule gave up on", failures=("400", "404"))
+    properties = {"endpoint": text, "since": {"type": "string", "description": "2h, 7d, or an ISO 8601 moment"}}
+    schema = {"type": "object", "required": ["endpoint"], "properties": properties}
+    recover["post"]["requestBody"] = {"required": True, "content": {_JSON: {"schema": schema}}}
+    return {
+        "/-/deliveries": route("get", "Deliveries, newest first", *search, failures=("400", "404")),
+        "/-/deliveries/recover": recover,
+        "/-/deliveries/{id}": route("get", "One delivery with its attempts", delivery, failures=("404",)),
+        "/-/deliveries/{id}/replay": route("post", "Send one delivery again", delivery, failures=("404",)),
+        "/-/endpoints": route("get", "The endpoints, and how they stand"),
+        "/-/endpoints/{key}/enable": route("post", "Take an endpoint up again", endpoint, failures=("404",)),
+        "/-/endpoints/{key}/disable": route("post", "Put an endpoint to rest", endpoint, failures=("404",)),
+        "/-/endpoints/{key}/test": route("post", "Try an endpoint out", endpoint, failures=("400", "404")),
     }
 
 

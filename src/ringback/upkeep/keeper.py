@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from ringback.core.delivery import TRIAL_API
 from ringback.core.emit import Emit
 from ringback.core.errors import LeaseLost
 from ringback.core.policy import Again, after_loss
@@ -21,6 +22,9 @@ REAP_SECONDS: Final = 2.0
 RETENTION_SECONDS: Final = 60.0
 
 _ROOM: Final = 256
+_TRIAL_SECONDS: Final = 86_400.0
+"""How long the webhooks that only tried an endpoint out are kept."""
+
 _HEARTBEATS_PER_LEASE: Final = 3
 
 
@@ -62,7 +66,7 @@ class Keeper:
 
     async def erase(self) -> None:
         """Erase what its API's retention no longer covers."""
-        retention = {name: api.retention_seconds for name, api in self._apis.items()}
+        retention = {name: api.retention_seconds for name, api in self._apis.items()} | {TRIAL_API: _TRIAL_SECONDS}
         while await self._store.erase_expired(retention, _ROOM) == _ROOM:
             pass
 

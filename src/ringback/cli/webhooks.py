@@ -1,0 +1,164 @@
+"""`deliveries` and `endpoints`: what became of each webhook, and what to do about it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from ringback.cli.context import Context, table
+
+deliveries = typer.Typer(help="Webhooks, one by one: list, show, replay, recover.", no_args_is_help=True)
+endpoints = typer.Typer(help="Where webhooks go: list, test, enable, disable.", no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(metavar="ID", help="The delivery's id: dlv_… as `deliveries list` shows it.")]
+Key = Annotated[str, typer.Argument(metavar="ENDPOINT", help="The endpoint's key, as `endpoints list` shows it.")]
+
+
+# ── Deliveries ──────────────────────────────────────────────────────────────────────────────────
+
+
+@deliveries.command("list")
+def list_deliveries(
+    context: typer.Context,
+    endpoint: Annotated[str | None, typer.Option(help="Only those to this endpoint.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only pending, delivered or parked ones.")] = None,
+    limit: Annotated[int, typer.Option(help="How many.", min=1, max=1000)] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
+) -> None:
+    """List deliveries, newest first."""
+    told: Context = context.obj
+    with told.client() as client:
+        page = client.deliveries(endpoint=endpoint, state=state, limit=limit, cursor=cursor)
+    if told.as_json:
+        for delivery in page["deliveries"]:
+            told.say("", delivery)
+    else:
+        rows = [
+            {
+                "id": each["id"],
+                "created": each["created_at"][:19],
+                "endpoint": each["endpoint"],
+                "event": each["event"],
+                "state": each["state"],
+                "tries": str(each["tries"]),
+                "workload": each["workload"],
+            }
+            for each in page["deliveries"]
+        ]
+        told.say(table(rows, ("id", "created", "endpoint", "event", "state", "tries", "workload")), None)
+    if page["cursor"] is not None:
+        sys.stderr.write(f"more: --cursor {page['cursor']}\n")
+
+
+@deliveries.command("show")
+def show_delivery(context: typer.Context, delivery: Id) -> None:
+    """Show a delivery with each of its attempts."""
+    told: Context = context.obj
+    with told.client() as client:
+        value = client.delivery(delivery)
+    told.say(_story(value), value)
+
+
+@deliveries.command("replay")
+def replay(context: typer.Context, delivery: Id) -> None:
+    """Send a delivery again, whatever became of it."""
+    told: Context = context.obj
+    with told.client() as client:
+        value = client.replay(delivery)
+    told.say(f"{value['id']} will be sent again to {value['url']}", value)
+
+
+@deliveries.command("recover")
+def recover(
+    context: typer.Context,
+    endpoint: Key,
+    since: Annotated[str | None, typer.Option(help="How long ago (2h, 7d), or a moment; without it, all.")] = None,
+) -> None:
+    """Send again all that an endpoint's schedule gave up on."""
+    told: Context = context.obj
+    with told.client() as client:
+        count = client.recover(endpoint, since)
+    told.say(f"{count} deliveries to {endpoint} will be sent again", {"endpoint": endpoint, "recovered": count})
+
+
+# ── Endpoints ───────────────────────────────────────────────────────────────────────────────────
+
+
+@endpoints.command("list")
+def list_endpoints(context: typer.Context) -> None:
+    """List the endpoints and how they stand."""
+    told: Context = context.obj
+    with told.client() as client:
+        found = client.endpoints()
+    if told.as_json:
+        for endpoint in found:
+            told.say("", endpoint)
+        return
+    rows = [
+        {
+            "endpoint": each["endpoint"],
+            "url": each["url"],
+            "state": each["state"],
+            "pending": str(each["pending"]),
+            "parked": str(each["parked"]),
+            "oldest": "" if each["oldest_seconds"] is None else f"{each['oldest_seconds']:.0f} s",
+            "reason": each["reason"] or "",
+        }
+        for each in found
+    ]
+    told.say(table(rows, ("endpoint", "url", "state", "pending", "parked", "oldest", "reason")), None)
+
+
+@endpoints.command("test")
+def test(context: typer.Context, endpoint: Key) -> None:
+    """Send one webhook to an endpoint and say what came of it; exit status 1 if it did not arrive."""
+    told: Context = context.obj
+    with told.client() as client:
+        value = client.endpoint(endpoint, "test")
+    told.say(_story(value["delivery"]), value)
+    if value["delivery"]["state"] != "delivered":
+        raise typer.Exit(1)
+
+
+@endpoints.command("enable")
+def enable(context: typer.Context, endpoint: Key) -> None:
+    """Take an endpoint up again: what has waited for it is sent."""
+    _say_endpoint(context, endpoint, "enable", "takes webhooks again")
+
+
+@endpoints.command("disable")
+def disable(context: typer.Context, endpoint: Key) -> None:
+    """Put an endpoint to rest: its webhooks are kept and wait."""
+    _say_endpoint(context, endpoint, "disable", "is at rest; its webhooks wait")
+
+
+def _say_endpoint(context: typer.Context, endpoint: str, verb: Any, words: str) -> None:
+    told: Context = context.obj
+    with told.client() as client:
+        value = client.endpoint(endpoint, verb)
+    told.say(f"{endpoint} {words} ({value['pending']} pending, {value['parked']} parked)", value)
+
+
+def _story(delivery: dict[str, Any]) -> str:
+    """A delivery for people: what it is, then a line for each attempt."""
+    lines = [
+        f"{delivery['id']}  {delivery['state']}  {delivery['event']} of {delivery['api']} {delivery['workload']}",
+        f"  to {delivery['endpoint']}, {delivery['url']}",
+        f"  webhook-id {delivery['webhook_id']}",
+    ]
+    for each in delivery["attempts"]:
+        status = "" if each["status"] is None else f" {each['status']}"
+        detail = f": {each['detail']}" if each["detail"] else ""
+        lines.append(
+            f"  {each['number']:3}  {each['started_at'][:19]}  {each['duration_ms']:8.1f} ms  "
+            f"{each['outcome']}{status}{detail}"
+        )
+    if not delivery["attempts"]:
+        lines.append("  not tried yet")
+    if delivery["reason"]:
+        lines.append(f"  parked: {delivery['reason']}")
+    if delivery["due_at"] is not None:
+        lines.append(f"  next attempt at {delivery['due_at'][:19]}")
+    return "\n".join(lines)

@@ -1,0 +1,59 @@
+"""Requests about webhooks and the endpoints they go to. No I/O: both clients send them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Final, Literal
+
+from ringback.client.protocol import Request, path_of
+from ringback.core.errors import Unreachable
+
+TRIAL_SECONDS: Final = 60.0
+"""How long a trial may take: the endpoint's own time-out, which the server knows."""
+
+Verb = Literal["enable", "disable", "test"]
+
+
+def deliveries(*, endpoint: str | None, state: str | None, limit: int, cursor: str | None) -> Request:
+    asked = {"endpoint": endpoint, "state": state, "limit": str(limit), "cursor": cursor}
+    query = {name: value for name, value in asked.items() if value is not None}
+    return Request(method="GET", path="/-/deliveries", query=query)
+
+
+def delivery(delivery_id: str) -> Request:
+    return Request(method="GET", path=path_of("-", "deliveries", delivery_id))
+
+
+def replay(delivery_id: str) -> Request:
+    return _posted(path_of("-", "deliveries", delivery_id, "replay"), {})
+
+
+def recover(endpoint: str, since: str | None) -> Request:
+    return _posted("/-/deliveries/recover", {"endpoint": endpoint, **({} if since is None else {"since": since})})
+
+
+def endpoints() -> Request:
+    return Request(method="GET", path="/-/endpoints")
+
+
+def endpoint(key: str, verb: Verb) -> Request:
+    held = TRIAL_SECONDS if verb == "test" else 0.0
+    return _posted(path_of("-", "endpoints", *key.split("/"), verb), {}, held_seconds=held)
+
+
+def object_of(value: Any) -> dict[str, Any]:
+    """The JSON object an answer is.
+
+    Raises:
+        Unreachable: it is something else.
+    """
+    if not isinstance(value, dict):
+        raise Unreachable("the server answered with something else than was asked for; is it another server?")
+    return value
+
+
+def _posted(path: str, body: Mapping[str, Any], *, held_seconds: float = 0.0) -> Request:
+    headers = {"content-type": "application/json"}
+    content = json.dumps(body).encode()
+    return Request(method="POST", path=path, headers=headers, content=content, held_seconds=held_seconds)

@@ -1,0 +1,118 @@
+"""`deliveries` and `endpoints` against answers written down beforehand."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from support.canned import Canned
+from unit.cli.conftest import Run
+
+DELIVERY: dict[str, Any] = {
+    "id": "dlv_7",
+    "endpoint": "iris",
+    "url": "http://receiver.test/hook",
+    "api": "iris",
+    "workload": "w-1",
+    "webhook_id": "msg_1",
+    "event": "completed",
+    "state": "parked",
+    "reason": "all 10 attempts failed; the last one answered 500",
+    "tries": 1,
+    "created_at": "2026-01-31T12:00:00.123456+00:00",
+    "due_at": None,
+    "settled_at": "2026-02-03T15:35:05.000000+00:00",
+}
+ATTEMPT = {
+    "number": 1,
+    "started_at": "2026-01-31T12:00:00.200000+00:00",
+    "duration_ms": 12.34,
+    "outcome": "status",
+    "status": 500,
+    "detail": "answered 500: oops",
+    "address": "192.0.2.1:80",
+}
+WHOLE = {**DELIVERY, "attempts": [ATTEMPT]}
+ENDPOINT = {
+    "endpoint": "iris",
+    "api": "iris",
+    "url": "http://receiver.test/hook",
+    "events": ["completed", "failed"],
+    "signed": True,
+    "state": "gone",
+    "reason": "the receiver answered 410 Gone",
+    "since": "2026-01-31T12:00:00+00:00",
+    "pending": 3,
+    "parked": 1,
+    "oldest_seconds": 90.4,
+}
+
+
+def test_deliveries_are_listed_for_people_and_for_machines(server: Canned, run: Run) -> None:
+    server.will_say({"deliveries": [DELIVERY], "cursor": "abc"})
+    told = run("deliveries", "list", "--endpoint", "iris", "--state", "parked", "--url", server.url)
+    assert server.asked[0].line == "GET /-/deliveries?endpoint=iris&state=parked&limit=20"
+    assert told.out.splitlines()[1].split() == [
+        "dlv_7",
+        "2026-01-31T12:00:00",
+        "iris",
+        "completed",
+        "parked",
+        "1",
+        "w-1",
+    ]
+    assert told.err == "more: --cursor abc\n"
+    assert json.loads(run("--json", "deliveries", "list", "--url", server.url).out) == DELIVERY
+
+
+def test_a_delivery_tells_its_story(server: Canned, run: Run) -> None:
+    server.will_say(WHOLE)
+    told = run("deliveries", "show", "dlv_7", "--url", server.url)
+    assert server.asked[0].line == "GET /-/deliveries/dlv_7"
+    assert told.out.splitlines() == [
+        "dlv_7  parked  completed of iris w-1",
+        "  to iris, http://receiver.test/hook",
+        "  webhook-id msg_1",
+        "    1  2026-01-31T12:00:00      12.3 ms  status 500: answered 500: oops",
+        "  parked: all 10 attempts failed; the last one answered 500",
+    ]
+
+
+def test_a_replay_and_a_recovery(server: Canned, run: Run) -> None:
+    server.will_say({**WHOLE, "state": "pending"}, {"endpoint": "iris", "recovered": 12})
+    assert run("deliveries", "replay", "dlv_7", "--url", server.url).out.startswith("dlv_7 will be sent again to http")
+    told = run("deliveries", "recover", "iris", "--since", "2h", "--url", server.url)
+    assert told.out == "12 deliveries to iris will be sent again\n"
+    assert [each.line for each in server.asked] == ["POST /-/deliveries/dlv_7/replay", "POST /-/deliveries/recover"]
+    assert json.loads(server.asked[1].body) == {"endpoint": "iris", "since": "2h"}
+
+
+def test_endpoints_are_listed(server: Canned, run: Run) -> None:
+    server.will_say({"endpoints": [ENDPOINT]})
+    row = run("endpoints", "list", "--url", server.url).out.splitlines()[1]
+    assert row.split(None, 6)[:6] == ["iris", "http://receiver.test/hook", "gone", "3", "1", "90"]
+    assert row.endswith("the receiver answered 410 Gone")
+
+
+@pytest.mark.parametrize(("verb", "words"), [("enable", "takes webhooks again"), ("disable", "is at rest")])
+def test_an_endpoint_is_put_to_rest_and_resumed(verb: str, words: str, server: Canned, run: Run) -> None:
+    server.will_say(ENDPOINT)
+    told = run("endpoints", verb, "iris/2", "--url", server.url)
+    assert server.asked[0].line == f"POST /-/endpoints/iris/2/{verb}"
+    assert words in told.out
+
+
+@pytest.mark.parametrize(("state", "status"), [("delivered", 0), ("parked", 1), ("pending", 1)])
+def test_a_trial_ends_as_the_webhook_did(state: str, status: int, server: Canned, run: Run) -> None:
+    server.will_say({"endpoint": "iris", "delivery": {**WHOLE, "state": state}})
+    told = run("endpoints", "test", "iris", "--url", server.url)
+    assert told.status == status
+    assert f"dlv_7  {state}" in told.out
+
+
+def test_an_answer_that_is_no_object_is_said_to_be_none_of_ours(server: Canned, run: Run) -> None:
+    server.will_say(["what"])
+    told = run("endpoints", "list", "--url", server.url)
+    assert (told.status, told.err.startswith("ringback: the server answered with something else")) == (1, True)

@@ -1,0 +1,179 @@
+"""Deliveries found and sent again, endpoints put to rest and tried out, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from ringback.core.delivery import Attempt, AttemptClass, Delivered, Park, Verdict
+from ringback.core.workload import Completed
+from ringback.store.sqlite import SqliteStore
+from support.asgi import Answer, Caller
+from support.stores import claim_one
+from unit.gateway.conftest import IRIS
+
+SPENT = Park(reason="all 10 attempts failed; the last one answered 500")
+
+
+def made(store: SqliteStore, outcome: AttemptClass = AttemptClass.STATUS, number: int = 1) -> Attempt:
+    return Attempt(
+        number=number,
+        started_at=store.clock.now(),
+        duration_us=1_500,
+        outcome=outcome,
+        status=500,
+        detail="answered 500",
+        address="127.0.0.1:1",
+    )
+
+
+async def rung(store: SqliteStore, workload_id: str, verdict: Verdict | None) -> str:
+    """A workload whose webhook has come so far; the delivery's id."""
+    await store.finish((await claim_one(store, workload_id)).held, Completed(result=b"1"), IRIS.webhooks)
+    [delivery], _ = await store.take_due("iris", 1, again=False)
+    if verdict is None:
+        await store.release([delivery])
+    else:
+        await store.record(delivery, made(store), verdict)
+    return f"dlv_{delivery.seq}"
+
+
+async def posted(call: Caller, path: str, body: Any = None) -> Answer:
+    raw = b"" if body is None else json.dumps(body).encode()
+    return await call("POST", path, raw, {"content-type": "application/json"})
+
+
+# ── Deliveries ──────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_deliveries_are_listed_newest_first_by_endpoint_and_state(call: Caller, store: SqliteStore) -> None:
+    parked = await rung(store, "w1", SPENT)
+    delivered = await rung(store, "w2", Delivered())
+    pending = await rung(store, "w3", None)
+
+    async def ids(query: str) -> list[str]:
+        return [each["id"] for each in (await call("GET", f"/-/deliveries?{query}")).json()["deliveries"]]
+
+    assert await ids("") == [pending, delivered, parked]
+    assert await ids("endpoint=iris&state=parked") == [parked]
+    assert await ids("state=delivered") == [delivered]
+    first = (await call("GET", "/-/deliveries?limit=2")).json()
+    assert [each["id"] for each in first["deliveries"]] == [pending, delivered]
+    assert await ids(f"limit=2&cursor={first['cursor']}") == [parked]
+
+
+async def test_one_is_shown_with_each_attempt_and_why_it_is_parked(call: Caller, store: SqliteStore) -> None:
+    delivery = await rung(store, "w1", SPENT)
+    told = (await call("GET", f"/-/deliveries/{delivery}")).json()
+    assert (told["state"], told["reason"], told["tries"], told["due_at"]) == ("parked", SPENT.reason, 1, None)
+    assert (told["api"], told["workload"], told["url"]) == ("iris", "w1", "http://127.0.0.1:1/")
+    assert told["attempts"] == [
+        {
+            "number": 1,
+            "started_at": "2023-11-14T22:13:20.000000+00:00",
+            "duration_ms": 1.5,
+            "outcome": "status",
+            "status": 500,
+            "detail": "answered 500",
+            "address": "127.0.0.1:1",
+        }
+    ]
+
+
+async def test_a_replay_makes_it_due_at_once(call: Caller, store: SqliteStore) -> None:
+    delivery = await rung(store, "w1", SPENT)
+    told = (await posted(call, f"/-/deliveries/{delivery}/replay")).json()
+    assert (told["state"], told["due_at"]) == ("pending", "2023-11-14T22:13:20.000000+00:00")
+    [again], _ = await store.take_due("iris", 1, again=True)
+    assert again.message_id == told["webhook_id"]
+
+
+@pytest.mark.parametrize(("since", "count"), [(None, 2), ("30m", 1), ("2023-11-14T22:30:00", 1), ("1s", 0)])
+async def test_what_was_given_up_since_then_is_recovered(
+    since: str | None, count: int, call: Caller, store: SqliteStore
+) -> None:
+    await rung(store, "w1", SPENT)
+    store.clock.wind(3_600)  # type: ignore[attr-defined]
+    await rung(store, "w2", SPENT)
+    store.clock.wind(60)  # type: ignore[attr-defined]
+    body = {"endpoint": "iris"} | ({} if since is None else {"since": since})
+    assert (await posted(call, "/-/deliveries/recover", body)).json() == {"endpoint": "iris", "recovered": count}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "problem"),
+    [
+        ("GET", "/-/deliveries?endpoint=rose", None, "unknown_endpoint"),
+        ("GET", "/-/deliveries?state=lost", None, "invalid_parameter"),
+        ("GET", "/-/deliveries?limit=0", None, "invalid_parameter"),
+        ("GET", "/-/deliveries?cursor=zzz", None, "invalid_parameter"),
+        ("GET", "/-/deliveries?what=1", None, "invalid_parameter"),
+        ("POST", "/-/deliveries", {}, "method_not_allowed"),
+        ("GET", "/-/deliveries/dlv_99", None, "unknown_delivery"),
+        ("GET", "/-/deliveries/99", None, "unknown_delivery"),
+        ("GET", "/-/deliveries/dlv_٣", None, "unknown_delivery"),
+        ("POST", "/-/deliveries/dlv_99/replay", {}, "unknown_delivery"),
+        ("GET", "/-/deliveries/dlv_1/replay", None, "method_not_allowed"),
+        ("POST", "/-/deliveries/recover", {}, "invalid_payload"),
+        ("POST", "/-/deliveries/recover", [], "invalid_payload"),
+        ("POST", "/-/deliveries/recover", {"endpoint": "rose"}, "unknown_endpoint"),
+        ("POST", "/-/deliveries/recover", {"endpoint": "iris", "since": "soon"}, "invalid_payload"),
+        ("POST", "/-/deliveries/recover", {"endpoint": "iris", "till": "1h"}, "invalid_payload"),
+        ("POST", "/-/endpoints/rose/disable", {}, "unknown_endpoint"),
+        ("POST", "/-/endpoints/rose/test", {}, "unknown_endpoint"),
+        ("GET", "/-/endpoints/iris/enable", None, "method_not_allowed"),
+        ("POST", "/-/endpoints", {}, "method_not_allowed"),
+    ],
+)
+async def test_what_cannot_be_done_is_said(method: str, path: str, body: Any, problem: str, call: Caller) -> None:
+    raw = b"" if body is None else json.dumps(body).encode()
+    assert (await call(method, path, raw, {"content-type": "application/json"})).problem == problem
+
+
+# ── Endpoints ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_an_endpoint_is_shown_with_what_waits_for_it(call: Caller, store: SqliteStore) -> None:
+    await rung(store, "w1", SPENT)
+    await rung(store, "w2", None)
+    store.clock.wind(90)  # type: ignore[attr-defined]
+    [told] = (await call("GET", "/-/endpoints")).json()["endpoints"]
+    assert told == {
+        "endpoint": "iris",
+        "api": "iris",
+        "url": "http://127.0.0.1:1/",
+        "events": ["completed", "failed"],
+        "signed": False,
+        "state": "active",
+        "reason": None,
+        "since": None,
+        "pending": 1,
+        "parked": 1,
+        "oldest_seconds": 90.0,
+    }
+
+
+async def test_an_endpoint_is_put_to_rest_and_resumed(call: Caller, store: SqliteStore) -> None:
+    told = (await posted(call, "/-/endpoints/iris/disable")).json()
+    assert (told["state"], told["reason"]) == ("disabled", "disabled by hand")
+    assert store.paused("iris") is not None
+    assert (await posted(call, "/-/endpoints/iris/test")).problem == "invalid_parameter"
+    assert (await posted(call, "/-/endpoints/iris/enable")).json()["state"] == "active"
+    assert store.paused("iris") is None
+
+
+async def test_a_trial_goes_the_way_of_all_webhooks_and_tells_what_came_of_it(call: Caller, store: SqliteStore) -> None:
+    trying = asyncio.ensure_future(posted(call, "/-/endpoints/iris/test"))
+    async with asyncio.timeout(5):
+        while not (taken := (await store.take_due("iris", 1, again=False))[0]):
+            pass
+    [delivery] = taken
+    assert delivery.is_trial
+    assert json.loads(delivery.body)["result"] == {"ringback": "this only tries the endpoint out"}
+    await store.record(delivery, made(store, AttemptClass.OK), Delivered())
+    told = (await trying).json()["delivery"]
+    assert (told["state"], told["attempts"][0]["outcome"]) == ("delivered", "ok")
+    assert (await call("GET", f"/-/deliveries?api=-&id={told['workload']}")).json()["deliveries"] == [told]
