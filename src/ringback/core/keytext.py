@@ -52,12 +52,11 @@ def decode(text: str, *wanted: str) -> bytes:
     """
     prefix = next((each for each in wanted if text.startswith(each)), None)
     if prefix is None:
-        expected = ", or ".join(_EXPECTED[each] for each in wanted)
-        raise SpecError(f"the secret {_wrong_start(text, wanted)}; expected {expected}")
+        raise SpecError(f"the secret {_wrong_start(text, wanted)}")
     code = text.removeprefix(prefix)
     raw = base64_bytes(code)
     if not raw or _HEX.fullmatch(code):
-        raise SpecError(f"the secret after {prefix} {_wrong_code(code)}; expected {_EXPECTED[prefix]}")
+        raise SpecError(f"the secret after {prefix} {_wrong_code(code)}")
     if len(raw) not in _LENGTHS[prefix]:
         raise SpecError(f"the secret holds {len(raw)} bytes{_wrong_length(raw, prefix)}; expected {_EXPECTED[prefix]}")
     return raw
@@ -76,26 +75,24 @@ def _wrong_start(text: str, wanted: tuple[str, ...]) -> str:
     version, _, rest = text.partition(",")
     is_signature = version in {"v1", "v1a"}
     likely = wanted[0]
+    expected = "expected " + ", or ".join(_EXPECTED[each] for each in wanted)
     readings = (
-        (not text, "is empty"),
-        (
-            is_signature and rest.startswith(_PREFIXES),
-            f"starts with {version}, as a signature does; leave these {len(version) + 1} characters out",
-        ),
+        (not text, f"is empty; {expected}"),
+        (is_signature and rest.startswith(_PREFIXES), f"starts with '{version},' as a signature does; leave that out"),
         (is_signature, f"is a signature ({version},…); give the key it was made with"),
         (text.startswith(PUBLIC), "is a public key (whpk_), which cannot sign; it belongs to the receiver"),
         (text.startswith(SIGNING), "is a signing key (whsk_), which belongs to the sender alone"),
         (text.startswith(SHARED), "is shared (whsec_), which has no public key"),
         (text.lower().startswith(_PREFIXES), "has its prefix in capitals; write it in lower case"),
         (text[:1] in _QUOTES, "begins with a quotation mark; leave the quotation marks out"),
-        (text.startswith("-----"), "is a PEM file; give the key itself"),
+        (text.startswith("-----"), f"is a PEM file; {expected}"),
         (_HEX.fullmatch(text), f"is hexadecimal; write {likely} and those bytes in base64"),
         (
             len(base64_bytes(text) or b"") in _LENGTHS[likely],
             f"does not start with {likely}, but looks like what follows it; write {likely} in front",
         ),
     )
-    return _first(readings, f"does not start with {' or '.join(wanted)}")
+    return _first(readings, f"does not start with {' or '.join(wanted)}; {expected}")
 
 
 def _wrong_code(code: str) -> str:

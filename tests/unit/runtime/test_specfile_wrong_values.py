@@ -96,7 +96,7 @@ def test_a_url_that_cannot_be_rung(lines: str, words: str, desk: Desk) -> None:
         ),
         ("secret: whsec_!!!!", "secret: the secret after whsec_ is not base64"),
         ("secret: whsk_abcd", "secret: the secret holds 3 bytes; expected whsk_ and the base64 of an Ed25519 seed"),
-        ("secret: v1,whsec_AAAA", "secret: the secret starts with v1, as a signature does; leave these 3 characters"),
+        ("secret: v1,whsec_AAAA", "secret: the secret starts with 'v1,' as a signature does; leave that out"),
         (f"secret: {GOOD} whpk_AAAA", "secret: the secret is a public key (whpk_), which cannot sign"),
         (f"secret: whsk_{DAMAGED}", "secret: the signing key (whsk_) is damaged: its second half is not the public"),
         ("events: completed", "events: expected a list, found 'completed'"),
