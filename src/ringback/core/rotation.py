@@ -45,7 +45,7 @@ def rotated(
     end = after(now, overlap_seconds)
     former = (
         EndpointKey(secret=key.secret, signs_until=end if key.signs_until is None else min(key.signs_until, end))
-        for key in active(keys, now)
+        for key in keys
         if key.secret != secret
     )
     renewed = (EndpointKey(secret=secret), *active(former, now))

@@ -147,7 +147,7 @@ def _check_timestamp(text: str, now: int) -> None:
 
 
 def _check_signatures(text: str, keys: Sequence[Accepts], signed: bytes) -> None:
-    entries = [entry.partition(",") for entry in text.split()]
+    entries = [entry.partition(",") for entry in text.split(" ")]
     if len(entries) > _MOST_ENTRIES:
         raise VerificationError(f"webhook-signature has {len(entries)} entries; at most {_MOST_ENTRIES} are read")
     given = [(version, base64_bytes(code)) for version, comma, code in entries if comma]

@@ -51,6 +51,11 @@ def test_public_keys_are_those_of_the_signing_keys_among_the_secrets() -> None:
     assert public_keys([SECRET]) == public_keys("") == ()
 
 
+@pytest.mark.parametrize("length", [24, 64])
+def test_a_secret_may_have_24_to_64_bytes(length: int) -> None:
+    assert decode(SHARED + b64(b"k" * length), SHARED) == b"k" * length
+
+
 def test_an_unpadded_key_is_the_same_key() -> None:
     padded = SHARED + b64(b"k" * 25)
     assert decode(padded, SHARED) == decode(padded.rstrip("="), SHARED)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from email.message import Message
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from starlette.datastructures import Headers as StarletteHeaders
 
 from ringback import verify
 from ringback.core.clock import SECOND, HandWound
 from ringback.core.errors import VerificationError
+from ringback.core.keytext import base64_bytes
 from ringback.core.signing import Signer
 from support.signed import (
     BODY,
@@ -248,26 +248,22 @@ def test_nothing_but_a_verification_error_ever_comes_out(body: Any, told: Any, s
 
 @settings(max_examples=60)
 @given(st.sampled_from(["id", "timestamp", "signature", "body"]), st.integers(0, 1_000), st.integers(1, 255))
+@example("signature", 141, ord("=") ^ ord("\t"))
+@example("signature", 45, ord("E") ^ ord("F"))
 def test_one_changed_byte_anywhere_is_found(part: str, place: int, change: int) -> None:
     for key, secret in ((SECRET, SECRET), (SIGNING_KEY, PUBLIC_KEY)):
         told = headers(signature=Signer(key).sign(ID, STAMP, BODY))
         altered = bytearray(BODY if part == "body" else told[f"webhook-{part}"].encode())
         altered[place % len(altered)] ^= change
-        body, changed = BODY, dict(told)
-        if part == "body":
-            body = bytes(altered)
-        else:
-            changed[f"webhook-{part}"] = altered.decode("latin-1")
-        _refused_or_same(body, changed, told, secret)
+        text = altered.decode("latin-1")
+        if part == "signature" and spelled_alike(text, told["webhook-signature"]):
+            continue
+        changed = told if part == "body" else {**told, f"webhook-{part}": text}
+        with pytest.raises(VerificationError):
+            verify(bytes(altered) if part == "body" else BODY, changed, secret, clock=CLOCK)
 
 
-def _refused_or_same(body: bytes, changed: Mapping[str, str], told: Mapping[str, str], secret: str) -> None:
-    """White space around a value is no part of it, and the last base64 digit holds bits that mean nothing."""
-    try:
-        verify(body, changed, secret, clock=CLOCK)
-    except VerificationError:
-        return
-    assert body == BODY
-    assert changed["webhook-id"] == told["webhook-id"]
-    assert changed["webhook-timestamp"] == told["webhook-timestamp"]
-    assert changed["webhook-signature"].rstrip("= ")[:-1] == told["webhook-signature"].rstrip("=")[:-1]
+def spelled_alike(one: str, other: str) -> bool:
+    """Whether two entries are the same bytes: padding may be absent, and the last digit has bits that mean nothing."""
+    (version, _, code), (same_version, _, same_code) = (text.strip(" \t").partition(",") for text in (one, other))
+    return version == same_version and base64_bytes(code) == base64_bytes(same_code)
