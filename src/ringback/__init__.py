@@ -5,13 +5,25 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ringback.core.errors import RingbackError, VerificationError, WorkloadFailed
-from ringback.core.signing import verify
+from ringback.core.keys import new_secret, new_signing_key, public_key
+from ringback.core.verifying import verify
 
 if TYPE_CHECKING:
     from ringback.client import AsyncClient, Client
 
 __version__ = "0.1.0"
-__all__ = ["AsyncClient", "Client", "RingbackError", "VerificationError", "WorkloadFailed", "__version__", "verify"]
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "RingbackError",
+    "VerificationError",
+    "WorkloadFailed",
+    "__version__",
+    "new_secret",
+    "new_signing_key",
+    "public_key",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> object:

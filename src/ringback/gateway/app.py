@@ -10,13 +10,13 @@ from ringback.core.emit import Emit
 from ringback.core.errors import MethodNotAllowed, RingbackError, Unauthorized
 from ringback.core.spec import Api
 from ringback.gateway.answers import Answer
-from ringback.gateway.control import METHODS, ControlPlane, find_api
+from ringback.gateway.control import JWKS_PATH, METHODS, ControlPlane, find_api
 from ringback.gateway.data_plane import DataPlane
 from ringback.gateway.incoming import Gone, Receive, Scope, Send
 from ringback.gateway.problems import internal, problem
 from ringback.store.contract import Store
 
-_OPEN_TO_ALL: Final = frozenset({"/healthz", "/readyz"})
+_OPEN_TO_ALL: Final = frozenset({"/healthz", "/readyz", JWKS_PATH})
 _BEARER: Final = b"bearer "
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -12,6 +12,8 @@ from starlette.routing import Route, Router
 
 from ringback import __version__
 from ringback.core.errors import InvalidParameter, MethodNotAllowed, NotFound, UnknownApi
+from ringback.core.jwks import jwks
+from ringback.core.keys import public_keys
 from ringback.core.spec import Api
 from ringback.core.workload import Status
 from ringback.gateway import answers, incoming
@@ -22,6 +24,11 @@ from ringback.store.contract import Store
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """What is let through to a route, which then says itself what it takes."""
 
+JWKS_PATH: Final = "/.well-known/ringback/jwks.json"
+"""Open without an API key: receivers have none, and public keys are for everyone."""
+
+_JWKS_SECONDS: Final = 300
+"""How long a receiver may keep the key set; a replaced key signs on far longer."""
 _LIST_PARAMETERS: Final = frozenset({"status", "limit", "cursor"})
 
 
@@ -33,6 +40,7 @@ class ControlPlane:
         self._apis = apis
         self._metrics = metrics
         self._document = orjson.dumps(openapi(list(apis.values())), option=orjson.OPT_INDENT_2)
+        self._jwks = orjson.dumps(jwks(_public_keys(apis.values())))
         self.is_draining = False
         self.router = Router(
             routes=[
@@ -45,6 +53,7 @@ class ControlPlane:
                         ("/readyz", self._readyz),
                         ("/metrics", self._prometheus),
                         ("/openapi.json", self._openapi),
+                        (JWKS_PATH, self._key_set),
                         ("/-/apis", self._list_apis),
                         ("/{api}", self._list_workloads),
                         ("/{api}/{workload_id}/result", self._result),
@@ -77,6 +86,11 @@ class ControlPlane:
     async def _openapi(self, request: Request) -> Response:
         _only_get(request)
         return Response(self._document, media_type="application/json")
+
+    async def _key_set(self, request: Request) -> Response:
+        _only_get(request)
+        headers = {"Cache-Control": f"public, max-age={_JWKS_SECONDS}"}
+        return Response(self._jwks, headers=headers, media_type="application/jwk-set+json")
 
     def _readiness(self, api: Api) -> dict[str, Any]:
         state = self._store.replicas(api.name)
@@ -139,6 +153,12 @@ def find_api(apis: Mapping[str, Api], segment: str) -> Api:
         served: Sequence[str] = sorted(apis)
         raise UnknownApi(f"no API answers at /{segment[:80]}; served are {', '.join('/' + each for each in served)}")
     return api
+
+
+def _public_keys(apis: Iterable[Api]) -> Iterable[str]:
+    for api in apis:
+        for hook in api.webhooks:
+            yield from public_keys(hook.secret or "")
 
 
 def _json(request: Request, value: Any, status: int = 200) -> Response:

@@ -166,6 +166,9 @@ def _server_paths() -> dict[str, Any]:
         "/readyz": ready,
         "/metrics": plain("Metrics for Prometheus", "text/plain"),
         "/openapi.json": plain("This document"),
+        "/.well-known/ringback/jwks.json": plain(
+            "The Ed25519 keys that verify what is signed with a whsk_ key (RFC 7517)", "application/jwk-set+json"
+        ),
         "/-/apis": plain("What is served, and how it stands"),
         **_repair_paths(),
     }
@@ -211,7 +214,12 @@ def _webhook(schema: str) -> dict[str, Any]:
     headers = [
         _parameter("webhook-id", "header", {"type": "string"}, "One per event, the same at every attempt."),
         _parameter("webhook-timestamp", "header", {"type": "integer"}, "Seconds since 1970, of this attempt."),
-        _parameter("webhook-signature", "header", {"type": "string"}, "Standard Webhooks, if a secret is set."),
+        _parameter(
+            "webhook-signature",
+            "header",
+            {"type": "string"},
+            "Standard Webhooks: v1 (HMAC-SHA256) for each whsec_ secret, v1a (Ed25519) for each whsk_ key.",
+        ),
     ]
     body = {"required": True, "content": {_JSON: {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
     return {

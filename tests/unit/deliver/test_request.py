@@ -7,13 +7,13 @@ import re
 import pytest
 from standardwebhooks import Webhook
 
+from ringback import verify
 from ringback.core.clock import SECOND, Instant, SystemClock
 from ringback.core.delivery import Delivery
 from ringback.core.errors import SpecError
 from ringback.core.spec import Endpoint, Event
 from ringback.deliver.request import Target
-
-SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+from support.signed import PUBLIC_KEY, SECRET, SIGNING_KEY
 
 
 def delivery(trace_id: str | None = None) -> Delivery:
@@ -59,6 +59,15 @@ def test_the_interfaces_headers() -> None:
 def test_the_signature_holds_for_the_official_library() -> None:
     _, headers = sent("http://example.test/", secret=SECRET)
     assert Webhook(SECRET).verify(b'{"id":"w1"}', headers) == {"id": "w1"}
+
+
+def test_two_keys_sign_side_by_side_each_for_its_own_receivers() -> None:
+    _, headers = sent("http://example.test/", secret=f"{SIGNING_KEY} {SECRET}")
+
+    assert [entry.split(",")[0] for entry in headers["webhook-signature"].split(" ")] == ["v1a", "v1"]
+    assert Webhook(SECRET).verify(b'{"id":"w1"}', headers) == {"id": "w1"}
+    for secret in (SECRET, PUBLIC_KEY):
+        assert verify(b'{"id":"w1"}', headers, secret) == {"id": "w1"}
 
 
 def test_a_trace_is_passed_on_with_a_span_of_its_own() -> None:

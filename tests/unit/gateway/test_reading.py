@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ringback import new_secret, new_signing_key, public_key
 from ringback.core.clock import HandWound
 from ringback.core.delivery import Attempt, AttemptClass, Park
+from ringback.core.jwks import jwks
+from ringback.core.spec import Endpoint
 from ringback.core.workload import Completed, Failed, Progress
 from ringback.gateway import Gateway
 from ringback.store.contract import ReplicaState
 from ringback.store.sqlite import SqliteStore, open_sqlite
 from support.asgi import Caller
+from support.signed import PUBLIC_KEY, SIGNING_KEY
 from support.stores import claim_one
-from unit.gateway.conftest import IRIS, Facts
+from unit.gateway.conftest import IRIS, OTHER, Facts
+
+KEY_SET = "/.well-known/ringback/jwks.json"
 
 
 async def test_a_workload_at_each_stage(call: Caller, store: SqliteStore) -> None:
@@ -221,14 +228,42 @@ async def test_nothing_is_404(path: str, call: Caller) -> None:
 # ── Keys and faults ─────────────────────────────────────────────────────────────────────────────
 
 
-async def test_with_keys_set_only_health_is_open(store: SqliteStore, facts: Facts) -> None:
+async def test_the_key_set_holds_the_public_keys_of_every_endpoint_and_nothing_else(
+    store: SqliteStore, facts: Facts
+) -> None:
+    async def metrics() -> bytes:
+        return b""
+
+    other, shared = new_signing_key(), new_secret()
+    hooks = [
+        Endpoint(key="iris/1", url="http://a/", secret=f"{SIGNING_KEY} {shared}"),
+        Endpoint(key="iris/2", url="http://b/"),
+        Endpoint(key="iris/3", url="http://c/", secret=f"{other} {SIGNING_KEY}"),
+    ]
+    apis = [replace(IRIS, webhooks=tuple(hooks[:2])), replace(OTHER, webhooks=tuple(hooks[2:]))]
+    call = Caller(Gateway(store, apis, facts, max_body_bytes=10, metrics=metrics))
+
+    answer = await call("GET", KEY_SET)
+    assert answer.json() == jwks([PUBLIC_KEY, public_key(other)])
+    assert answer.headers["content-type"] == "application/jwk-set+json"
+    assert answer.headers["cache-control"] == "public, max-age=300"
+    assert b'"d"' not in answer.body
+    assert (await call("POST", KEY_SET)).problem == "method_not_allowed"
+    assert KEY_SET in (await call("GET", "/openapi.json")).json()["paths"]
+
+
+async def test_a_file_without_ed25519_keys_has_an_empty_key_set(call: Caller) -> None:
+    assert (await call("GET", KEY_SET)).json() == {"keys": []}
+
+
+async def test_with_keys_set_only_health_and_public_keys_are_open(store: SqliteStore, facts: Facts) -> None:
     async def metrics() -> bytes:
         return b""
 
     keys = frozenset({"first", "second"})
     call = Caller(Gateway(store, [IRIS], facts, max_body_bytes=10, metrics=metrics, api_keys=keys))
 
-    for path in ("/healthz", "/readyz"):
+    for path in ("/healthz", "/readyz", KEY_SET):
         assert (await call("GET", path)).status == 200
     for headers in (
         {},

@@ -9,6 +9,7 @@ import pytest
 from ringback.core.errors import SpecError
 from ringback.core.spec import Api, Autoscaling, Compute, Endpoint, Event, Predictor, Retries
 from ringback.runtime.specfile import find, load
+from support.signed import SIGNING_KEY
 from unit.runtime.conftest import IRIS, Desk
 
 SECRET = "whsec_" + "A" * 43 + "="
@@ -222,6 +223,13 @@ def test_an_empty_secret_is_no_secret(desk: Desk) -> None:
     [hook] = desk.api("  webhook:\n    url: http://a/\n    secret: ${S:-}\n").webhooks
 
     assert hook.secret is None
+
+
+def test_a_secret_may_be_shared_or_ed25519_or_several_of_both(desk: Desk) -> None:
+    content = f"{IRIS}  webhook:\n    url: http://a/\n    secret: ${{S}}\n"
+    for secret in (SECRET, SIGNING_KEY, f"{SIGNING_KEY} {SECRET}"):
+        [api] = desk.load(content, {"S": secret}).apis
+        assert api.webhooks[0].secret == secret
 
 
 def test_anchors_and_merges_save_typing(desk: Desk) -> None:

@@ -11,6 +11,8 @@ from ringback.runtime.specfile import find, load
 from unit.runtime.conftest import IRIS, Desk
 
 NO_NAME = "is no name; use 1 to 63 of a-z, 0-9 and -"
+GOOD = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+DAMAGED = "A" * 85 + "Q=="
 TAKEN = "is taken: the server itself answers there; choose another"
 
 
@@ -86,11 +88,17 @@ def test_a_url_that_cannot_be_rung(lines: str, words: str, desk: Desk) -> None:
     [
         (
             "secret: hunter2",
-            "secret: the secret does not start with whsec_; expected whsec_ and the base64 of 24 to 64",
+            "secret: the secret does not start with whsec_ or whsk_; expected whsec_ and the base64 of 24 to 64",
         ),
-        ("secret: whsec_AAAA", "secret: the secret holds 3 bytes; Standard Webhooks asks for 24 to 64"),
+        (
+            "secret: whsec_AAAA",
+            "secret: the secret holds 3 bytes, too few to be safe; expected whsec_ and the base64 of 24",
+        ),
         ("secret: whsec_!!!!", "secret: the secret after whsec_ is not base64"),
-        ("secret: whsk_abcd", "secret: the secret is an Ed25519 key (whsk_), which this release cannot sign with yet"),
+        ("secret: whsk_abcd", "secret: the secret holds 3 bytes; expected whsk_ and the base64 of an Ed25519 seed"),
+        ("secret: v1,whsec_AAAA", "secret: the secret starts with 'v1,' as a signature does; leave that out"),
+        (f"secret: {GOOD} whpk_AAAA", "secret: the secret is a public key (whpk_), which cannot sign"),
+        (f"secret: whsk_{DAMAGED}", "secret: the signing key (whsk_) is damaged: its second half is not the public"),
         ("events: completed", "events: expected a list, found 'completed'"),
         ("events: [done]", "events[0]: 'done' is none of started, progress, output, completed, failed, canceled"),
         ("format: xml", "format: 'xml' is none of cortex, standard, cloudevents"),

@@ -156,7 +156,7 @@ RETRIES: Final[Keys] = {
 
 WEBHOOK: Final[Keys] = {
     "url": Key(read=values.url, shape="http:// or https://", meaning="Where the webhook goes", required=True),
-    "secret": Key(read=values.secret, shape="whsec_…, several with spaces", meaning="Signs each request"),
+    "secret": Key(read=values.secret, shape="whsec_… or whsk_…, several with spaces", meaning="Signs each request"),
     "events": Key(
         read=values.members(Event, frozenset({Event.COMPLETED, Event.FAILED})),
         shape="a list",
