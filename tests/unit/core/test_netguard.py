@@ -1,0 +1,183 @@
+"""Every address and spelling that has let a request through to where it must not go, somewhere, some day."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+
+from ringback.core.errors import SpecError
+from ringback.core.netguard import Guard, Trust, embedded
+
+NEVER = [
+    "169.254.169.254",
+    "169.254.170.2",
+    "169.254.0.1",
+    "168.63.129.16",
+    "192.0.0.192",
+    "100.100.100.200",
+    "fe80::1",
+    "fe80::1%lo",
+    "febf::1",
+    "fd00:ec2::254",
+    "::a9fe:a9fe",
+    "::ffff:a9fe:a9fe",
+    "::ffff:0:a9fe:a9fe",
+    "64:ff9b::a9fe:a9fe",
+    "64:ff9b:1::a9fe:a9fe",
+    "2002:a9fe:a9fe::1",
+    "::5efe:a9fe:a9fe",
+    "2001:0:a9fe:a9fe::1",
+]
+
+NOT_FOR_GUESTS = [
+    "127.0.0.1",
+    "127.8.8.8",
+    "127.255.255.255",
+    "0.0.0.0",
+    "0.1.2.3",
+    "10.0.0.1",
+    "10.255.255.255",
+    "172.16.0.1",
+    "172.31.255.255",
+    "192.168.0.1",
+    "100.64.0.1",
+    "100.127.255.255",
+    "192.0.0.1",
+    "192.0.2.1",
+    "198.18.0.1",
+    "198.51.100.1",
+    "203.0.113.1",
+    "240.0.0.1",
+    "255.255.255.255",
+    "224.0.0.1",
+    "233.252.0.1",
+    "239.255.255.250",
+    "192.88.99.1",
+    "192.31.196.1",
+    "192.52.193.1",
+    "192.175.48.1",
+    "::",
+    "::1",
+    "::127.0.0.1",
+    "::7f00:1",
+    "::ffff:127.0.0.1",
+    "::ffff:10.0.0.1",
+    "::ffff:0:7f00:1",
+    "::5efe:7f00:1",
+    "2400::200:5efe:7f00:1",
+    "64:ff9b::7f00:1",
+    "64:ff9b::a00:1",
+    "64:ff9b:1::7f00:1",
+    "64:ff9b:1::808:808",
+    "64:ff9b::808:808",
+    "2002:7f00:1::",
+    "2002:c0a8:1::1",
+    "2002:808:808::1",
+    "2001::1",
+    "2001:10::1",
+    "2001:db8::1",
+    "fc00::1",
+    "fdff::1",
+    "fec0::1",
+    "ff02::1",
+    "ff0e::1",
+    "3fff::1",
+    "5f00::1",
+    "100::1",
+    "100:0:0:1::1",
+    "64:ff9b:0:1::1",
+    "1::1",
+    "4000::1",
+    "2620:4f:8000::1",
+]
+
+PUBLIC = [
+    "1.1.1.1",
+    "8.8.8.8",
+    "100.63.255.255",
+    "100.128.0.1",
+    "172.32.0.1",
+    "192.0.1.1",
+    "2606:4700:4700::1111",
+    "2a00:1450:4001::200e",
+]
+
+
+def refusal(trust: Trust, *addresses: str, host: str = "hooks.example", allow: tuple[str, ...] = ()) -> str | None:
+    return Guard(allow).refusal(trust, host, addresses)
+
+
+@pytest.mark.parametrize("address", NEVER)
+def test_link_local_and_metadata_are_for_nobody_and_cannot_be_allowed(address: str) -> None:
+    for trust in Trust:
+        said = refusal(trust, address, allow=("0.0.0.0/0", "::/0", "hooks.example"))
+        assert said is not None
+        assert said.endswith("no webhook is ever sent there")
+
+
+@pytest.mark.parametrize("address", NOT_FOR_GUESTS)
+def test_what_is_not_public_is_for_the_operator_alone(address: str) -> None:
+    assert refusal(Trust.OPERATOR, address) is None
+    said = refusal(Trust.GUEST, address)
+    assert said is not None
+    assert said.startswith("hooks.example is at ")
+    assert "--allow" in said
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_what_is_public_is_for_everyone(address: str) -> None:
+    assert refusal(Trust.GUEST, address) is None
+
+
+def test_it_says_what_the_address_is() -> None:
+    assert refusal(Trust.GUEST, "10.1.2.3") == (
+        "hooks.example is at 10.1.2.3, which is private: "
+        "a URL that came with a request leads to public addresses, or to what --allow names"
+    )
+    said = refusal(Trust.OPERATOR, "169.254.169.254", host="169.254.169.254")
+    assert said == "169.254.169.254 is link-local: no webhook is ever sent there"
+
+
+@pytest.mark.parametrize("bad", ["10.0.0.1", "::1", "169.254.169.254"])
+def test_one_bad_address_among_good_ones_refuses_the_name(bad: str) -> None:
+    assert refusal(Trust.GUEST, "1.1.1.1", bad) is not None
+    assert refusal(Trust.GUEST, bad, "1.1.1.1") is not None
+
+
+@pytest.mark.parametrize(
+    ("allow", "host", "address", "is_let_in"),
+    [
+        ("10.0.0.0/8", "hooks.example", "10.1.2.3", True),
+        ("10.0.0.0/8", "hooks.example", "192.168.0.1", False),
+        ("10.1.2.3", "hooks.example", "10.1.2.3", True),
+        ("fd00::/8", "hooks.example", "fd00::1", True),
+        ("127.0.0.1", "hooks.example", "::ffff:127.0.0.1", False),
+        ("hooks.example", "hooks.example", "10.1.2.3", True),
+        ("Hooks.Example.", "HOOKS.example", "10.1.2.3", True),
+        ("hooks.example", "a.hooks.example", "10.1.2.3", False),
+        ("*.example", "hooks.example", "10.1.2.3", True),
+        ("*.example", "example", "10.1.2.3", False),
+        ("*.example", "evilexample", "10.1.2.3", False),
+        ("localhost", "localhost", "127.0.0.1", True),
+    ],
+)
+def test_the_operator_may_let_guests_in(allow: str, host: str, address: str, is_let_in: bool) -> None:
+    assert (refusal(Trust.GUEST, address, host=host, allow=(allow,)) is None) is is_let_in
+
+
+@pytest.mark.parametrize(
+    "entry", ["10.0.0.0/33", "10.0.0.1/8", "1.2.3", "unix:/run/x.sock", "http://a", "a b", "", "/", "-a"]
+)
+def test_an_entry_that_is_neither_is_refused(entry: str) -> None:
+    with pytest.raises(SpecError, match="--allow"):
+        Guard([entry])
+
+
+def test_every_way_to_carry_an_ipv4_address_is_opened() -> None:
+    for text in ("::1.2.3.4", "::ffff:1.2.3.4", "::ffff:0:1.2.3.4", "64:ff9b::1.2.3.4", "64:ff9b:1:2:3:4:1.2.3.4"):
+        assert ip_address("1.2.3.4") in embedded(ip_address(text)), text
+    for text in ("2002:102:304::", "2a00::5efe:102:304", "2a00::200:5efe:102:304", "2001:0:102:304::"):
+        assert ip_address("1.2.3.4") in embedded(ip_address(text)), text
+    assert embedded(ip_address("1.2.3.4")) == ()
+    assert embedded(ip_address("2606:4700::1111")) == ()
