@@ -76,6 +76,9 @@ def serve(
         str | None, typer.Option(help="sqlite:///file.db [default: .ringback/ringback.db beside the file].")
     ] = None,
     api_key: Annotated[list[str] | None, typer.Option(help="A key that requests must bring; repeatable.")] = None,
+    allow: Annotated[
+        list[str] | None, typer.Option(help="A host or network that webhooks named in requests may reach; repeatable.")
+    ] = None,
     max_body: Annotated[str | None, typer.Option(help="Largest payload taken in [default: 64MiB].")] = None,
     grace: Annotated[str | None, typer.Option(help="Time for running workloads at the end [default: 30s].")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning, error [default: info].")] = None,
@@ -86,6 +89,7 @@ def serve(
         "host": host,
         "port": port,
         "store": store,
+        "allow": ",".join(allow) if allow else None,
         "api-keys": ",".join(api_key) if api_key else _own_key(context),
         "max-body": max_body,
         "grace": grace,

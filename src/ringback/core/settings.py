@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ringback.core.errors import SpecError
+from ringback.core.netguard import Guard
 from ringback.core.quantities import parse_duration, parse_size
 
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error")
@@ -75,6 +76,15 @@ def _store(text: str) -> str:
     return text
 
 
+def _allowed(text: str) -> frozenset[str]:
+    entries = frozenset(text.replace(",", " ").split())
+    try:
+        Guard(entries)
+    except SpecError as error:
+        raise ValueError(str(error).removeprefix("--allow ")) from None
+    return entries
+
+
 OPTIONS: Final = (
     Option(name="host", default="127.0.0.1", meaning="Address to listen on", parse=str),
     Option(name="port", default="8080", meaning="Port to listen on; 0 takes any free one", parse=_port),
@@ -89,6 +99,12 @@ OPTIONS: Final = (
         default="",
         meaning="Keys, comma-separated, one of which every request must bring; without any, only loopback is served",
         parse=_keys,
+    ),
+    Option(
+        name="allow",
+        default="",
+        meaning="Hosts and networks, comma-separated, that webhooks named in requests may reach besides public ones",
+        parse=_allowed,
     ),
     Option(name="max-body", default="64MiB", meaning="Largest payload taken in", parse=parse_size),
     Option(
@@ -111,6 +127,8 @@ class Settings:
     port: int
     store: str
     api_keys: frozenset[str]
+    allow: frozenset[str]
+    """Entries of a `netguard.Guard`."""
     max_body: int
     """Bytes."""
     grace: float

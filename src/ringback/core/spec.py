@@ -11,6 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
+from ringback.core.netguard import Trust
+
 RESERVED_NAMES: Final = frozenset({"healthz", "readyz", "metrics", "docs", "openapi"})
 """Names no API may take, because the server answers there itself."""
 
@@ -50,6 +52,8 @@ class Endpoint:
 
     key: str
     url: str
+    trust: Trust = Trust.OPERATOR
+    """Whose word the URL is, which decides where it may lead."""
     secret: str | None = field(default=None, repr=False)
     events: frozenset[Event] = frozenset({Event.COMPLETED, Event.FAILED})
     format: BodyFormat = BodyFormat.CORTEX

@@ -28,6 +28,7 @@ class Connection(asyncio.Protocol):
         self.is_open = False
         self.was_used = False
         self.address: str | None = None
+        self.peer_host: str | None = None
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[Answer | NoAnswer] | None = None
@@ -62,6 +63,7 @@ class Connection(asyncio.Protocol):
         peer = transport.get_extra_info("peername")
         if isinstance(peer, tuple):
             host, port = peer[:2]
+            self.peer_host = host
             self.address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         self.is_open = True
 

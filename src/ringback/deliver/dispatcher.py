@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 from ringback.core.delivery import Delivery
 from ringback.core.emit import Emit
+from ringback.core.netguard import Guard
 from ringback.core.spec import Endpoint
 from ringback.deliver.flow import PROBE_SECONDS
 from ringback.deliver.lane import Lane
@@ -26,6 +27,7 @@ class Dispatcher:
         emit: Emit,
         *,
         chance: Callable[[], float],
+        guard: Guard,
         probe_seconds: float = PROBE_SECONDS,
     ) -> None:
         """Make the lanes; nothing is sent yet.
@@ -35,7 +37,7 @@ class Dispatcher:
         """
         self._store = store
         self._lanes = {
-            key: Lane(endpoint, store, emit, chance=chance, probe_seconds=probe_seconds)
+            key: Lane(endpoint, store, emit, chance=chance, guard=guard, probe_seconds=probe_seconds)
             for key, endpoint in endpoints.items()
         }
 

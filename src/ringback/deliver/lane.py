@@ -12,6 +12,7 @@ from typing import Final
 
 from ringback.core.delivery import Attempt, AttemptClass, Delivery, Pause, PauseKind
 from ringback.core.emit import Emit
+from ringback.core.netguard import Guard
 from ringback.core.spec import Endpoint
 from ringback.deliver.answer import Answer, Exchange
 from ringback.deliver.flow import PROBE_SECONDS, Flow, Result, Stance
@@ -39,11 +40,13 @@ class Lane:
         emit: Emit,
         *,
         chance: Callable[[], float],
+        guard: Guard,
         probe_seconds: float = PROBE_SECONDS,
     ) -> None:
         self._endpoint = endpoint
         self._tried_once = replace(endpoint, retry_seconds=())
         self._target = Target(endpoint)
+        self._guard = guard
         self._store = store
         self._emit = emit
         self._chance = chance
@@ -190,7 +193,7 @@ class Lane:
     # ── Sending ─────────────────────────────────────────────────────────────────────────────────
 
     async def _run_line(self, delivery: Delivery | None) -> None:
-        line = Line(self._target)
+        line = Line(self._target, self._guard)
         try:
             while delivery is not None:
                 await self._try(line, delivery)

@@ -34,7 +34,7 @@ class Target:
         SpecError: the URL, a header or the secret cannot be used; the message says why.
     """
 
-    __slots__ = ("_head", "_signer", "host", "is_tls", "port", "timeout_seconds")
+    __slots__ = ("_head", "_signer", "host", "is_tls", "port", "timeout_seconds", "trust")
 
     def __init__(self, endpoint: Endpoint) -> None:
         url = _checked_url(endpoint.url)
@@ -42,6 +42,7 @@ class Target:
         self.host = url.hostname
         self.is_tls = url.scheme == "https"
         self.port = url.port or _DEFAULT_PORTS[url.scheme]
+        self.trust = endpoint.trust
         self.timeout_seconds = endpoint.timeout_seconds
         self._signer = None if endpoint.secret is None else Signer(endpoint.secret)
         self._head = _static_head(url, endpoint).encode("latin-1")

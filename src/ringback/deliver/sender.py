@@ -5,24 +5,41 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from socket import SOCK_STREAM, gaierror
 from time import perf_counter_ns
 from typing import Any
 
 from ringback.core.delivery import AttemptClass
+from ringback.core.netguard import Guard
 from ringback.deliver.answer import Answer, Exchange, NoAnswer
 from ringback.deliver.connection import Connection
 from ringback.deliver.request import Target
+
+Resolve = Callable[[str, int], Awaitable[Sequence[tuple[Any, ...]]]]
+"""From a name and a port to socket addresses; raises `socket.gaierror`."""
+
+
+class Guarded(Exception):
+    """The guard lets no connection be made; the message says why."""
+
+
+async def resolved(host: str, port: int) -> Sequence[tuple[Any, ...]]:
+    """All stream addresses the system knows for a name."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=SOCK_STREAM)
+    return [address for *_, address in found]
 
 
 class Line:
     """A place for one connection to one target, kept alive from one attempt to the next."""
 
-    __slots__ = ("_connection", "_deadline", "_expired", "_loop", "_target", "_timer")
+    __slots__ = ("_connection", "_deadline", "_expired", "_guard", "_loop", "_resolve", "_target", "_timer")
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, guard: Guard, *, resolve: Resolve | None = None) -> None:
         self._target = target
+        self._guard = guard
+        self._resolve = resolve or resolved
         self._loop = asyncio.get_running_loop()
         self._connection: Connection | None = None
         self._expired = False
@@ -97,6 +114,8 @@ class Line:
         try:
             async with asyncio.timeout(remaining):
                 return await self._dial(target)
+        except Guarded as refused:
+            return NoAnswer(outcome=AttemptClass.GUARD, detail=str(refused))
         except TimeoutError:
             seconds = target.timeout_seconds
             return NoAnswer(
@@ -114,8 +133,16 @@ class Line:
             )
 
     async def _dial(self, target: Target) -> Connection:
-        found = await self._loop.getaddrinfo(target.host, target.port, type=SOCK_STREAM)
-        addresses = list(dict.fromkeys(address[:2] for *_, address in found))
+        """Connect to the first address that answers, of those that the guard has seen and no other.
+
+        Raises:
+            Guarded: one of the name's addresses must not be dialled.
+        """
+        found = await self._resolve(target.host, target.port)
+        addresses = list(dict.fromkeys(address[:2] for address in found))
+        refusal = self._guard.refusal(target.trust, target.host, [str(address[0]) for address in addresses])
+        if refusal is not None:
+            raise Guarded(refusal)
         for address in addresses[:-1]:
             try:
                 return await self._open(address)
@@ -133,6 +160,12 @@ class Line:
             ssl=_tls() if target.is_tls else None,
             server_hostname=target.host if target.is_tls else None,
         )
+        # Once more, of the socket as it stands: a proxy in between may have led it elsewhere.
+        peer = connection.peer_host
+        refusal = None if peer is None else self._guard.refusal(target.trust, target.host, [peer])
+        if refusal is not None:
+            connection.close()
+            raise Guarded(refusal)
         return connection
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from ringback.core.clock import Clock
+from ringback.core.netguard import Guard
 from ringback.core.spec import Api
 from ringback.deliver import Dispatcher
 from ringback.gateway import Gateway
@@ -38,6 +39,7 @@ class Plan:
     clock: Clock
     max_body_bytes: int
     api_keys: frozenset[str]
+    allow: frozenset[str]
     grace_seconds: float
 
 
@@ -48,10 +50,11 @@ class House:
         chance = random.Random().random  # noqa: S311 - spreads retries, guards nothing
         names = [api.name for api in plan.apis]
         endpoints = {endpoint.key: endpoint for api in plan.apis for endpoint in api.webhooks}
+        guard = Guard(plan.allow)
         self._plan = plan
         self._store = store
         self._keeper = Keeper(store, plan.apis, facts, lease_seconds=LEASE_SECONDS)
-        self._dispatcher = Dispatcher(store, endpoints, facts, chance=chance)
+        self._dispatcher = Dispatcher(store, endpoints, facts, chance=chance, guard=guard)
         self._pools = [Pool(api, store, facts, chance=chance) for api in plan.apis]
         self._upkeep: asyncio.Task[None] | None = None
         self.gateway = Gateway(

@@ -47,6 +47,7 @@ def serve(spec: SpecFile, settings: Settings) -> int:
         clock=clock,
         max_body_bytes=settings.max_body,
         api_keys=settings.api_keys,
+        allow=settings.allow,
         grace_seconds=settings.grace,
     )
     try:

@@ -20,6 +20,7 @@ from ringback.core.delivery import (
     PauseKind,
     TryAgain,
 )
+from ringback.core.netguard import Guard
 from ringback.core.spec import Endpoint
 from ringback.core.workload import Completed, Failed
 from ringback.deliver import Dispatcher
@@ -47,6 +48,7 @@ class World:
             {each.key: each for each in endpoints},
             self.facts,
             chance=lambda: 0.0,
+            guard=Guard(),
             probe_seconds=PROBE_SECONDS,
         )
         await dispatcher.start()
@@ -228,7 +230,7 @@ async def test_an_abandoned_dispatcher_tells_the_store_nothing(world: World) -> 
     async with receiving() as receiver:
         receiver.otherwise = hanging
         hook = Endpoint(key="hook", url=receiver.url)
-        dispatcher = Dispatcher(world.store, {"hook": hook}, world.facts, chance=lambda: 0.0)
+        dispatcher = Dispatcher(world.store, {"hook": hook}, world.facts, chance=lambda: 0.0, guard=Guard())
         await dispatcher.start()
         await world.finish("w1", hook)
         await receiver.wait_for(1)

@@ -9,6 +9,7 @@ import pytest
 
 from ringback.core.clock import SystemClock
 from ringback.core.delivery import AttemptClass
+from ringback.core.netguard import Guard, Trust
 from ringback.core.spec import Endpoint
 from ringback.deliver.answer import Answer, Exchange, NoAnswer
 from ringback.deliver.request import Target
@@ -30,7 +31,7 @@ SHORT = 0.05
 
 async def one(url: str, *, timeout_seconds: float = 5.0) -> Exchange:
     target = Target(Endpoint(key="iris", url=url, timeout_seconds=timeout_seconds))
-    line = Line(target)
+    line = Line(target, Guard())
     try:
         return await line.send(target.request(delivery(), SystemClock().now()))
     finally:
@@ -130,7 +131,7 @@ async def test_a_handshake_that_hangs_is_a_connect_timeout() -> None:
 
 async def send_twice(url: str) -> list[Exchange]:
     target = Target(Endpoint(key="iris", url=url, timeout_seconds=5.0))
-    line = Line(target)
+    line = Line(target, Guard())
     try:
         return [await line.send(target.request(delivery(), SystemClock().now())) for _ in range(2)]
     finally:
@@ -172,7 +173,7 @@ async def test_a_kept_connection_that_breaks_unheard_is_tried_once_more_on_a_fre
 async def test_one_deadline_covers_both_tries() -> None:
     async with receiving(saying(OK), resetting, hanging) as receiver:
         target = Target(Endpoint(key="iris", url=receiver.url, timeout_seconds=0.1))
-        line = Line(target)
+        line = Line(target, Guard())
         await line.send(target.request(delivery(), SystemClock().now()))
         async with asyncio.timeout(2):
             exchange = await line.send(target.request(delivery(), SystemClock().now()))
@@ -180,3 +181,66 @@ async def test_one_deadline_covers_both_tries() -> None:
 
     assert isinstance(exchange.result, NoAnswer)
     assert exchange.result.outcome is AttemptClass.READ_TIMEOUT
+
+
+# ── The guard ───────────────────────────────────────────────────────────────────────────────────
+
+
+async def guests(url: str, *answers: list[str], allow: tuple[str, ...] = ()) -> list[Exchange]:
+    """Attempts for a guest's URL, one after the other, each time with another answer of the name server."""
+    target = Target(Endpoint(key="guest", url=url, trust=Trust.GUEST, timeout_seconds=2))
+    told = iter(answers)
+
+    async def resolve(host: str, port: int) -> list[tuple[str, int]]:
+        return [(address, port) for address in next(told)]
+
+    line = Line(target, Guard(allow), resolve=resolve)
+    exchanges = []
+    for _ in answers:
+        exchanges.append(await line.send(target.request(delivery(), SystemClock().now())))
+        line.close()
+    return exchanges
+
+
+async def test_a_guests_url_reaches_no_private_address_and_says_why() -> None:
+    async with receiving() as receiver:
+        [exchange] = await guests(f"http://hooks.example:{receiver.port}/", ["127.0.0.1"])
+
+    assert isinstance(exchange.result, NoAnswer)
+    assert exchange.result.outcome is AttemptClass.GUARD
+    assert exchange.result.detail.startswith("hooks.example is at 127.0.0.1, which is loopback")
+    assert (receiver.connections, receiver.requests) == (0, [])
+
+
+async def test_a_name_that_changes_its_address_is_judged_at_every_connection() -> None:
+    async with receiving() as receiver:
+        url = f"http://hooks.example:{receiver.port}/"
+        first, second, third = await guests(
+            url, ["127.0.0.1"], ["10.0.0.1", "127.0.0.1"], ["127.0.0.1"], allow=("127.0.0.1",)
+        )
+
+    assert [exchange.address for exchange in (first, third)] == [f"127.0.0.1:{receiver.port}"] * 2
+    assert isinstance(second.result, NoAnswer)
+    assert second.result.outcome is AttemptClass.GUARD
+    assert len(receiver.requests) == 2
+    assert receiver.requests[0].headers["host"] == f"hooks.example:{receiver.port}"
+
+
+async def test_the_operators_own_word_reaches_loopback_but_no_metadata_service() -> None:
+    async with receiving() as receiver:
+        assert isinstance((await one(receiver.url)).result, Answer)
+    exchange = await one("http://169.254.169.254/latest/meta-data")
+    assert isinstance(exchange.result, NoAnswer)
+    assert exchange.result.outcome is AttemptClass.GUARD
+
+
+@pytest.mark.parametrize(
+    "host", ["127.1", "0x7f000001", "2130706433", "017700000001", "0177.0.0.1", "127.000.000.001", "localhost", "0"]
+)
+async def test_spellings_that_only_the_resolver_understands_are_judged_by_where_they_lead(host: str) -> None:
+    target = Target(Endpoint(key="guest", url=f"http://{host}:9/", trust=Trust.GUEST, timeout_seconds=2))
+    line = Line(target, Guard())
+    result = (await line.send(b"")).result
+    line.close()
+    assert isinstance(result, NoAnswer)
+    assert result.outcome is AttemptClass.GUARD
