@@ -54,6 +54,12 @@ class PayloadTooLarge(InvalidRequest):
     code = "payload_too_large"
 
 
+class ForbiddenTarget(InvalidRequest):
+    """A webhook URL that came with the request leads where none may go."""
+
+    code = "forbidden_target"
+
+
 class MethodNotAllowed(InvalidRequest):
     """The path is right, the method is not."""
 

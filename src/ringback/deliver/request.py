@@ -9,7 +9,7 @@ import base64
 import re
 import secrets
 from typing import Final
-from urllib.parse import SplitResult, quote, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote
 
 from ringback import __version__
 from ringback.core.clock import SECOND, Instant
@@ -17,6 +17,7 @@ from ringback.core.delivery import Delivery
 from ringback.core.errors import SpecError
 from ringback.core.signing import Signer
 from ringback.core.spec import Endpoint
+from ringback.core.urls import DEFAULT_PORTS, webhook_url
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -24,7 +25,6 @@ _OURS: Final = frozenset(
     {"host", "content-length", "content-type", "transfer-encoding", "connection", "traceparent", "user-agent"}
 )
 _PATH_SAFE: Final = "/%:@!$&'()*+,;=~-._"
-_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 
 class Target:
@@ -41,7 +41,7 @@ class Target:
         assert url.hostname is not None
         self.host = url.hostname
         self.is_tls = url.scheme == "https"
-        self.port = url.port or _DEFAULT_PORTS[url.scheme]
+        self.port = url.port or DEFAULT_PORTS[url.scheme]
         self.trust = endpoint.trust
         self.timeout_seconds = endpoint.timeout_seconds
         self._signer = None if endpoint.secret is None else Signer(endpoint.secret)
@@ -65,17 +65,9 @@ class Target:
 
 def _checked_url(text: str) -> SplitResult:
     try:
-        url = urlsplit(text)
-        port = url.port
+        return webhook_url(text)
     except ValueError as error:
-        raise SpecError(f"{text!r} is no URL: {error}") from None
-    if url.scheme not in _DEFAULT_PORTS or not url.hostname or port == 0:
-        raise SpecError(f"{text!r} is no webhook URL; expected http://host/path or https://host/path")
-    if any(ord(character) <= 0x20 or ord(character) == 0x7F for character in text):
-        raise SpecError(f"{text!r} contains a space or a control character")
-    if url.fragment:
-        raise SpecError(f"{text!r} has a fragment (#{url.fragment}), which is never sent; leave it out")
-    return url
+        raise SpecError(f"{text!r} {error}") from None
 
 
 def _static_head(url: SplitResult, endpoint: Endpoint) -> str:
@@ -100,7 +92,7 @@ def _host_header(url: SplitResult) -> str:
         name = f"[{url.hostname}]" if ":" in url.hostname else url.hostname.encode("idna").decode()
     except UnicodeError:
         raise SpecError(f"{url.hostname!r} is no host name") from None
-    return name if url.port in {None, _DEFAULT_PORTS[url.scheme]} else f"{name}:{url.port}"
+    return name if url.port in {None, DEFAULT_PORTS[url.scheme]} else f"{name}:{url.port}"
 
 
 def _header_line(name: str, value: str) -> str:

@@ -19,6 +19,7 @@ STATUS: Final[dict[type[errors.RingbackError], tuple[int, str]]] = {
     errors.InvalidParameter: (400, "A parameter cannot be read"),
     errors.UnsupportedContentType: (415, "The content type cannot be accepted"),
     errors.PayloadTooLarge: (413, "The payload is too large"),
+    errors.ForbiddenTarget: (422, "The webhook URL cannot be used"),
     errors.MethodNotAllowed: (405, "The method is not allowed here"),
     errors.Unauthorized: (401, "An API key is needed"),
     errors.NotFound: (404, "There is nothing here"),
