@@ -28,6 +28,10 @@ class Event(StrEnum):
     CANCELED = "canceled"
 
 
+TERMINAL_EVENTS: Final = frozenset({Event.COMPLETED, Event.FAILED})
+"""What an endpoint is told of unless it asks for something else."""
+
+
 class BodyFormat(StrEnum):
     """How a webhook's body is written."""
 
@@ -55,7 +59,7 @@ class Endpoint:
     trust: Trust = Trust.OPERATOR
     """Whose word the URL is, which decides where it may lead."""
     secret: str | None = field(default=None, repr=False)
-    events: frozenset[Event] = frozenset({Event.COMPLETED, Event.FAILED})
+    events: frozenset[Event] = TERMINAL_EVENTS
     format: BodyFormat = BodyFormat.CORTEX
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout_seconds: float = 15.0
@@ -64,6 +68,18 @@ class Endpoint:
     rate_per_second: float | None = None
     inline_limit_bytes: int = 262_144
     order: Order = Order.NONE
+
+
+GUEST_PREFIX: Final = "guest:"
+"""What the keys of endpoints begin with that came with a request; the URL follows."""
+
+
+def guest_endpoint(url: str, events: frozenset[Event] = TERMINAL_EVENTS) -> Endpoint:
+    """An endpoint as a request names it: a URL, unsigned, with everything else as by default.
+
+    The same URL is the same endpoint, whoever named it, so that nobody gets around its limits.
+    """
+    return Endpoint(key=f"{GUEST_PREFIX}{url}", url=url, trust=Trust.GUEST, events=events)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

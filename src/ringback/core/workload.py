@@ -13,6 +13,7 @@ from typing import Final
 
 from ringback.core.clock import Instant
 from ringback.core.errors import InvalidParameter
+from ringback.core.spec import Endpoint
 
 
 class Status(StrEnum):
@@ -71,6 +72,8 @@ class Submission:
     id: str | None = None
     """The caller's own id; None lets the store make one."""
     idempotency_key: str | None = None
+    webhooks: tuple[Endpoint, ...] = ()
+    """Where to ring besides the API's own endpoints: guests, made by `spec.guest_endpoint`."""
     trace_id: str | None = None
     """32 hexadecimal digits taken from the caller's `traceparent` (W3C Trace Context)."""
 

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from ringback.core.delivery import Delivery
 from ringback.core.emit import Emit
 from ringback.core.netguard import Guard
-from ringback.core.spec import Endpoint
+from ringback.core.spec import GUEST_PREFIX, Endpoint, guest_endpoint
 from ringback.deliver.flow import PROBE_SECONDS
 from ringback.deliver.lane import Lane
 from ringback.store.contract import Store
+
+_GUESTS_BEFORE_SWEEP: Final = 256
+"""Lanes of endpoints that came with requests before those that are done with are looked for."""
 
 
 class Dispatcher:
@@ -36,10 +40,12 @@ class Dispatcher:
             SpecError: an endpoint's URL, headers or secret cannot be used.
         """
         self._store = store
-        self._lanes = {
-            key: Lane(endpoint, store, emit, chance=chance, guard=guard, probe_seconds=probe_seconds)
-            for key, endpoint in endpoints.items()
-        }
+        self._emit = emit
+        self._chance = chance
+        self._guard = guard
+        self._probe_seconds = probe_seconds
+        self._lanes = {key: self._lane(endpoint) for key, endpoint in endpoints.items()}
+        self._kept = frozenset(self._lanes)
 
     async def start(self) -> None:
         """Send what is due, and from now on whatever becomes so."""
@@ -47,6 +53,9 @@ class Dispatcher:
         for key, lane in self._lanes.items():
             self._store.on_due(key, lane.on_due)
             lane.on_due()
+        for key, backlog in (await self._store.backlogs()).items():
+            if backlog.pending and key.startswith(GUEST_PREFIX):
+                self._guests_lane(key).on_due()
 
     async def stop(self, grace_seconds: float) -> None:
         """Begin nothing more, give back what waits, let attempts under way end within the grace period."""
@@ -61,7 +70,35 @@ class Dispatcher:
 
     def has_room(self, endpoint: str) -> bool:
         lane = self._lanes.get(endpoint)
+        if lane is None and endpoint.startswith(GUEST_PREFIX):
+            lane = self._guests_lane(endpoint)
         return lane is not None and lane.has_room
 
     def put(self, delivery: Delivery) -> None:
         self._lanes[delivery.endpoint].put(delivery)
+
+    # ── Lanes ───────────────────────────────────────────────────────────────────────────────────
+
+    def _guests_lane(self, key: str) -> Lane:
+        """A lane for an endpoint that came with a request; it goes again when it is no longer needed."""
+        if len(self._lanes) - len(self._kept) >= _GUESTS_BEFORE_SWEEP:
+            self._sweep()
+        lane = self._lane(guest_endpoint(key.removeprefix(GUEST_PREFIX)))
+        self._lanes[key] = lane
+        self._store.on_due(key, lane.on_due)
+        return lane
+
+    def _sweep(self) -> None:
+        for key in [key for key, lane in self._lanes.items() if key not in self._kept and lane.is_quiet]:
+            self._store.off_due(key)
+            self._lanes.pop(key).abandon()
+
+    def _lane(self, endpoint: Endpoint) -> Lane:
+        return Lane(
+            endpoint,
+            self._store,
+            self._emit,
+            chance=self._chance,
+            guard=self._guard,
+            probe_seconds=self._probe_seconds,
+        )

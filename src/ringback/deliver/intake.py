@@ -72,9 +72,9 @@ class Intake:
         return len(self._waiting) < self._room and self._bytes < ROOM_BYTES
 
     @property
-    def is_taking(self) -> bool:
-        """Whether deliveries may be on their way here from the store."""
-        return self._taking
+    def is_quiet(self) -> bool:
+        """Whether nothing waits here, is on its way, or is known to become due."""
+        return not (self._waiting or self._taking or self._more or self._timer)
 
     def put(self, delivery: Delivery) -> None:
         self._waiting.append(delivery)
@@ -142,4 +142,8 @@ class Intake:
         if self._timer is not None:
             self._timer.cancel()
         if not self._stopped:
-            self._timer = self._loop.call_later(seconds, self.look)
+            self._timer = self._loop.call_later(seconds, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self.look()

@@ -78,6 +78,12 @@ class Lane:
         """What the endpoint is treated as."""
         return self._flow.stance(self._loop.time())
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether there is nothing to send, now or later, that this lane would have to remember."""
+        still = not (self._sending or self._records.unsaid or self._room_timer)
+        return still and self._fresh.is_quiet and self._again.is_quiet
+
     def put(self, delivery: Delivery) -> None:
         """Send it as soon as there is room."""
         self._fresh.put(delivery)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ringback.core.emit import Emit
 from ringback.core.errors import MethodNotAllowed, RingbackError, Unauthorized
+from ringback.core.netguard import Guard
 from ringback.core.spec import Api
 from ringback.gateway.answers import Answer
 from ringback.gateway.control import JWKS_PATH, METHODS, ControlPlane, find_api
@@ -20,6 +22,17 @@ _OPEN_TO_ALL: Final = frozenset({"/healthz", "/readyz", JWKS_PATH})
 _BEARER: Final = b"bearer "
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """Who may ask, and for how much."""
+
+    max_body_bytes: int
+    api_keys: frozenset[str] = frozenset()
+    """One of them must come with every request but the open ones; without any, none is asked for."""
+    guard: Guard = field(default_factory=Guard)
+    """Where webhooks may lead that come with a request."""
+
+
 class Gateway:
     """An ASGI 3 application over one store."""
 
@@ -29,14 +42,13 @@ class Gateway:
         apis: Sequence[Api],
         emit: Emit,
         *,
-        max_body_bytes: int,
+        rules: Rules,
         metrics: Callable[[], Awaitable[bytes]],
-        api_keys: frozenset[str] = frozenset(),
     ) -> None:
         self._apis = {api.endpoint: api for api in apis}
         self._emit = emit
-        self._keys = [key.encode() for key in api_keys]
-        self._data = DataPlane(store, emit, max_body_bytes=max_body_bytes)
+        self._keys = [key.encode() for key in rules.api_keys]
+        self._data = DataPlane(store, emit, max_body_bytes=rules.max_body_bytes, guard=rules.guard)
         self._control = ControlPlane(store, self._apis, metrics)
 
     def close_to_new(self) -> None:

@@ -6,15 +6,18 @@ A store verb is the use case; here it is only spelled in HTTP.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import orjson
 
 from ringback.core.emit import Emit
 from ringback.core.errors import ApiNotReady, RingbackError, ShuttingDown
+from ringback.core.netguard import Guard
 from ringback.core.spec import Api
 from ringback.core.workload import Submission, Workload, check_id
 from ringback.gateway import answers, incoming
 from ringback.gateway.answers import Answer, json_answer
+from ringback.gateway.guests import guests_of
 from ringback.gateway.incoming import Receive, Scope
 from ringback.store.contract import Store
 
@@ -25,10 +28,11 @@ _NOT_READY_RETRY_SECONDS = 5
 class DataPlane:
     """`POST /{api}`, `PUT /{api}/{id}` and `GET /{api}/{id}` over one store."""
 
-    def __init__(self, store: Store, emit: Emit, *, max_body_bytes: int) -> None:
+    def __init__(self, store: Store, emit: Emit, *, max_body_bytes: int, guard: Guard) -> None:
         self._store = store
         self._emit = emit
         self._max_body_bytes = max_body_bytes
+        self._guard = guard
         self._draining = asyncio.Event()
 
     def close_to_new(self) -> None:
@@ -39,6 +43,8 @@ class DataPlane:
         headers = incoming.headers_of(scope)
         try:
             submission = await self._submission(api, workload_id, headers, receive)
+            if "ringback-webhook" in headers or "ringback-webhook-events" in headers:
+                submission = replace(submission, webhooks=await guests_of(scope, self._guard))
             wait = incoming.preferred_wait(headers) if "prefer" in headers else None
             accepted = await self._store.submit(submission, limit=self._checked_limit(api))
         except RingbackError as error:

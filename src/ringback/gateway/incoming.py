@@ -29,6 +29,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 MAX_WAIT_SECONDS: Final = 300.0
 """The longest a request is held; a longer wait counts as this."""
 
+_WISHES: Final = frozenset({"ringback-webhook", "ringback-webhook-events"})
 _SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
 _MEDIA_TYPE: Final = re.compile(r"([!#$%&'*+\-.^_`|~0-9a-z]+/[!#$%&'*+\-.^_`|~0-9a-z]+)\s*(;.*)?", re.IGNORECASE)
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([^\s\";]+)", re.IGNORECASE)
@@ -63,7 +64,7 @@ def refuse_unknown_wishes(headers: dict[str, str]) -> None:
         InvalidHeader: there is one.
     """
     for name in headers:
-        if name.startswith("ringback-"):
+        if name.startswith("ringback-") and name not in _WISHES:
             raise InvalidHeader(f"this release does not know the header {name.title()}; leave it out")
 
 

@@ -26,7 +26,7 @@ from ringback.core.errors import (
     UnknownEndpoint,
 )
 from ringback.core.quantities import parse_duration
-from ringback.core.spec import Api, Endpoint
+from ringback.core.spec import GUEST_PREFIX, Api, Endpoint, guest_endpoint
 from ringback.core.workload import Completed, Submission
 from ringback.gateway import incoming
 from ringback.store.contract import Backlog, Store
@@ -126,7 +126,8 @@ class Repair:
         _must_be(request, "GET", "HEAD")
         backlogs = await self._store.backlogs()
         now = self._store.clock.now()
-        told = [self._endpoint(key, backlogs.get(key), now) for key in self._endpoints]
+        guests = sorted(key for key in backlogs if key.startswith(GUEST_PREFIX))
+        told = [self._endpoint(key, backlogs.get(key), now) for key in (*self._endpoints, *guests)]
         return _json({"endpoints": told})
 
     async def _enable(self, request: Request) -> Response:
@@ -148,6 +149,8 @@ class Repair:
         key = self._key(request)
         if (pause := self._store.paused(key)) is not None:
             raise InvalidParameter(f"{key} is at rest ({pause.reason}); enable it first")
+        if key not in self._endpoints:
+            raise InvalidParameter(f"{key} came with a request; only endpoints of the file are tried out")
         _, hook = self._endpoints[key]
         workload_id = await self._ring(hook)
         record = await self._attempted(workload_id, hook.timeout_seconds + _TRIAL_SLACK_SECONDS)
@@ -174,12 +177,12 @@ class Repair:
         return _json(self._endpoint(key, (await self._store.backlogs()).get(key), self._store.clock.now()))
 
     def _endpoint(self, key: str, backlog: Backlog | None, now: Instant) -> dict[str, Any]:
-        api, hook = self._endpoints[key]
+        api, hook = self._endpoints.get(key) or (None, guest_endpoint(key.removeprefix(GUEST_PREFIX)))
         pause = self._store.paused(key)
         oldest = backlog.oldest_at if backlog is not None else None
         return {
             "endpoint": key,
-            "api": api.name,
+            "api": None if api is None else api.name,
             "url": hook.url,
             "events": sorted(hook.events),
             "signed": hook.secret is not None,
@@ -197,7 +200,7 @@ class Repair:
         return key
 
     def _known(self, key: str) -> None:
-        if key not in self._endpoints:
+        if key not in self._endpoints and not key.startswith(GUEST_PREFIX):
             known = ", ".join(sorted(self._endpoints)) or "none"
             raise UnknownEndpoint(f"there is no endpoint {key[:80]!r}; known are {known}")
 

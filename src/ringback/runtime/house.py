@@ -16,7 +16,7 @@ from ringback.core.clock import Clock
 from ringback.core.netguard import Guard
 from ringback.core.spec import Api
 from ringback.deliver import Dispatcher
-from ringback.gateway import Gateway
+from ringback.gateway import Gateway, Rules
 from ringback.runtime.facts import Facts
 from ringback.runtime.metrics import Metrics
 from ringback.store.contract import Store
@@ -61,9 +61,8 @@ class House:
             store,
             plan.apis,
             facts,
-            max_body_bytes=plan.max_body_bytes,
+            rules=Rules(max_body_bytes=plan.max_body_bytes, api_keys=plan.api_keys, guard=guard),
             metrics=lambda: metrics.exposition(store, names),
-            api_keys=plan.api_keys,
         )
 
     @classmethod

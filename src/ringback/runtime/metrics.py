@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from ringback.core.clock import SECOND, Clock
+from ringback.core.spec import GUEST_PREFIX
 from ringback.runtime.facts import Facts
 from ringback.store.contract import Store
 
@@ -153,16 +154,23 @@ class Metrics(Collector):
         self._lost.values[(api,)] += 1
 
     def _on_attempted(self, *, endpoint: str, outcome: str, duration_us: int, **_: object) -> None:
+        endpoint = _label(endpoint)
         self._attempts.values[endpoint, outcome] += 1
         self._request.observe((endpoint,), duration_us)
 
     def _on_settled(self, *, endpoint: str, state: str, age_us: int) -> None:
+        endpoint = _label(endpoint)
         self._settled.values[endpoint, state] += 1
         self._age.observe((endpoint,), age_us)
 
     def _on_committed(self, *, writes: int, duration_us: int) -> None:
         self._writes.values[()] += writes
         self._commit.observe((), duration_us)
+
+
+def _label(endpoint: str) -> str:
+    """The endpoint's key; all that came with requests share one, for there may be any number of them."""
+    return GUEST_PREFIX.rstrip(":") if endpoint.startswith(GUEST_PREFIX) else endpoint
 
 
 async def _queue_gauges(store: Store, apis: Sequence[str]) -> list[Metric]:
@@ -183,9 +191,14 @@ async def _delivery_gauges(store: Store, clock: Clock) -> list[Metric]:
     waiting = GaugeMetricFamily("ringback_deliveries_waiting", "Deliveries not delivered", labels=["endpoint", "state"])
     oldest = GaugeMetricFamily("ringback_delivery_oldest_seconds", "Age of the oldest pending one", labels=["endpoint"])
     now = clock.now()
+    sums: dict[str, tuple[int, int, int]] = {}
     for endpoint, backlog in (await store.backlogs()).items():
-        waiting.add_metric([endpoint, "pending"], backlog.pending)
-        waiting.add_metric([endpoint, "parked"], backlog.parked)
-        if backlog.oldest_at is not None:
-            oldest.add_metric([endpoint], max(0, now - backlog.oldest_at) / SECOND)
+        pending, parked, since = sums.get(_label(endpoint), (0, 0, now))
+        first = now if backlog.oldest_at is None else backlog.oldest_at
+        sums[_label(endpoint)] = (pending + backlog.pending, parked + backlog.parked, min(since, first))
+    for endpoint, (pending, parked, since) in sums.items():
+        waiting.add_metric([endpoint, "pending"], pending)
+        waiting.add_metric([endpoint, "parked"], parked)
+        if pending:
+            oldest.add_metric([endpoint], max(0, now - since) / SECOND)
     return [waiting, oldest]

@@ -159,6 +159,7 @@ class Store(Protocol):
         F4  A terminal status never changes again.
         F5  All deliveries of one event share one message id; no two events do.
         F6  A delivery handed to the outlet is held by this member; one it had no room for is due at once.
+        F7  Endpoints that came with the submit are told as those given here.
         """
         ...
 
@@ -339,6 +340,10 @@ class Store(Protocol):
 
     def on_due(self, endpoint: str, wake: Callable[[], None]) -> None:
         """Call `wake` whenever a delivery of `endpoint` may have become takeable. As N1."""
+        ...
+
+    def off_due(self, endpoint: str) -> None:
+        """Call nobody for `endpoint` any more."""
         ...
 
     def hand_on(self, outlet: Outlet) -> None:

@@ -23,7 +23,7 @@ from ringback.core.errors import (
 )
 from ringback.core.spec import Api, Autoscaling, Predictor
 from ringback.core.workload import Completed, Failed, Progress
-from ringback.gateway import Gateway
+from ringback.gateway import Gateway, Rules
 from ringback.runtime.facts import Facts
 from ringback.store.contract import ReplicaState
 from ringback.store.sqlite import SqliteStore, open_sqlite
@@ -55,7 +55,7 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 
 @pytest.fixture
 def gateway(store: SqliteStore) -> Gateway:
-    return Gateway(store, [IRIS], Facts(), max_body_bytes=1_000, metrics=no_metrics)
+    return Gateway(store, [IRIS], Facts(), rules=Rules(max_body_bytes=1_000), metrics=no_metrics)
 
 
 @pytest.fixture
@@ -142,7 +142,9 @@ async def test_each_refusal_is_the_servers_own_error(client: AsyncClient) -> Non
 
 
 async def test_a_key_opens_a_server_that_wants_one(store: SqliteStore) -> None:
-    gateway = Gateway(store, [IRIS], Facts(), max_body_bytes=1_000, metrics=no_metrics, api_keys=frozenset({"a", "b"}))
+    gateway = Gateway(
+        store, [IRIS], Facts(), rules=Rules(max_body_bytes=1_000, api_keys=frozenset({"a", "b"})), metrics=no_metrics
+    )
     async with client_of(gateway, "b") as client, client_of(gateway) as stranger:
         assert (await client.submit("flowers", 1)).id
         with pytest.raises(Unauthorized, match="API key"):

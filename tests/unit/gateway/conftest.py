@@ -10,7 +10,7 @@ import pytest
 
 from ringback.core.clock import HandWound
 from ringback.core.spec import Api, Autoscaling, Endpoint, Predictor
-from ringback.gateway import Gateway
+from ringback.gateway import Gateway, Rules
 from ringback.store.contract import ReplicaState
 from ringback.store.sqlite import SqliteStore, open_sqlite
 from support.asgi import Caller
@@ -56,7 +56,7 @@ def gateway(store: SqliteStore, facts: Facts) -> Gateway:
     async def metrics() -> bytes:
         return b"up 1\n"
 
-    return Gateway(store, [IRIS, OTHER], facts, max_body_bytes=1_000, metrics=metrics)
+    return Gateway(store, [IRIS, OTHER], facts, rules=Rules(max_body_bytes=1_000), metrics=metrics)
 
 
 @pytest.fixture

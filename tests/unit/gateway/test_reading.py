@@ -17,7 +17,7 @@ from ringback.core.delivery import Attempt, AttemptClass, Park
 from ringback.core.jwks import jwks
 from ringback.core.spec import Endpoint
 from ringback.core.workload import Completed, Failed, Progress
-from ringback.gateway import Gateway
+from ringback.gateway import Gateway, Rules
 from ringback.store.contract import ReplicaState
 from ringback.store.sqlite import SqliteStore, open_sqlite
 from support.asgi import Caller
@@ -241,7 +241,7 @@ async def test_the_key_set_holds_the_public_keys_of_every_endpoint_and_nothing_e
         Endpoint(key="iris/3", url="http://c/", secret=f"{other} {SIGNING_KEY}"),
     ]
     apis = [replace(IRIS, webhooks=tuple(hooks[:2])), replace(OTHER, webhooks=tuple(hooks[2:]))]
-    call = Caller(Gateway(store, apis, facts, max_body_bytes=10, metrics=metrics))
+    call = Caller(Gateway(store, apis, facts, rules=Rules(max_body_bytes=10), metrics=metrics))
 
     answer = await call("GET", KEY_SET)
     assert answer.json() == jwks([PUBLIC_KEY, public_key(other)])
@@ -261,7 +261,7 @@ async def test_with_keys_set_only_health_and_public_keys_are_open(store: SqliteS
         return b""
 
     keys = frozenset({"first", "second"})
-    call = Caller(Gateway(store, [IRIS], facts, max_body_bytes=10, metrics=metrics, api_keys=keys))
+    call = Caller(Gateway(store, [IRIS], facts, rules=Rules(max_body_bytes=10, api_keys=keys), metrics=metrics))
 
     for path in ("/healthz", "/readyz", KEY_SET):
         assert (await call("GET", path)).status == 200
@@ -283,7 +283,9 @@ async def test_a_fault_of_ours_is_500_without_its_insides(store: SqliteStore, fa
     async def broken() -> bytes:
         raise ZeroDivisionError("secret insides")
 
-    answer = await Caller(Gateway(store, [IRIS], facts, max_body_bytes=10, metrics=broken))("GET", "/metrics")
+    answer = await Caller(Gateway(store, [IRIS], facts, rules=Rules(max_body_bytes=10), metrics=broken))(
+        "GET", "/metrics"
+    )
 
     assert (answer.status, answer.problem) == (500, "internal")
     assert b"secret" not in answer.body
@@ -310,7 +312,7 @@ def test_whatever_comes_is_answered_and_never_with_500(tmp_path: Path) -> None:
 
     with asyncio.Runner() as runner:
         store = runner.run(open_sqlite(tmp_path / "ringback.db", clock=HandWound()))
-        call = Caller(Gateway(store, [IRIS], facts, max_body_bytes=1_000, metrics=metrics))
+        call = Caller(Gateway(store, [IRIS], facts, rules=Rules(max_body_bytes=1_000), metrics=metrics))
 
         @settings(max_examples=60, deadline=None)
         @given(METHODS, PATHS, st.text(max_size=30), HEADERS, st.binary(max_size=40))

@@ -1,7 +1,8 @@
 -- name: insert_workload
 INSERT INTO workloads (api, id, status, due_at, submitted_at, trace_id, idempotency_key, fingerprint,
-                       content_type, headers, payload)
-VALUES (:api, :id, 'in_queue', :due_at, :now, :trace_id, :key, :fingerprint, :content_type, :headers, :payload);
+                       content_type, headers, payload, webhooks)
+VALUES (:api, :id, 'in_queue', :due_at, :now, :trace_id, :key, :fingerprint, :content_type, :headers, :payload,
+        :webhooks);
 
 -- name: find_by_id
 SELECT id, fingerprint, seq FROM workloads WHERE api = :api AND id = :id;
@@ -48,7 +49,7 @@ UPDATE workloads
 SET status = :status, result = :result, error_type = :error_type, error_message = :error_message,
     finished_at = :now, holder = NULL, fraction = NULL, message = NULL
 WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member
-RETURNING trace_id;
+RETURNING trace_id, webhooks;
 
 -- name: read_end
 SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, erased_at, fraction, message,

@@ -26,6 +26,9 @@ class Wakes:
     def register(self, key: str, wake: Callable[[], None]) -> None:
         self._wakes[key].append(wake)
 
+    def forget(self, key: str) -> None:
+        self._wakes.pop(key, None)
+
     def call(self, key: str) -> None:
         """Call the key's wakes at the loop's next turn."""
         if key in self._wakes and key not in self._called_soon:
@@ -38,7 +41,7 @@ class Wakes:
 
     def _now(self, key: str) -> None:
         self._called_soon.discard(key)
-        for wake in self._wakes[key]:
+        for wake in self._wakes.get(key, ()):
             wake()
 
 

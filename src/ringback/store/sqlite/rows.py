@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Sequence
 from typing import Any
 
 from ringback.core.clock import Instant
 from ringback.core.delivery import Attempt, AttemptClass, DeliveryRecord, DeliveryState, Pause, PauseKind
-from ringback.core.spec import Event
+from ringback.core.spec import Endpoint, Event, guest_endpoint
 from ringback.core.workload import Claimed, Completed, Failed, Held, Outcome, Progress, Status, Workload
 
 Row = tuple[Any, ...]
@@ -134,6 +136,18 @@ def end_columns(row: Row) -> dict[str, Any]:
 def storable(text: str) -> str:
     """The text with lone surrogates replaced: SQLite keeps UTF-8, which has none."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def guests_column(endpoints: Sequence[Endpoint]) -> bytes | None:
+    """What `webhooks` of a workload's row holds."""
+    if not endpoints:
+        return None
+    return json.dumps([[endpoint.url, sorted(endpoint.events)] for endpoint in endpoints]).encode()
+
+
+def guests(column: bytes) -> tuple[Endpoint, ...]:
+    """The endpoints that came with a submit."""
+    return tuple(guest_endpoint(url, frozenset(map(Event, events))) for url, events in json.loads(column))
 
 
 def fingerprint(content_type: str, payload: bytes) -> bytes:

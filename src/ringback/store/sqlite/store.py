@@ -211,6 +211,9 @@ class SqliteStore:
     def on_due(self, endpoint: str, wake: Callable[[], None]) -> None:
         self._session.meeting.due.register(endpoint, wake)
 
+    def off_due(self, endpoint: str) -> None:
+        self._session.meeting.due.forget(endpoint)
+
     def hand_on(self, outlet: Outlet) -> None:
         self._session.meeting.outlet = outlet
 

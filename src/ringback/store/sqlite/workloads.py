@@ -67,6 +67,7 @@ class Workloads:
                 "content_type": submission.content_type,
                 "headers": submission.headers,
                 "payload": submission.payload,
+                "webhooks": rows.guests_column(submission.webhooks),
             },
         )
         session.count(api, +1)
@@ -159,9 +160,12 @@ class Workloads:
             return
         session.count(held.api, -1)
         event = event_of(outcome)
+        [(trace_id, guests)] = ended
+        if guests is not None:
+            endpoints = (*endpoints, *rows.guests(guests))
         asked = [endpoint for endpoint in endpoints if event in endpoint.events]
         if asked:
-            self._announce(tx, held, outcome, asked, now=now, trace_id=ended[0][0])
+            self._announce(tx, held, outcome, asked, now=now, trace_id=trace_id)
         tx.after(partial(session.meeting.tell_ended, held.api, held.id))
 
     def _announce(

@@ -15,3 +15,7 @@ CREATE TABLE pauses (
 -- A delivery that is sent again by hand begins its schedule anew: `base` is the number of attempts before that.
 
 ALTER TABLE deliveries ADD COLUMN base {int} NOT NULL DEFAULT 0;
+
+-- Endpoints that came with the submit, as JSON; none for nearly all.
+
+ALTER TABLE workloads ADD COLUMN webhooks {bytes};

@@ -1,0 +1,68 @@
+"""Webhooks that come with a submit: read from its headers, checked as text and against the guard before it is taken in.
+
+This check is a courtesy that tells at once; the one that counts is made at the socket, at every connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Final
+from urllib.parse import urlsplit
+
+from ringback.core.errors import ForbiddenTarget, InvalidHeader
+from ringback.core.netguard import Guard, Trust
+from ringback.core.spec import TERMINAL_EVENTS, Endpoint, Event, guest_endpoint
+from ringback.core.urls import guest_url
+from ringback.gateway.incoming import Scope
+
+MOST: Final = 5
+"""Webhooks one submit may bring."""
+
+_URL: Final = b"ringback-webhook"
+_EVENTS: Final = b"ringback-webhook-events"
+_LOOK_UP_SECONDS: Final = 2.0
+
+
+async def guests_of(scope: Scope, guard: Guard) -> tuple[Endpoint, ...]:
+    """The endpoints that `Ringback-Webhook` names, each once.
+
+    Raises:
+        InvalidHeader: they are too many, or ask for events that there are not.
+        ForbiddenTarget: one leads, or surely would lead, where no guest may send anything.
+    """
+    texts = [value.decode("latin-1").strip() for name, value in scope["headers"] if name == _URL]
+    events = _events([value.decode("latin-1") for name, value in scope["headers"] if name == _EVENTS])
+    if not texts:
+        return ()
+    if len(texts) > MOST:
+        raise InvalidHeader(f"Ringback-Webhook came {len(texts)} times; at most {MOST} are taken")
+    urls = list(dict.fromkeys(guest_url(text) for text in texts))
+    for url in urls:
+        await _admit(url, guard)
+    return tuple(guest_endpoint(url, events) for url in urls)
+
+
+def _events(values: list[str]) -> frozenset[Event]:
+    words = [word.strip() for value in values for word in value.split(",") if word.strip()]
+    if not words:
+        return TERMINAL_EVENTS
+    for word in words:
+        if word not in TERMINAL_EVENTS:
+            known = ", ".join(sorted(TERMINAL_EVENTS))
+            raise InvalidHeader(f"Ringback-Webhook-Events: {word[:40]!r} is none of {known}")
+    return frozenset(Event(word) for word in words)
+
+
+async def _admit(url: str, guard: Guard) -> None:
+    """Judge by what the name resolves to now; a name server that does not answer in time decides nothing."""
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    try:
+        async with asyncio.timeout(_LOOK_UP_SECONDS):
+            found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
+    except (OSError, TimeoutError, UnicodeError):
+        return
+    refusal = guard.refusal(Trust.GUEST, parts.hostname, [str(address[0]) for *_, address in found])
+    if refusal is not None:
+        raise ForbiddenTarget(f"Ringback-Webhook: {refusal}")
