@@ -49,6 +49,22 @@ def test_an_endpoint_at_rest_keeps_its_webhooks_over_a_restart(tmp_path: Path) -
             catcher.wait_for(workload_id)
 
 
+def test_a_webhook_that_comes_with_the_submit_reaches_what_the_operator_allows_and_nothing_else(tmp_path: Path) -> None:
+    with Catcher() as catcher:
+        file = folder_of(tmp_path / "api")
+        store = tmp_path / "store" / "ringback.db"
+        with serving(file, store, options=["--allow", "127.0.0.0/8"]) as server:
+            told = server.ringback("submit", "echo", "-d", "{}", "--webhook", catcher.url)
+            caught = catcher.wait_for(told.strip())
+            assert "webhook-signature" not in caught.headers
+
+        with serving(file, store) as server:
+            headers = {"Ringback-Webhook": catcher.url}
+            refused = requests.post(f"{server.url}/echo", json={}, headers=headers, timeout=10)
+            assert refused.status_code == 422
+            assert "127.0.0.1 is loopback" in refused.json()["detail"]
+
+
 def listed(server: Server, *options: str) -> list[dict[str, Any]]:
     return rows(server.ringback("--json", "deliveries", "list", *options))
 

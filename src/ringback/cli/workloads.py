@@ -31,6 +31,7 @@ def submit(
     ] = None,
     id: Annotated[str | None, typer.Option(help="An id of your own.")] = None,  # noqa: A002 - the option's name
     idempotency_key: Annotated[str | None, typer.Option(help="Submits with the same key run once.")] = None,
+    webhook: Annotated[str | None, typer.Option(help="A URL to ring besides the API's own.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended.")] = False,
     timeout: Annotated[float | None, typer.Option(help="Seconds to wait at most.")] = None,
 ) -> None:
@@ -44,6 +45,7 @@ def submit(
             id=id,
             idempotency_key=idempotency_key,
             content_type=content_type or _content_type(payload),
+            headers=None if webhook is None else {"Ringback-Webhook": webhook},
         )
         if not wait:
             told.say(handle.id, {"id": handle.id})

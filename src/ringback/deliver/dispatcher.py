@@ -40,6 +40,7 @@ class Dispatcher:
             SpecError: an endpoint's URL, headers or secret cannot be used.
         """
         self._store = store
+        self._loop = asyncio.get_running_loop()
         self._emit = emit
         self._chance = chance
         self._guard = guard
@@ -55,7 +56,7 @@ class Dispatcher:
             lane.on_due()
         for key, backlog in (await self._store.backlogs()).items():
             if backlog.pending and key.startswith(GUEST_PREFIX):
-                self._guests_lane(key).on_due()
+                self._guests_lane(key)
 
     async def stop(self, grace_seconds: float) -> None:
         """Begin nothing more, give back what waits, let attempts under way end within the grace period."""
@@ -86,6 +87,7 @@ class Dispatcher:
         lane = self._lane(guest_endpoint(key.removeprefix(GUEST_PREFIX)))
         self._lanes[key] = lane
         self._store.on_due(key, lane.on_due)
+        self._loop.call_soon(lane.on_due)  # not now: this may be asked inside a transaction
         return lane
 
     def _sweep(self) -> None:

@@ -117,7 +117,13 @@ def _paths(api: Api) -> dict[str, Any]:
     workload_id = _parameter("id", "path", {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$"})
     wait = _parameter("wait", "query", {"type": "number", "minimum": 0}, "Seconds to hold the answer until it ends.")
     key = _parameter("Idempotency-Key", "header", {"type": "string", "maxLength": 255})
-    submit = {"requestBody": _payload(), "responses": _answers("Accepted", "400", "404", "409", "413", "415", "503")}
+    url = {"type": "string", "format": "uri"}
+    guest = _parameter("Ringback-Webhook", "header", url, "A URL to ring besides the file's own.")
+    events = _parameter("Ringback-Webhook-Events", "header", {"type": "string"}, "completed, failed, or both.")
+    submit = {
+        "requestBody": _payload(),
+        "responses": _answers("Accepted", "400", "404", "409", "413", "415", "422", "503"),
+    }
     listing = [
         _parameter("status", "query", {"type": "string", "enum": [status.value for status in Status]}),
         _parameter("limit", "query", {"type": "integer", "minimum": 1, "maximum": 1000}),
@@ -125,7 +131,7 @@ def _paths(api: Api) -> dict[str, Any]:
     ]
     return {
         at: {
-            "post": {**tag, "summary": "Submit a workload", "parameters": [key], **submit},
+            "post": {**tag, "summary": "Submit a workload", "parameters": [key, guest, events], **submit},
             "get": {
                 **tag,
                 "summary": "List workloads, newest first",

@@ -21,7 +21,7 @@ from ringback.core.delivery import (
     TryAgain,
 )
 from ringback.core.netguard import Guard
-from ringback.core.spec import Endpoint
+from ringback.core.spec import Endpoint, guest_endpoint
 from ringback.core.workload import Completed, Failed
 from ringback.deliver import Dispatcher
 from ringback.deliver.flow import TRIP_AFTER
@@ -48,7 +48,7 @@ class World:
             {each.key: each for each in endpoints},
             self.facts,
             chance=lambda: 0.0,
-            guard=Guard(),
+            guard=Guard(["127.0.0.0/8"]),
             probe_seconds=PROBE_SECONDS,
         )
         await dispatcher.start()
@@ -307,3 +307,35 @@ async def test_a_heap_of_retries_does_not_hold_up_what_is_new(world: World) -> N
             await world.facts.wait_for("delivery.settled", 320)
     order = [request.json["id"] for request in receiver.requests]
     assert new <= set(order[:45])
+
+
+# ── Guests ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_guest_is_rung_like_anyone_else_and_its_lane_goes_when_it_is_done_with(world: World) -> None:
+    async with receiving() as receiver, world.dispatching() as dispatcher:
+        for number in range(3):
+            await world.finish(f"w{number}", guest_endpoint(f"{receiver.url}{number}"))
+        await world.facts.wait_for("delivery.settled", 3)
+        assert len(dispatcher._lanes) == 3
+        dispatcher._sweep()
+        assert dispatcher._lanes == {}
+        await world.finish("later", guest_endpoint(f"{receiver.url}0"))
+        await world.facts.wait_for("delivery.settled", 4)
+    assert [request.json["id"] for request in receiver.requests][3] == "later"
+
+
+async def test_a_guest_that_is_still_to_be_tried_again_is_not_forgotten(world: World) -> None:
+    async with receiving(answering(500)) as receiver, world.dispatching() as dispatcher:
+        await world.finish("w1", guest_endpoint(receiver.url))
+        await world.facts.wait_for("delivery.attempted", 1)
+        dispatcher._sweep()
+        assert len(dispatcher._lanes) == 1
+
+
+async def test_guests_that_were_left_over_are_taken_up_at_the_start(world: World) -> None:
+    async with receiving() as receiver:
+        await world.finish("w1", guest_endpoint(receiver.url))
+        async with world.dispatching():
+            await world.facts.wait_for("delivery.settled", 1)
+    assert len(receiver.requests) == 1
