@@ -30,6 +30,7 @@ check: $(VENV)/.test $(VENV)/.bench ## Format, lint, types, imports, docs: every
 
 bench: $(VENV)/.bench ## Measure, beside the seed's own design and taskiq
 	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks.delivery
 
 build: $(VENV)/.pip ## Build the wheel into dist/
 	@$(PIP) wheel --no-deps --wheel-dir dist .

@@ -86,6 +86,8 @@ class Receiver:
     requests: list[Received] = field(default_factory=list)
     connections: int = 0
     port: int = 0
+    on_request: Callable[[], None] = lambda: None
+    """Called with each request that has been read, before it is answered."""
     _arrival: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     @property
@@ -114,6 +116,7 @@ class Receiver:
                 async with self._arrival:
                     self.requests.append(Received(line, headers, body, number))
                     self._arrival.notify_all()
+                self.on_request()
                 await (self.scripts.pop(0) if self.scripts else self.otherwise)(writer)
         except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
