@@ -61,6 +61,7 @@ class AttemptClass(StrEnum):
     CONNECT_TIMEOUT = "connect_timeout"
     READ_TIMEOUT = "read_timeout"  # sent, but no whole answer in time: the receiver may have it
     RESET = "reset"  # the connection broke: the receiver may have it
+    CAP = "cap"  # the answer's head is larger than any answer needs
     GUARD = "guard"  # nothing was sent: the URL leads to an address it must not
     CONFIG = "config"  # nothing was sent: the endpoint is gone from the file, or its secret is malformed
 

@@ -12,10 +12,12 @@ import httptools
 
 from ringback.core.delivery import AttemptClass
 from ringback.deliver.answer import Answer, NoAnswer
+from ringback.deliver.inflating import Undo, undoing
 
 BODY_LIMIT_BYTES: Final = 16 * 1024
 _HEAD_LIMIT_BYTES: Final = 64 * 1024
 _EXCERPT_BYTES: Final = 400
+_NOTED: Final = frozenset({b"retry-after", b"location", b"content-encoding"})
 
 
 class Connection(asyncio.Protocol):
@@ -78,7 +80,11 @@ class Connection(asyncio.Protocol):
             self._end(NoAnswer(outcome=AttemptClass.RESET, detail=f"answered what is not HTTP/1.1 ({error})"))
             return
         if not self._has_head and self._heard > _HEAD_LIMIT_BYTES:
-            self._end(NoAnswer(outcome=AttemptClass.RESET, detail="answered with headers that do not end"))
+            self._end(
+                NoAnswer(
+                    outcome=AttemptClass.CAP, detail=f"answered with more than {_HEAD_LIMIT_BYTES} bytes of headers"
+                )
+            )
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_open = False
@@ -94,7 +100,7 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         lower = name.lower()
-        if lower in {b"retry-after", b"location"}:
+        if lower in _NOTED:
             self._noted[lower] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
@@ -102,9 +108,13 @@ class Connection(asyncio.Protocol):
         self._keeps_alive = self._parser.should_keep_alive()
 
     def on_body(self, body: bytes) -> None:
-        self._body_bytes += len(body)
+        if self._undo is None:
+            self._undo = undoing(self._noted.get(b"content-encoding", ""))
+        piece = self._undo(body, BODY_LIMIT_BYTES + 1 - self._body_bytes)
+        # Both are counted: what came over the wire, and what it stands for.
+        self._body_bytes += max(len(body), len(piece))
         if len(self._excerpt) < _EXCERPT_BYTES:
-            self._excerpt += body[:_EXCERPT_BYTES]
+            self._excerpt += piece[: _EXCERPT_BYTES - len(self._excerpt)]
         if self._body_bytes > BODY_LIMIT_BYTES:
             self._answer(keep=False)
 
@@ -123,6 +133,7 @@ class Connection(asyncio.Protocol):
         self._noted: dict[bytes, str] = {}
         self._excerpt = b""
         self._body_bytes = 0
+        self._undo: Undo | None = None
 
     def _answer(self, *, keep: bool) -> None:
         answer = Answer(
