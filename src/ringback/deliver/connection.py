@@ -34,6 +34,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[Answer | NoAnswer] | None = None
+        self._undo: Undo | None = None
         self._parser: Any = httptools.HttpResponseParser(self)
         self._begin()
 
@@ -80,11 +81,8 @@ class Connection(asyncio.Protocol):
             self._end(NoAnswer(outcome=AttemptClass.RESET, detail=f"answered what is not HTTP/1.1 ({error})"))
             return
         if not self._has_head and self._heard > _HEAD_LIMIT_BYTES:
-            self._end(
-                NoAnswer(
-                    outcome=AttemptClass.CAP, detail=f"answered with more than {_HEAD_LIMIT_BYTES} bytes of headers"
-                )
-            )
+            detail = f"answered with more than {_HEAD_LIMIT_BYTES} bytes of headers"
+            self._end(NoAnswer(outcome=AttemptClass.CAP, detail=detail))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_open = False
@@ -133,7 +131,7 @@ class Connection(asyncio.Protocol):
         self._noted: dict[bytes, str] = {}
         self._excerpt = b""
         self._body_bytes = 0
-        self._undo: Undo | None = None
+        self._undo = None
 
     def _answer(self, *, keep: bool) -> None:
         answer = Answer(

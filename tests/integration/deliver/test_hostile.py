@@ -1,4 +1,4 @@
-"""Receivers that do all that a receiver must not: each attempt ends in time and says why, and costs nothing for good."""
+"""Receivers that do what no receiver must: each attempt ends in time, says why, and costs nothing for good."""
 
 from __future__ import annotations
 
