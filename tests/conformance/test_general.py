@@ -8,17 +8,19 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ringback.core.clock import HandWound, SystemClock
+from ringback.core.delivery import Delivered, Trace
 from ringback.core.errors import IdTaken, QueueFull, RingbackError, StoreError, StoreFull, StoreTooNew
 from ringback.core.workload import Completed, Failed, Progress, Status, Submission
 from ringback.store.sqlite import SqliteStore, open_sqlite
 from ringback.store.sqlite.opening import APPLICATION_ID, FRAGMENTS
 from ringback.store.statements import migrations
-from support.stores import API, DONE, HOOK, SqliteBackend, claim_one, submission
+from support.stores import API, DONE, HOOK, SqliteBackend, attempt, claim_one, submission, take_one
 
 SUBMIT_FOREVER = """
 import asyncio, sys
@@ -121,6 +123,22 @@ async def test_G3_bytes_and_moments_come_back_as_they_were(backend: SqliteBacken
     await store.finish(claimed.held, Completed(result=result), [HOOK])
     ended = await store.get(API, "w1")
     assert (ended.result, ended.finished_at) == (result, backend.clock.now())
+
+
+async def test_G3_attempts_come_back_as_they_were(store: SqliteStore) -> None:
+    await store.finish((await claim_one(store, "w1")).held, DONE, [HOOK])
+    every = bytes(range(256))
+    made = replace(
+        attempt(1, store),
+        detail="why",
+        status=500,
+        address="127.0.0.1:1",
+        trace=Trace(
+            dns_us=1, connect_us=2, wait_us=3, read_us=4, request_head=every, response_head=every, excerpt=every
+        ),
+    )
+    await store.record(await take_one(store), made, Delivered())
+    assert (await store.deliveries(API, "w1"))[0].attempts == (made,)
 
 
 async def test_G3_text_that_no_database_can_hold_is_made_to_fit(store: SqliteStore) -> None:

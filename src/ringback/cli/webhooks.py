@@ -155,6 +155,8 @@ def _story(delivery: dict[str, Any]) -> str:
             f"  {each['number']:3}  {each['started_at'][:19]}  {each['duration_ms']:8.1f} ms  "
             f"{each['outcome']}{status}{detail}"
         )
+        if phases := [f"{name} {took:.1f}" for name, took in each["phases_ms"].items() if took is not None]:
+            lines.append(f"       {', '.join(phases)} ms")
     if not delivery["attempts"]:
         lines.append("  not tried yet")
     if delivery["reason"]:

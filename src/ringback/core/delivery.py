@@ -94,6 +94,24 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """What went over the wire in one attempt, bounded and without secrets, and how long each part took."""
+
+    dns_us: int | None = None
+    """Looking the name up; None on a connection that was kept."""
+    connect_us: int | None = None
+    """TCP and TLS; None on a connection that was kept."""
+    wait_us: int | None = None
+    """From the request's last byte to the answer's first."""
+    read_us: int | None = None
+    """From the answer's first byte to its last that was read."""
+    request_head: bytes = b""
+    response_head: bytes = b""
+    excerpt: bytes = b""
+    """The first bytes of the answer's body."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One request made, or tried, for one delivery."""
 
@@ -108,6 +126,7 @@ class Attempt:
     """What went wrong, in one sentence."""
     address: str | None = None
     """The socket address the request went to, `host:port`."""
+    trace: Trace = Trace()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,8 @@ class Answer:
     location: str | None = None
     excerpt: bytes = b""
     """The first bytes of the body."""
+    head: bytes = b""
+    """Its headers, as far as they are shown."""
 
     @property
     def is_success(self) -> bool:
@@ -70,3 +72,7 @@ class Exchange:
     duration_us: int
     address: str | None
     """`host:port` of the socket; None when there was no connection."""
+    dns_us: int | None = None
+    connect_us: int | None = None
+    wait_us: int | None = None
+    read_us: int | None = None

@@ -6,6 +6,7 @@ The receiver is not trusted: whatever it sends is bounded in size, and the deadl
 from __future__ import annotations
 
 import asyncio
+from time import perf_counter_ns
 from typing import Any, Final, cast
 
 import httptools
@@ -17,6 +18,7 @@ from ringback.deliver.inflating import Undo, undoing
 BODY_LIMIT_BYTES: Final = 16 * 1024
 _HEAD_LIMIT_BYTES: Final = 64 * 1024
 _EXCERPT_BYTES: Final = 400
+_SHOWN_HEAD_BYTES: Final = 2_048
 _NOTED: Final = frozenset({b"retry-after", b"location", b"content-encoding"})
 
 
@@ -31,6 +33,8 @@ class Connection(asyncio.Protocol):
         self.was_used = False
         self.address: str | None = None
         self.peer_host: str | None = None
+        self.first_byte_ns = 0
+        """When the answer to the latest request began, by `perf_counter_ns`; 0 if it did not."""
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[Answer | NoAnswer] | None = None
@@ -74,6 +78,8 @@ class Connection(asyncio.Protocol):
         if self._waiter is None:
             self.close()  # it speaks unasked
             return
+        if not self._heard:
+            self.first_byte_ns = perf_counter_ns()
         self._heard += len(data)
         try:
             self._parser.feed_data(data)
@@ -98,6 +104,9 @@ class Connection(asyncio.Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         lower = name.lower()
+        if self._head_bytes < _SHOWN_HEAD_BYTES:
+            self._head_bytes += len(name) + len(value) + 4
+            self._head.append(b"%b: %b" % (name, b"(left out)" if lower == b"set-cookie" else value))
         if lower in _NOTED:
             self._noted[lower] = value.decode("latin-1")
 
@@ -120,6 +129,7 @@ class Connection(asyncio.Protocol):
         if self._has_head:
             self._answer(keep=self._keeps_alive)
         else:
+            self._head.clear()
             self._noted.clear()  # 100 Continue and its like: the answer is still to come
 
     # ── Within ──────────────────────────────────────────────────────────────────────────────────
@@ -129,6 +139,9 @@ class Connection(asyncio.Protocol):
         self._has_head = False
         self._keeps_alive = False
         self._noted: dict[bytes, str] = {}
+        self._head: list[bytes] = []
+        self._head_bytes = 0
+        self.first_byte_ns = 0
         self._excerpt = b""
         self._body_bytes = 0
         self._undo = None
@@ -139,6 +152,7 @@ class Connection(asyncio.Protocol):
             retry_after=self._noted.get(b"retry-after"),
             location=self._noted.get(b"location"),
             excerpt=self._excerpt,
+            head=b"\r\n".join(self._head)[:_SHOWN_HEAD_BYTES],
         )
         assert self._transport is not None
         # An answer that came before the request was read leaves the rest of it in the way of the next one.

@@ -223,7 +223,7 @@ class Lane:
         clock = self._store.clock
         started_at = clock.now()
         exchange = await line.send(self._target.request(delivery, started_at))
-        attempt = attempt_of(delivery.tries + 1, started_at, exchange)
+        attempt = attempt_of(delivery.tries + 1, started_at, exchange, self._target.shown_head)
         endpoint = self._tried_once if delivery.is_trial else self._endpoint
         verdict = judge(endpoint, attempt, exchange, base=delivery.base, now=clock.now(), chance=self._chance())
         self._emit(

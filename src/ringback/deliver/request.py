@@ -24,6 +24,7 @@ _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _OURS: Final = frozenset(
     {"host", "content-length", "content-type", "transfer-encoding", "connection", "traceparent", "user-agent"}
 )
+_SECRET_NAME: Final = re.compile(r"auth|cookie|key|secret|token|password|signature", re.IGNORECASE)
 _PATH_SAFE: Final = "/%:@!$&'()*+,;=~-._"
 
 
@@ -34,7 +35,7 @@ class Target:
         SpecError: the URL, a header or the secret cannot be used; the message says why.
     """
 
-    __slots__ = ("_head", "_signer", "host", "is_tls", "port", "timeout_seconds", "trust")
+    __slots__ = ("_head", "_signer", "host", "is_tls", "port", "shown_head", "timeout_seconds", "trust")
 
     def __init__(self, endpoint: Endpoint) -> None:
         url = _checked_url(endpoint.url)
@@ -45,7 +46,10 @@ class Target:
         self.trust = endpoint.trust
         self.timeout_seconds = endpoint.timeout_seconds
         self._signer = None if endpoint.secret is None else Signer(endpoint.secret)
-        self._head = _static_head(url, endpoint).encode("latin-1")
+        head = _static_head(url, endpoint)
+        self._head = head.encode("latin-1")
+        self.shown_head = "\r\n".join(_shown(line) for line in head.split("\r\n")).encode("latin-1")
+        """What may be kept and shown of it: secrets are left out."""
 
     def request(self, delivery: Delivery, now: Instant) -> bytes:
         """One attempt's request. The signature is of this moment; body and id are those of every attempt."""
@@ -84,6 +88,12 @@ def _static_head(url: SplitResult, endpoint: Endpoint) -> str:
         lines.append(f"Authorization: Basic {base64.b64encode(pair.encode()).decode()}")
     lines += [_header_line(name, value) for name, value in endpoint.headers.items()]
     return "\r\n".join(lines) + "\r\n"
+
+
+def _shown(line: str) -> str:
+    name, colon, _ = line.partition(": ")
+    is_secret = colon and _SECRET_NAME.search(name) is not None
+    return f"{name}: (left out)" if is_secret else line
 
 
 def _host_header(url: SplitResult) -> str:

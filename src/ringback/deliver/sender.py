@@ -34,7 +34,20 @@ async def resolved(host: str, port: int) -> Sequence[tuple[Any, ...]]:
 class Line:
     """A place for one connection to one target, kept alive from one attempt to the next."""
 
-    __slots__ = ("_connection", "_deadline", "_expired", "_guard", "_loop", "_resolve", "_target", "_timer")
+    __slots__ = (
+        "_connect_us",
+        "_connection",
+        "_deadline",
+        "_dns_us",
+        "_expired",
+        "_first_byte_ns",
+        "_guard",
+        "_loop",
+        "_resolve",
+        "_sent_ns",
+        "_target",
+        "_timer",
+    )
 
     def __init__(self, target: Target, guard: Guard, *, resolve: Resolve | None = None) -> None:
         self._target = target
@@ -44,11 +57,17 @@ class Line:
         self._connection: Connection | None = None
         self._expired = False
         self._deadline: float | None = None
+        self._dns_us: int | None = None
+        self._connect_us: int | None = None
+        self._first_byte_ns = 0
+        self._sent_ns = 0
         self._timer: asyncio.TimerHandle | None = None
 
     async def send(self, request: bytes) -> Exchange:
         """Make one attempt. Never raises for what a network or a receiver can do."""
-        started = perf_counter_ns()
+        self._sent_ns = started = perf_counter_ns()
+        self._first_byte_ns = 0
+        self._dns_us = self._connect_us = None
         self._expired = False
         self._deadline = self._loop.time() + self._target.timeout_seconds
         if self._timer is None:
@@ -58,9 +77,21 @@ class Line:
         finally:
             self._deadline = None
         address = self._connection.address if self._connection is not None else None
-        if self._connection is not None and not self._connection.is_open:
-            self._connection = None
-        return Exchange(result=result, duration_us=(perf_counter_ns() - started) // 1_000, address=address)
+        if self._connection is not None:
+            self._first_byte_ns = self._connection.first_byte_ns
+            if not self._connection.is_open:
+                self._connection = None
+        ended = perf_counter_ns()
+        first, sent = self._first_byte_ns, self._sent_ns
+        return Exchange(
+            result=result,
+            duration_us=(ended - started) // 1_000,
+            address=address,
+            dns_us=self._dns_us,
+            connect_us=self._connect_us,
+            wait_us=(first - sent) // 1_000 if first else None,
+            read_us=(ended - first) // 1_000 if first else None,
+        )
 
     def close(self) -> None:
         if self._timer is not None:
@@ -85,6 +116,7 @@ class Line:
         if self._expired:
             fresh.close()
             return self._timed(NoAnswer(outcome=AttemptClass.READ_TIMEOUT, detail=""))
+        self._sent_ns = perf_counter_ns()
         return self._timed(await fresh.exchange(request))
 
     def _watch(self, deadline: float) -> None:
@@ -138,11 +170,20 @@ class Line:
         Raises:
             Guarded: one of the name's addresses must not be dialled.
         """
+        began = perf_counter_ns()
         found = await self._resolve(target.host, target.port)
+        resolved_ns = perf_counter_ns()
+        self._dns_us = (resolved_ns - began) // 1_000
         addresses = list(dict.fromkeys(address[:2] for address in found))
         refusal = self._guard.refusal(target.trust, target.host, [str(address[0]) for address in addresses])
         if refusal is not None:
             raise Guarded(refusal)
+        try:
+            return await self._open_one(addresses)
+        finally:
+            self._connect_us = (perf_counter_ns() - resolved_ns) // 1_000
+
+    async def _open_one(self, addresses: Sequence[tuple[Any, ...]]) -> Connection:
         for address in addresses[:-1]:
             try:
                 return await self._open(address)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from ringback.core.clock import Instant
-from ringback.core.delivery import Attempt, AttemptClass, Delivered, Park, TryAgain, Verdict
+from ringback.core.delivery import Attempt, AttemptClass, Delivered, Park, Trace, TryAgain, Verdict
 from ringback.core.retry import scheduled_wait
 from ringback.core.spec import Endpoint
 from ringback.deliver.answer import Answer, Exchange
@@ -16,14 +16,18 @@ from ringback.deliver.answer import Answer, Exchange
 _GONE: Final = 410
 
 
-def attempt_of(number: int, started_at: Instant, exchange: Exchange) -> Attempt:
-    """The record of one request."""
+def attempt_of(number: int, started_at: Instant, exchange: Exchange, request_head: bytes = b"") -> Attempt:
+    """The record of one request. What arrived is kept with its times alone: it needs no explaining."""
     result = exchange.result
-    if isinstance(result, Answer):
-        outcome = AttemptClass.OK if result.is_success else AttemptClass.STATUS
-        status, detail = result.status, None if result.is_success else result.sentence()
+    if isinstance(result, Answer) and result.is_success:
+        outcome, status, detail = AttemptClass.OK, result.status, None
+        request_head = response_head = excerpt = b""
+    elif isinstance(result, Answer):
+        outcome, status, detail = AttemptClass.STATUS, result.status, result.sentence()
+        response_head, excerpt = result.head, result.excerpt
     else:
         outcome, status, detail = result.outcome, None, result.detail
+        response_head = excerpt = b""
     return Attempt(
         number=number,
         started_at=started_at,
@@ -32,6 +36,15 @@ def attempt_of(number: int, started_at: Instant, exchange: Exchange) -> Attempt:
         status=status,
         detail=detail,
         address=exchange.address,
+        trace=Trace(
+            dns_us=exchange.dns_us,
+            connect_us=exchange.connect_us,
+            wait_us=exchange.wait_us,
+            read_us=exchange.read_us,
+            request_head=request_head,
+            response_head=response_head,
+            excerpt=excerpt,
+        ),
     )
 
 

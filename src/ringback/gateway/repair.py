@@ -320,4 +320,21 @@ def _attempt(made: Attempt) -> dict[str, Any]:
         "status": made.status,
         "detail": made.detail,
         "address": made.address,
+        "phases_ms": {
+            "dns": _milliseconds(made.trace.dns_us),
+            "connect": _milliseconds(made.trace.connect_us),
+            "wait": _milliseconds(made.trace.wait_us),
+            "read": _milliseconds(made.trace.read_us),
+        },
+        "request_head": _lines(made.trace.request_head),
+        "response_head": _lines(made.trace.response_head),
+        "response_begin": made.trace.excerpt.decode("utf-8", "replace"),
     }
+
+
+def _milliseconds(duration_us: int | None) -> float | None:
+    return None if duration_us is None else duration_us / 1_000
+
+
+def _lines(head: bytes) -> list[str]:
+    return [line for line in head.decode("latin-1").split("\r\n") if line]

@@ -33,6 +33,7 @@ ATTEMPT = {
     "status": 500,
     "detail": "answered 500: oops",
     "address": "192.0.2.1:80",
+    "phases_ms": {"dns": None, "connect": 2.25, "wait": 10.0, "read": None},
 }
 WHOLE = {**DELIVERY, "attempts": [ATTEMPT]}
 ENDPOINT = {
@@ -76,6 +77,7 @@ def test_a_delivery_tells_its_story(server: Canned, run: Run) -> None:
         "  to iris, http://receiver.test/hook",
         "  webhook-id msg_1",
         "    1  2026-01-31T12:00:00      12.3 ms  status 500: answered 500: oops",
+        "       connect 2.2, wait 10.0 ms",
         "  parked: all 10 attempts failed; the last one answered 500",
     ]
 

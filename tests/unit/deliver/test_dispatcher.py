@@ -133,6 +133,23 @@ async def test_a_failure_is_tried_again_at_its_time_under_the_same_id(world: Wor
     assert [attempt.status for attempt in record.attempts] == [500, 503, 200]
 
 
+async def test_what_went_over_the_wire_is_kept_without_secrets(world: World) -> None:
+    async with receiving(answering(500, "X-Trace: 7", "Set-Cookie: id=secret", body=b"oh no")) as receiver:
+        headers = {"Authorization": "Bearer secret", "X-Api-Key": "secret", "X-Team": "flowers"}
+        hook = Endpoint(key="hook", url=receiver.url, headers=headers)
+        async with world.dispatching(hook):
+            await world.finish("w1", hook)
+            await world.facts.wait_for("delivery.attempted", 1)
+            while not (record := await world.only_delivery("w1")).attempts:
+                pass
+    trace = record.attempts[0].trace
+    assert None not in (trace.dns_us, trace.connect_us, trace.wait_us, trace.read_us)
+    assert b"X-Team: flowers" in trace.request_head
+    assert b"X-Trace: 7" in trace.response_head
+    assert trace.excerpt == b"oh no"
+    assert b"secret" not in trace.request_head + trace.response_head
+
+
 async def test_the_end_of_the_schedule_parks(world: World) -> None:
     async with receiving() as receiver:
         receiver.otherwise = answering(500)

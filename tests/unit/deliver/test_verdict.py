@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ringback.core.clock import SECOND, Instant
-from ringback.core.delivery import Attempt, AttemptClass, Delivered, Park, TryAgain, Verdict
+from ringback.core.delivery import Attempt, AttemptClass, Delivered, Park, Trace, TryAgain, Verdict
 from ringback.core.spec import Endpoint
 from ringback.deliver.answer import Answer, Exchange, NoAnswer
 from ringback.deliver.verdict import attempt_of, judge
@@ -105,4 +105,5 @@ def test_a_failed_answer_is_put_into_a_sentence(answer: Answer, sentence: str) -
         status=answer.status,
         detail=attempt.detail,
         address="127.0.0.1:1",
+        trace=Trace(excerpt=answer.excerpt),
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ringback.core.delivery import Attempt, AttemptClass, Delivered, Park, Verdict
+from ringback.core.delivery import Attempt, AttemptClass, Delivered, Park, Trace, Verdict
 from ringback.core.workload import Completed
 from ringback.store.sqlite import SqliteStore
 from support.asgi import Answer, Caller
@@ -27,6 +27,13 @@ def made(store: SqliteStore, outcome: AttemptClass = AttemptClass.STATUS, number
         status=500,
         detail="answered 500",
         address="127.0.0.1:1",
+        trace=Trace(
+            connect_us=400,
+            wait_us=1_000,
+            request_head=b"POST / HTTP/1.1\r\nAuthorization: (left out)\r\n",
+            response_head=b"Server: caf\xe9",
+            excerpt=b"oops \xff",
+        ),
     )
 
 
@@ -79,6 +86,10 @@ async def test_one_is_shown_with_each_attempt_and_why_it_is_parked(call: Caller,
             "status": 500,
             "detail": "answered 500",
             "address": "127.0.0.1:1",
+            "phases_ms": {"dns": None, "connect": 0.4, "wait": 1.0, "read": None},
+            "request_head": ["POST / HTTP/1.1", "Authorization: (left out)"],
+            "response_head": ["Server: café"],
+            "response_begin": "oops \ufffd",
         }
     ]
 

@@ -43,13 +43,17 @@ WHERE seq = :seq AND state = 'pending';
 SELECT tries, state FROM deliveries WHERE seq = :seq;
 
 -- name: insert_attempt
-INSERT INTO attempts (delivery, number, started_at, duration_us, outcome, status, detail, address)
-VALUES (:seq, :number, :started_at, :duration_us, :outcome, :status, :detail, :address)
+INSERT INTO attempts (delivery, number, started_at, duration_us, outcome, status, detail, address,
+                      dns_us, connect_us, wait_us, read_us, request_head, response_head, excerpt)
+VALUES (:seq, :number, :started_at, :duration_us, :outcome, :status, :detail, :address,
+        :dns_us, :connect_us, :wait_us, :read_us, :request_head, :response_head, :excerpt)
 ON CONFLICT DO NOTHING;
 
 -- name: append_attempt
-INSERT INTO attempts (delivery, number, started_at, duration_us, outcome, status, detail, address)
-SELECT :seq, max(number) + 1, :started_at, :duration_us, :outcome, :status, :detail, :address
+INSERT INTO attempts (delivery, number, started_at, duration_us, outcome, status, detail, address,
+                      dns_us, connect_us, wait_us, read_us, request_head, response_head, excerpt)
+SELECT :seq, max(number) + 1, :started_at, :duration_us, :outcome, :status, :detail, :address,
+       :dns_us, :connect_us, :wait_us, :read_us, :request_head, :response_head, :excerpt
 FROM attempts WHERE delivery = :seq;
 
 -- name: release
@@ -120,7 +124,8 @@ ORDER BY deliveries.seq DESC
 LIMIT :limit;
 
 -- name: attempts_of
-SELECT number, started_at, duration_us, outcome, status, detail, address
+SELECT number, started_at, duration_us, outcome, status, detail, address,
+       dns_us, connect_us, wait_us, read_us, request_head, response_head, excerpt
 FROM attempts WHERE delivery = :seq ORDER BY number;
 
 -- name: backlogs

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ringback.core.clock import Instant
-from ringback.core.delivery import Attempt, AttemptClass, DeliveryRecord, DeliveryState, Pause, PauseKind
+from ringback.core.delivery import Attempt, AttemptClass, DeliveryRecord, DeliveryState, Pause, PauseKind, Trace
 from ringback.core.spec import Endpoint, Event, guest_endpoint
 from ringback.core.workload import Claimed, Completed, Failed, Held, Outcome, Progress, Status, Workload
 
@@ -88,7 +88,8 @@ def pause(row: Row) -> Pause:
 
 def attempt(row: Row) -> Attempt:
     """A row of `attempts_of`."""
-    number, started_at, duration_us, outcome, status, detail, address = row
+    number, started_at, duration_us, outcome, status, detail, address, *traced = row
+    dns_us, connect_us, wait_us, read_us, request_head, response_head, excerpt = traced
     return Attempt(
         number=number,
         started_at=Instant(started_at),
@@ -97,11 +98,21 @@ def attempt(row: Row) -> Attempt:
         status=status,
         detail=detail,
         address=address,
+        trace=Trace(
+            dns_us=dns_us,
+            connect_us=connect_us,
+            wait_us=wait_us,
+            read_us=read_us,
+            request_head=request_head or b"",
+            response_head=response_head or b"",
+            excerpt=excerpt or b"",
+        ),
     )
 
 
 def attempt_parameters(seq: int, made: Attempt) -> dict[str, object]:
     """What `insert_attempt` and `append_attempt` take."""
+    trace = made.trace
     return {
         "seq": seq,
         "number": made.number,
@@ -111,6 +122,13 @@ def attempt_parameters(seq: int, made: Attempt) -> dict[str, object]:
         "status": made.status,
         "detail": None if made.detail is None else storable(made.detail),
         "address": made.address,
+        "dns_us": trace.dns_us,
+        "connect_us": trace.connect_us,
+        "wait_us": trace.wait_us,
+        "read_us": trace.read_us,
+        "request_head": trace.request_head or None,
+        "response_head": trace.response_head or None,
+        "excerpt": trace.excerpt or None,
     }
 
 

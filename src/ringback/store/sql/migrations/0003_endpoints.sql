@@ -19,3 +19,13 @@ ALTER TABLE deliveries ADD COLUMN base {int} NOT NULL DEFAULT 0;
 -- Endpoints that came with the submit, as JSON; none for nearly all.
 
 ALTER TABLE workloads ADD COLUMN webhooks {bytes};
+
+-- What went over the wire in each attempt, and how long each part took.
+
+ALTER TABLE attempts ADD COLUMN dns_us {int};
+ALTER TABLE attempts ADD COLUMN connect_us {int};
+ALTER TABLE attempts ADD COLUMN wait_us {int};
+ALTER TABLE attempts ADD COLUMN read_us {int};
+ALTER TABLE attempts ADD COLUMN request_head {bytes};
+ALTER TABLE attempts ADD COLUMN response_head {bytes};
+ALTER TABLE attempts ADD COLUMN excerpt {bytes};
