@@ -17,6 +17,8 @@ _SIZE_UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12} | 
     "GI": 2**30,
     "TI": 2**40,
 }
+_RATE: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*/\s*(s|m|h)")
+_RATE_SECONDS: Final = {"s": 1.0, "m": 60.0, "h": 3_600.0}
 _MOST_DIGITS: Final = 30
 _MOST_SECONDS: Final = 100 * 365 * 86_400.0
 """Longer ones are a slip of the hand, and would leave the range of dates and of 64-bit microseconds."""
@@ -60,6 +62,19 @@ def parse_size(text: str) -> int:
         raise ValueError(f"{text[:40]!r} is no size; write for example 512KiB, 64MiB or 2Gi")
     unit = _SIZE_UNITS[(found[2] or "").upper()]
     return int(found[1]) * unit if found[1].isdigit() else int(float(found[1]) * unit)
+
+
+def parse_rate(text: str) -> float:
+    """How many a second `50/s`, `600/m` or `3600/h` are.
+
+    Raises:
+        ValueError: it is none of these, or nothing at all.
+    """
+    found = _RATE.fullmatch(text.strip()) if len(text) <= _MOST_DIGITS else None
+    rate = 0.0 if found is None else float(found[1]) / _RATE_SECONDS[found[2]]
+    if rate <= 0.0:
+        raise ValueError(f"{text[:40]!r} is no rate; write for example 50/s, 600/m or 3600/h")
+    return rate
 
 
 def format_duration(seconds: float) -> str:

@@ -38,6 +38,7 @@ class BodyFormat(StrEnum):
     CORTEX = "cortex"
     STANDARD = "standard"
     CLOUDEVENTS = "cloudevents"
+    CLOUDEVENTS_BINARY = "cloudevents-binary"
 
 
 class Order(StrEnum):

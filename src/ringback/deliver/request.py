@@ -12,11 +12,12 @@ from typing import Final
 from urllib.parse import SplitResult, quote, unquote
 
 from ringback import __version__
-from ringback.core.clock import SECOND, Instant
+from ringback.core.body import CONTENT_TYPES, cloudevent
+from ringback.core.clock import SECOND, Instant, isoformat
 from ringback.core.delivery import Delivery
 from ringback.core.errors import SpecError
 from ringback.core.signing import Signer
-from ringback.core.spec import Endpoint
+from ringback.core.spec import BodyFormat, Endpoint
 from ringback.core.urls import DEFAULT_PORTS, webhook_url
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
@@ -35,7 +36,7 @@ class Target:
         SpecError: the URL, a header or the secret cannot be used; the message says why.
     """
 
-    __slots__ = ("_head", "_signer", "host", "is_tls", "port", "shown_head", "timeout_seconds", "trust")
+    __slots__ = ("_head", "_names_event", "_signer", "host", "is_tls", "port", "shown_head", "timeout_seconds", "trust")
 
     def __init__(self, endpoint: Endpoint) -> None:
         url = _checked_url(endpoint.url)
@@ -44,6 +45,7 @@ class Target:
         self.is_tls = url.scheme == "https"
         self.port = url.port or DEFAULT_PORTS[url.scheme]
         self.trust = endpoint.trust
+        self._names_event = endpoint.format is BodyFormat.CLOUDEVENTS_BINARY
         self.timeout_seconds = endpoint.timeout_seconds
         self._signer = None if endpoint.secret is None else Signer(endpoint.secret)
         head = _static_head(url, endpoint)
@@ -58,6 +60,8 @@ class Target:
             self._head,
             b"webhook-id: %b\r\nwebhook-timestamp: %d\r\n" % (delivery.message_id.encode(), stamp),
         ]
+        if self._names_event:
+            head.append(_event_lines(delivery))
         if self._signer is not None:
             signature = self._signer.sign(delivery.message_id, stamp, delivery.body)
             head.append(b"webhook-signature: %b\r\n" % signature.encode())
@@ -65,6 +69,13 @@ class Target:
             head.append(b"traceparent: 00-%b-%b-01\r\n" % (delivery.trace_id.encode(), secrets.token_hex(8).encode()))
         head.append(b"Content-Length: %d\r\n\r\n" % len(delivery.body))
         return b"".join((*head, delivery.body))
+
+
+def _event_lines(delivery: Delivery) -> bytes:
+    """The envelope of a binary CloudEvent (HTTP binding, section 3.1.3)."""
+    attributes = cloudevent(delivery.message_id, delivery.api, delivery.workload_id, delivery.event)
+    attributes["time"] = isoformat(delivery.created_at)
+    return "".join(f"ce-{name}: {value}\r\n" for name, value in attributes.items()).encode("latin-1")
 
 
 def _checked_url(text: str) -> SplitResult:
@@ -81,7 +92,7 @@ def _static_head(url: SplitResult, endpoint: Endpoint) -> str:
         f"POST {path}{query} HTTP/1.1",
         f"Host: {_host_header(url)}",
         f"User-Agent: Ringback/{__version__}",
-        "Content-Type: application/json",
+        f"Content-Type: {CONTENT_TYPES[endpoint.format]}",
     ]
     if url.username is not None and "authorization" not in {name.lower() for name in endpoint.headers}:
         pair = f"{unquote(url.username)}:{unquote(url.password or '')}"

@@ -150,7 +150,7 @@ class Pool:
         self._notes.take(claimed, progress)
 
     def on_metric(self, metric: dict[str, object]) -> None:
-        self._emit("predictor.metric", api=self._api.name, **metric)
+        self._emit("predictor.metric", api=self._api.name, metric=metric)
 
     def on_returned(self, claimed: list[Claimed]) -> None:
         self._give_back(claimed)

@@ -334,7 +334,7 @@ async def test_metrics_of_the_predictors_own_are_facts(world: World) -> None:
     async with world.serving(predictor):
         await world.run()
     assert world.facts.of("predictor.metric") == [
-        {"api": API, "kind": "increment", "name": "flowers", "value": 2.0, "labels": {"kind": "rose"}}
+        {"api": API, "metric": {"kind": "increment", "name": "flowers", "value": 2.0, "labels": {"kind": "rose"}}}
     ]
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringback.core.quantities import format_duration, format_size, parse_duration, parse_size
+from ringback.core.quantities import format_duration, format_size, parse_duration, parse_rate, parse_size
 
 
 @pytest.mark.parametrize(
@@ -147,3 +147,14 @@ def test_any_text_is_a_quantity_or_a_value_error(text: str) -> None:
         except ValueError:
             continue
         assert found >= 0
+
+
+@pytest.mark.parametrize(("text", "rate"), [("50/s", 50.0), (" 600 / m ", 10.0), ("1800/h", 0.5), ("0.5/s", 0.5)])
+def test_a_rate(text: str, rate: float) -> None:
+    assert parse_rate(text) == rate
+
+
+@pytest.mark.parametrize("text", ["", "50", "50/", "/s", "0/s", "-1/s", "50/d", "1e9/s", "5" * 40 + "/s"])
+def test_what_is_no_rate(text: str) -> None:
+    with pytest.raises(ValueError, match="is no rate; write for example 50/s"):
+        parse_rate(text)

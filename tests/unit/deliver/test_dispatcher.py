@@ -21,7 +21,7 @@ from ringback.core.delivery import (
     TryAgain,
 )
 from ringback.core.netguard import Guard
-from ringback.core.spec import Endpoint, guest_endpoint
+from ringback.core.spec import BodyFormat, Endpoint, guest_endpoint
 from ringback.core.workload import Completed, Failed
 from ringback.deliver import Dispatcher
 from ringback.deliver.flow import TRIP_AFTER
@@ -131,6 +131,26 @@ async def test_a_failure_is_tried_again_at_its_time_under_the_same_id(world: Wor
     assert [later - stamps[0] for later in stamps] == [0, 60, 660]
     record = await world.only_delivery("w1")
     assert [attempt.status for attempt in record.attempts] == [500, 503, 200]
+
+
+@pytest.mark.parametrize("form", BodyFormat)
+async def test_each_endpoint_is_told_in_its_own_format(form: BodyFormat, world: World) -> None:
+    async with receiving() as receiver:
+        hook = Endpoint(key="hook", url=receiver.url, format=form)
+        plain = Endpoint(key="plain", url=receiver.url)
+        async with world.dispatching(hook, plain):
+            await world.finish("w1", hook, plain)
+            await world.facts.wait_for("delivery.settled", 2)
+    kinds = {request.headers["content-type"]: request for request in receiver.requests}
+    assert "application/json" in kinds
+    if form is BodyFormat.CLOUDEVENTS:
+        request = kinds["application/cloudevents+json"]
+        assert request.json["id"] == request.headers["webhook-id"]
+    if form is BodyFormat.CLOUDEVENTS_BINARY:
+        [request] = [each for each in receiver.requests if "ce-id" in each.headers]
+        assert request.headers["ce-id"] == request.headers["webhook-id"]
+        assert (request.headers["ce-type"], request.headers["ce-subject"]) == ("ringback.workload.completed", "w1")
+        assert request.headers["ce-time"] == request.json["timestamp"]
 
 
 async def test_what_went_over_the_wire_is_kept_without_secrets(world: World) -> None:

@@ -84,7 +84,7 @@ def test_progress_that_is_no_fraction_is_refused(fraction: float) -> None:
         wire.read_progress(body)
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"3"])
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"3", b"[" * 100_000])
 def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
     with pytest.raises(WireError, match="no JSON"):
         wire.read_object(body)

@@ -163,15 +163,15 @@ WEBHOOK: Final[Keys] = {
         meaning="Which events: completed, failed",
     ),
     "format": Key(
-        read=values.member(BodyFormat, frozenset({BodyFormat.CORTEX})),
-        shape="cortex",
+        read=values.member(BodyFormat, frozenset(BodyFormat)),
+        shape="cortex, standard, cloudevents or cloudevents-binary",
         meaning="How the body is written",
     ),
     "headers": Key(read=values.texts, shape="a mapping of texts", meaning="Headers of your own"),
     "timeout": Key(read=values.duration(0.001), shape="a duration", meaning="Deadline of one attempt, all in all"),
     "retry": Key(read=values.durations, shape="a list of durations", meaning="Waits after failed attempts"),
     "concurrency": Key(read=values.whole(1, 1_000), shape="a whole number", meaning="Open requests at most"),
-    "rate_limit": Key(read=values.not_yet, shape="not yet", meaning="Requests per time"),
+    "rate_limit": Key(read=values.rate, shape="a rate", meaning="Requests begun per time at most: 50/s, 600/m"),
     "inline_limit": Key(read=values.not_yet, shape="not yet", meaning="Larger results go as a link"),
     "order": Key(read=values.member(Order, frozenset({Order.NONE})), shape="none", meaning="Whether deliveries wait"),
 }

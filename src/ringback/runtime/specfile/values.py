@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from ringback.core.errors import SpecError
-from ringback.core.quantities import parse_duration, parse_size
+from ringback.core.quantities import parse_duration, parse_rate, parse_size
 from ringback.core.signing import Signer
 from ringback.core.spec import RESERVED_NAMES
 from ringback.runtime.specfile.source import Source, Unreadable
@@ -251,6 +251,16 @@ def secret(source: Source, node: yaml.Node, path: str) -> str | None:
     except SpecError as error:
         raise Unreadable(node, path, str(error)) from None
     return value
+
+
+def rate(source: Source, node: yaml.Node, path: str) -> float | None:
+    """So many a second, minute or hour; a second's worth of them is the answer."""
+    if source.is_null(node, path):
+        return None
+    try:
+        return parse_rate(source.text(node, path))
+    except ValueError as error:
+        raise Unreadable(node, path, str(error)) from None
 
 
 def not_yet(source: Source, node: yaml.Node, path: str) -> None:

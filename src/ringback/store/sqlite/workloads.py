@@ -6,11 +6,11 @@ from asyncio import Future
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from ringback.core.body import cortex_body, event_of
+from ringback.core.body import Told, body_of, event_of
 from ringback.core.clock import Instant, after
 from ringback.core.delivery import Delivery
 from ringback.core.errors import IdTaken, LeaseLost, QueueFull
-from ringback.core.spec import Endpoint
+from ringback.core.spec import BodyFormat, Endpoint
 from ringback.core.workload import (
     Claimed,
     Held,
@@ -182,8 +182,13 @@ class Workloads:
         session = self._session
         meeting = session.meeting
         due_at = session.steady()
-        event, body, message_id = event_of(outcome), cortex_body(held.id, outcome, now), f"msg_{session.ids.new()}"
+        event, message_id = event_of(outcome), f"msg_{session.ids.new()}"
+        told = Told(event=event, message_id=message_id, api=held.api, workload_id=held.id, at=now)
+        bodies: dict[BodyFormat, bytes] = {}
         for endpoint in endpoints:
+            body = bodies.get(endpoint.format)
+            if body is None:
+                body = bodies[endpoint.format] = body_of(endpoint.format, told, outcome)
             outlet = meeting.outlet if meeting.outlet is not None and meeting.outlet.has_room(endpoint.key) else None
             [(seq,)] = tx.execute(
                 self._sql["insert_delivery"],

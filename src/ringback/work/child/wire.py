@@ -120,7 +120,7 @@ def read_progress(body: bytes) -> tuple[int, float, str | None]:
 def read_object(body: bytes) -> dict[str, Any]:
     try:
         value = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WireError(f"a body that is no JSON: {error}") from None
     if not isinstance(value, dict):
         raise WireError("a body that is no JSON object")
