@@ -1,11 +1,19 @@
-"""F7: endpoints that came with a submit are told of its end, like those the file names."""
+"""F7, F8, K1: endpoints that came with a submit are told of its end like those of the file; large results as links."""
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from ringback.core.errors import LinkRefused
+from ringback.core.links import KEY_BYTES, check_link
 from ringback.core.spec import Event, guest_endpoint
-from ringback.core.workload import Failed, Submission
+from ringback.core.workload import Completed, Failed, Submission
 from ringback.store.sqlite import SqliteStore
-from support.stores import API, DONE, HOOK, SqliteBackend, claim_one
+from support.stores import API, DONE, HOOK, OTHER_HOOK, SqliteBackend, claim_one, take_one
 
 GUEST = guest_endpoint("http://hooks.example/a")
 FAILURES_ONLY = guest_endpoint("http://hooks.example/b", frozenset({Event.FAILED}))
@@ -41,3 +49,37 @@ async def test_F7_also_by_another_member_after_a_crash(backend: SqliteBackend) -
     [taken] = await other.take_over([API], 1)
     await other.finish(taken.held, DONE, [])
     assert await told(other, "w1") == [(GUEST.key, GUEST.url)]
+
+
+# ── Large results ───────────────────────────────────────────────────────────────────────────────
+
+SMALL = replace(HOOK, inline_limit_bytes=10)
+
+
+async def test_F8_a_result_over_the_limit_goes_as_a_link_that_holds_as_long_as_the_webhook_may_take(
+    backend: SqliteBackend, store: SqliteStore
+) -> None:
+    large = Completed(result=b'"' + b"x" * 20 + b'"')
+    await store.finish((await claim_one(store, "w1")).held, large, [SMALL, replace(OTHER_HOOK, inline_limit_bytes=22)])
+    linked, inline = [json.loads((await take_one(store, key)).body) for key in (HOOK.key, OTHER_HOOK.key)]
+    assert inline["result"] == "x" * 20
+    assert list(linked) == ["id", "status", "result_url", "timestamp"]
+
+    url = urlsplit(linked["result_url"])
+    query = dict(parse_qsl(url.query))
+    assert url.path == f"/-/results/{API}/w1"
+    check_link(url.path, query, store.link_key, backend.clock.now())
+    backend.clock.wind(sum(HOOK.retry_seconds))
+    check_link(url.path, query, store.link_key, backend.clock.now())
+    backend.clock.wind(30 * 86_400)
+    with pytest.raises(LinkRefused, match="expired"):
+        check_link(url.path, query, store.link_key, backend.clock.now())
+
+
+async def test_K1_all_members_sign_links_alike(backend: SqliteBackend, store: SqliteStore, other: SqliteStore) -> None:
+    assert len(store.link_key) == KEY_BYTES
+    assert other.link_key == store.link_key
+    key = store.link_key
+    await backend.leave(store)
+    await backend.leave(other)
+    assert (await backend.open()).link_key == key

@@ -76,6 +76,9 @@ def serve(
         str | None, typer.Option(help="sqlite:///file.db [default: .ringback/ringback.db beside the file].")
     ] = None,
     api_key: Annotated[list[str] | None, typer.Option(help="A key that requests must bring; repeatable.")] = None,
+    public_url: Annotated[
+        str | None, typer.Option(help="Where receivers reach the server [default: where it listens].")
+    ] = None,
     allow: Annotated[
         list[str] | None, typer.Option(help="A host or network that webhooks named in requests may reach; repeatable.")
     ] = None,
@@ -89,6 +92,7 @@ def serve(
         "host": host,
         "port": port,
         "store": store,
+        "public-url": public_url,
         "allow": ",".join(allow) if allow else None,
         "api-keys": ",".join(api_key) if api_key else _own_key(context),
         "max-body": max_body,

@@ -41,8 +41,8 @@ def event_of(outcome: Outcome) -> Event:
     return Event.COMPLETED if isinstance(outcome, Completed) else Event.FAILED
 
 
-def cortex_body(workload_id: str, outcome: Outcome, at: Instant) -> bytes:
-    """The body of a terminal event, UTF-8 JSON.
+def cortex_body(workload_id: str, outcome: Outcome, at: Instant, result_url: str | None = None) -> bytes:
+    """The body of a terminal event, UTF-8 JSON; with a URL in the result's place, if there is one.
 
     A completed workload's result is embedded as the JSON text the predictor's process made of it, so
     what a receiver parses is what predict returned, integers of any size included.
@@ -51,15 +51,16 @@ def cortex_body(workload_id: str, outcome: Outcome, at: Instant) -> bytes:
     match outcome:
         case Completed(result=result):
             tail = b',"timestamp":"' + isoformat(at).encode() + b'"}'
-            return head + b',"status":"completed","result":' + result + tail
+            told = b'"result":' + result if result_url is None else b'"result_url":' + _text(result_url)
+            return head + b',"status":"completed",' + told + tail
         case Failed(type=kind, message=message):
             error = b'{"type":' + _text(kind) + b',"message":' + _text(message) + b"}"
             return head + b',"status":"failed","error":' + error + b"}"
 
 
-def body_of(form: BodyFormat, told: Told, outcome: Outcome) -> bytes:
+def body_of(form: BodyFormat, told: Told, outcome: Outcome, result_url: str | None = None) -> bytes:
     """The body of a terminal event, UTF-8 JSON, for endpoints of that format."""
-    data = cortex_body(told.workload_id, outcome, told.at)
+    data = cortex_body(told.workload_id, outcome, told.at, result_url)
     when = b'"' + isoformat(told.at).encode() + b'"'
     match form:
         case BodyFormat.CORTEX | BodyFormat.CLOUDEVENTS_BINARY:

@@ -76,6 +76,12 @@ class Unauthorized(InvalidRequest):
     code = "unauthorized"
 
 
+class LinkRefused(InvalidRequest):
+    """A signed link does not hold, or no longer."""
+
+    code = "link_refused"
+
+
 # ── Look elsewhere ──────────────────────────────────────────────────────────────────────────────
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 from ringback.core.errors import SpecError
 from ringback.core.netguard import Guard
 from ringback.core.quantities import parse_duration, parse_size
+from ringback.core.urls import webhook_url
 
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 _LOG_FORMATS: Final = ("text", "json")
@@ -76,6 +77,18 @@ def _store(text: str) -> str:
     return text
 
 
+def _base_url(text: str) -> str:
+    if not text:
+        return text
+    try:
+        url = webhook_url(text)
+    except ValueError:
+        raise ValueError(f"{text[:80]!r} is no address of a server; write for example https://hooks.example") from None
+    if url.query:
+        raise ValueError(f"{text[:80]!r} has a query; leave it out")
+    return text.rstrip("/")
+
+
 def _allowed(text: str) -> frozenset[str]:
     entries = frozenset(text.replace(",", " ").split())
     try:
@@ -99,6 +112,12 @@ OPTIONS: Final = (
         default="",
         meaning="Keys, comma-separated, one of which every request must bring; without any, only loopback is served",
         parse=_keys,
+    ),
+    Option(
+        name="public-url",
+        default="",
+        meaning="Where receivers reach the server, for links in webhooks; by default where it listens",
+        parse=_base_url,
     ),
     Option(
         name="allow",
@@ -127,6 +146,8 @@ class Settings:
     port: int
     store: str
     api_keys: frozenset[str]
+    public_url: str
+    """Without a slash at its end; empty means where it listens."""
     allow: frozenset[str]
     """Entries of a `netguard.Guard`."""
     max_body: int

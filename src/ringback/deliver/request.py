@@ -97,6 +97,9 @@ def _static_head(url: SplitResult, endpoint: Endpoint) -> str:
     if url.username is not None and "authorization" not in {name.lower() for name in endpoint.headers}:
         pair = f"{unquote(url.username)}:{unquote(url.password or '')}"
         lines.append(f"Authorization: Basic {base64.b64encode(pair.encode()).decode()}")
+    for name in endpoint.headers:
+        if endpoint.format is BodyFormat.CLOUDEVENTS_BINARY and name.lower().startswith("ce-"):
+            raise SpecError(f"the header {name} is Ringback's own in this format; leave it out")
     lines += [_header_line(name, value) for name, value in endpoint.headers.items()]
     return "\r\n".join(lines) + "\r\n"
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from ringback.core.emit import Emit
 from ringback.core.errors import MethodNotAllowed, RingbackError, Unauthorized
+from ringback.core.links import RESULTS_PATH
 from ringback.core.netguard import Guard
 from ringback.core.spec import Api
 from ringback.gateway.answers import Answer
@@ -61,7 +62,7 @@ class Gateway:
             raise RuntimeError(f"only HTTP is spoken here, not {scope['type']}")
         watched: _Watched | None = None
         try:
-            if self._keys and scope["path"] not in _OPEN_TO_ALL:
+            if self._keys and not _is_open(scope["path"]):
                 self._admit(scope)
             hot = self._hot(scope, receive)
             if hot is None:
@@ -116,6 +117,11 @@ class Gateway:
         key = given[len(_BEARER) :] if given[: len(_BEARER)].lower() == _BEARER else b""
         if sum(hmac.compare_digest(key, each) for each in self._keys) == 0:  # all compared: the time tells nothing
             raise Unauthorized("send one of the server's API keys as Authorization: Bearer …")
+
+
+def _is_open(path: str) -> bool:
+    """Whether a path wants no API key: it tells nothing, is for everyone, or brings a signature of its own."""
+    return path in _OPEN_TO_ALL or path.startswith(f"{RESULTS_PATH}/")
 
 
 class _Watched:

@@ -14,6 +14,7 @@ from ringback import __version__
 from ringback.core.errors import InvalidParameter, MethodNotAllowed, NotFound, UnknownApi
 from ringback.core.jwks import jwks
 from ringback.core.keys import public_keys
+from ringback.core.links import EXPIRES, RESULTS_PATH, SIGNATURE, check_link
 from ringback.core.spec import Api
 from ringback.core.workload import Status
 from ringback.gateway import answers, incoming
@@ -29,6 +30,7 @@ JWKS_PATH: Final = "/.well-known/ringback/jwks.json"
 
 _JWKS_SECONDS: Final = 300
 """How long a receiver may keep the key set; a replaced key signs on far longer."""
+_LINK_PARAMETERS: Final = frozenset({EXPIRES, SIGNATURE})
 _LIST_PARAMETERS: Final = frozenset({"status", "limit", "cursor"})
 
 
@@ -54,6 +56,7 @@ class ControlPlane:
                         ("/metrics", self._prometheus),
                         ("/openapi.json", self._openapi),
                         (JWKS_PATH, self._key_set),
+                        (f"{RESULTS_PATH}/{{name}}/{{workload_id}}", self._linked_result),
                         ("/-/apis", self._list_apis),
                         ("/{api}", self._list_workloads),
                         ("/{api}/{workload_id}/result", self._result),
@@ -118,6 +121,16 @@ class ControlPlane:
         _only_get(request)
         api = self._api(request.path_params["api"])
         workload = await self._store.get(api.name, request.path_params["workload_id"])
+        if workload.result is None:
+            raise NotFound(f"workload {workload.id} has no result: it is {workload.status.value}")
+        return Response(workload.result, media_type="application/json")
+
+    async def _linked_result(self, request: Request) -> Response:
+        """A result that was too large for a webhook, for whoever has its signed link."""
+        _only_get(request)
+        query = incoming.parameters_of(request.scope, _LINK_PARAMETERS)
+        check_link(request.url.path, query, self._store.link_key, self._store.clock.now())
+        workload = await self._store.get(request.path_params["name"], request.path_params["workload_id"])
         if workload.result is None:
             raise NotFound(f"workload {workload.id} has no result: it is {workload.status.value}")
         return Response(workload.result, media_type="application/json")

@@ -22,6 +22,7 @@ STATUS: Final[dict[type[errors.RingbackError], tuple[int, str]]] = {
     errors.ForbiddenTarget: (422, "The webhook URL cannot be used"),
     errors.MethodNotAllowed: (405, "The method is not allowed here"),
     errors.Unauthorized: (401, "An API key is needed"),
+    errors.LinkRefused: (403, "The link does not hold"),
     errors.NotFound: (404, "There is nothing here"),
     errors.UnknownApi: (404, "There is no such API"),
     errors.UnknownWorkload: (404, "There is no such workload"),

@@ -40,6 +40,7 @@ class Plan:
     max_body_bytes: int
     api_keys: frozenset[str]
     allow: frozenset[str]
+    public_url: str
     grace_seconds: float
 
 
@@ -72,7 +73,9 @@ class House:
         Raises:
             StoreError: the store cannot be opened; the message says why.
         """
-        store = await open_sqlite(plan.store, clock=plan.clock, lease_seconds=LEASE_SECONDS, emit=facts)
+        store = await open_sqlite(
+            plan.store, clock=plan.clock, lease_seconds=LEASE_SECONDS, emit=facts, public_url=plan.public_url
+        )
         return cls(plan, store, facts, metrics)
 
     @property

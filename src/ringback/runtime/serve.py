@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any, Final
 
 import uvicorn
@@ -48,6 +49,7 @@ def serve(spec: SpecFile, settings: Settings) -> int:
         max_body_bytes=settings.max_body,
         api_keys=settings.api_keys,
         allow=settings.allow,
+        public_url=settings.public_url,
         grace_seconds=settings.grace,
     )
     try:
@@ -93,11 +95,16 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
+def _url_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 class _Server:
     """One process: a listening socket that outlives the houses behind it."""
 
     def __init__(self, plan: Plan, listener: socket.socket) -> None:
-        self._plan = plan
+        self._plan = plan if plan.public_url else replace(plan, public_url=_url_of(listener))
         self._listener = listener
         self._facts = Facts()
         self._metrics = Metrics(self._facts)
@@ -156,8 +163,7 @@ class _Server:
         )
 
     def _url(self) -> str:
-        host, port = self._listener.getsockname()[:2]
-        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        return _url_of(self._listener)
 
     def _on_signal(self) -> None:
         if self._stop.is_set():

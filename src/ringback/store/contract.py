@@ -89,6 +89,14 @@ class Store(Protocol):
         """The one clock that everything stored is judged by. What is due when goes by what has elapsed on it."""
         ...
 
+    @property
+    def link_key(self) -> bytes:
+        """What links to results are signed with.
+
+        K1  The same for every member, and after reopening.
+        """
+        ...
+
     # ── Members ─────────────────────────────────────────────────────────────────────────────────
 
     @property
@@ -160,6 +168,7 @@ class Store(Protocol):
         F5  All deliveries of one event share one message id; no two events do.
         F6  A delivery handed to the outlet is held by this member; one it had no room for is due at once.
         F7  Endpoints that came with the submit are told as those given here.
+        F8  A result over an endpoint's inline limit is left out of its body; a signed link stands in its place.
         """
         ...
 

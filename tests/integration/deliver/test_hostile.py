@@ -21,6 +21,9 @@ from ringback.deliver.sender import Line
 from support.receiver import Script, endless, hanging, receiving, resetting, saying
 
 DEADLINE_SECONDS = 0.3
+AMPLE_SECONDS = 10.0
+"""For those that end sooner by themselves, however slow the machine."""
+ENDED_BY_THE_DEADLINE = {"says nothing", "drips within its head", "drips after its head"}
 SLACK_SECONDS = 0.5
 ROUNDS = 15
 MEGABYTE = 1_048_576
@@ -89,10 +92,10 @@ def resident_bytes() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-async def attempt(script: Script) -> tuple[Exchange, float]:
+async def attempt(script: Script, deadline_seconds: float) -> tuple[Exchange, float]:
     async with receiving() as receiver:
         receiver.otherwise = script
-        target = Target(Endpoint(key="hook", url=receiver.url, timeout_seconds=DEADLINE_SECONDS))
+        target = Target(Endpoint(key="hook", url=receiver.url, timeout_seconds=deadline_seconds))
         clock = SystemClock()
         delivery = Delivery(
             seq=1,
@@ -117,8 +120,9 @@ async def attempt(script: Script) -> tuple[Exchange, float]:
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_the_attempt_ends_in_time_and_says_why(name: str) -> None:
     script, expected = HOSTILE[name]
-    exchange, seconds = await attempt(script)
-    assert seconds < DEADLINE_SECONDS + SLACK_SECONDS
+    deadline_seconds = DEADLINE_SECONDS if name in ENDED_BY_THE_DEADLINE else AMPLE_SECONDS
+    exchange, seconds = await attempt(script, deadline_seconds)
+    assert seconds < deadline_seconds + SLACK_SECONDS
     if isinstance(expected, int):
         assert isinstance(exchange.result, Answer)
         assert exchange.result.status == expected
@@ -131,14 +135,14 @@ async def test_the_attempt_ends_in_time_and_says_why(name: str) -> None:
 
 
 async def test_none_of_them_costs_memory_for_good(say: Callable[[str], None]) -> None:
-    quick = [script for name, (script, _) in HOSTILE.items() if "drips" not in name and "nothing" not in name]
+    quick = [script for name, (script, _) in HOSTILE.items() if name not in ENDED_BY_THE_DEADLINE]
     for script in quick:
-        await attempt(script)
+        await attempt(script, AMPLE_SECONDS)
     gc.collect()
     before = resident_bytes()
     for _ in range(ROUNDS):
         for script in quick:
-            await attempt(script)
+            await attempt(script, AMPLE_SECONDS)
     gc.collect()
     grown = (resident_bytes() - before) / MEGABYTE
     say(f"{ROUNDS * len(quick)} hostile answers: resident memory grew by {grown:.1f} MB")

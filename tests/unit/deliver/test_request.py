@@ -11,7 +11,7 @@ from ringback import verify
 from ringback.core.clock import SECOND, Instant, SystemClock
 from ringback.core.delivery import Delivery
 from ringback.core.errors import SpecError
-from ringback.core.spec import Endpoint, Event
+from ringback.core.spec import BodyFormat, Endpoint, Event
 from ringback.deliver.request import Target
 from support.signed import PUBLIC_KEY, SECRET, SIGNING_KEY
 
@@ -127,3 +127,10 @@ def test_urls_that_cannot_be_used(url: str, words: str) -> None:
 def test_headers_that_cannot_be_used(name: str, value: str, words: str) -> None:
     with pytest.raises(SpecError, match=words):
         Target(Endpoint(key="iris", url="http://example.test/", headers={name: value}))
+
+
+def test_the_attributes_of_a_binary_cloudevent_are_ours_to_set() -> None:
+    headers = {"CE-Id": "x"}
+    Target(Endpoint(key="hook", url="http://127.0.0.1:1/", headers=headers))
+    with pytest.raises(SpecError, match="CE-Id is Ringback's own"):
+        Target(Endpoint(key="hook", url="http://127.0.0.1:1/", headers=headers, format=BodyFormat.CLOUDEVENTS_BINARY))

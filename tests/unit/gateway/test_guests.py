@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from ringback.core.clock import after
+from ringback.core.links import signed_link
 from ringback.core.netguard import Guard
 from ringback.core.spec import Event, guest_endpoint
+from ringback.core.workload import Completed
 from ringback.gateway import Gateway, Rules
 from ringback.store.sqlite import SqliteStore
 from support.asgi import Answer, Caller
+from support.stores import claim_one
 from unit.gateway.conftest import IRIS, Facts
 
 URL = "http://1.1.1.1/hook"
@@ -80,3 +84,18 @@ async def test_what_the_operator_allows_is_taken_in(store: SqliteStore) -> None:
     call = Caller(Gateway(store, [IRIS], Facts(), rules=rules, metrics=metrics))
     assert (await submitted(call, ("Ringback-Webhook", "http://127.0.0.1:9/"))).status == 200
     assert (await submitted(call, ("Ringback-Webhook", "http://10.0.0.1/"))).problem == "forbidden_target"
+
+
+async def test_a_linked_result_opens_without_an_api_key_and_only_by_its_link(store: SqliteStore) -> None:
+    async def metrics() -> bytes:
+        return b""
+
+    rules = Rules(max_body_bytes=100, api_keys=frozenset({"secret"}))
+    call = Caller(Gateway(store, [IRIS], Facts(), rules=rules, metrics=metrics))
+    await store.finish((await claim_one(store, "w1")).held, Completed(result=b"[1]"), [])
+    link = signed_link("", f"/-/results/{IRIS.name}/w1", store.link_key, after(store.clock.now(), 60))
+    answer = await call("GET", link)
+    assert (answer.status, answer.body) == (200, b"[1]")
+    assert (await call("GET", link.replace("w1", "w2"))).problem == "link_refused"
+    assert (await call("GET", f"/-/results/{IRIS.name}/w1")).status == 403
+    assert (await call("GET", "/iris/w1")).status == 401

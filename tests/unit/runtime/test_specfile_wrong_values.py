@@ -112,7 +112,7 @@ def test_a_url_that_cannot_be_rung(lines: str, words: str, desk: Desk) -> None:
         ("order: fifo", "order: 'fifo' is not in this release yet; it knows none"),
         ("rate_limit: 50", "rate_limit: '50' is no rate; write for example 50/s, 600/m or 3600/h"),
         ("rate_limit: 0/s", "rate_limit: '0/s' is no rate"),
-        ("inline_limit: 256KiB", "inline_limit: this is not in this release yet; leave it out"),
+        ("inline_limit: lots", "inline_limit: 'lots' is no size"),
     ],
 )
 def test_a_wrong_value_of_a_webhook_and_what_a_later_release_brings(lines: str, words: str, desk: Desk) -> None:

@@ -23,6 +23,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "timeout": "timeout_seconds",
     "retention": "retention_seconds",
     "retry": "retry_seconds",
+    "inline_limit": "inline_limit_bytes",
     "rate_limit": "rate_per_second",
 }
 """Keys whose value has another name in `core.spec`, where units are part of names."""

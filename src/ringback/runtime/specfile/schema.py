@@ -172,7 +172,7 @@ WEBHOOK: Final[Keys] = {
     "retry": Key(read=values.durations, shape="a list of durations", meaning="Waits after failed attempts"),
     "concurrency": Key(read=values.whole(1, 1_000), shape="a whole number", meaning="Open requests at most"),
     "rate_limit": Key(read=values.rate, shape="a rate", meaning="Requests begun per time at most: 50/s, 600/m"),
-    "inline_limit": Key(read=values.not_yet, shape="not yet", meaning="Larger results go as a link"),
+    "inline_limit": Key(read=values.optional_size, shape="a size", meaning="A larger result goes as a link"),
     "order": Key(read=values.member(Order, frozenset({Order.NONE})), shape="none", meaning="Whether deliveries wait"),
 }
 

@@ -32,3 +32,9 @@ UPDATE timelines SET seen = :seen WHERE epoch = :epoch;
 
 -- name: forget_timelines
 DELETE FROM timelines;
+
+-- name: key
+SELECT value FROM keys WHERE name = :name;
+
+-- name: make_key
+INSERT INTO keys (name, value) VALUES (:name, :value);

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from asyncio import Future
 from collections.abc import Mapping, Sequence
 from functools import partial
 
 from ringback.core.clock import after
 from ringback.core.errors import LeaseLost
+from ringback.core.links import KEY_BYTES
 from ringback.core.workload import Claimed
 from ringback.store.contract import MARKER_SECONDS, ReplicaState
 from ringback.store.sqlite import rows
@@ -31,6 +33,7 @@ class Members:
 
         def write(tx: Transaction) -> None:
             self._find_timeline(tx)
+            session.link_key = self._find_key(tx, "links")
             tx.execute(self._sql["join"], {"member": session.member, "lease_until": self._lease_until()})
             tx.after(session.recall_replicas)
             tx.after(session.recall_pauses)
@@ -80,6 +83,14 @@ class Members:
         session.origin = max(now, seen) - session.clock.elapsed()
         tx.execute(self._sql["forget_timelines"])
         tx.execute(self._sql["begin_timeline"], {"epoch": epoch, "origin": session.origin, "seen": session.steady()})
+
+    def _find_key(self, tx: Transaction, name: str) -> bytes:
+        found = tx.execute(self._sql["key"], {"name": name}).fetchall()
+        if found:
+            return bytes(found[0][0])
+        value = os.urandom(KEY_BYTES)
+        tx.execute(self._sql["make_key"], {"name": name, "value": value})
+        return value
 
     # ── The dead ────────────────────────────────────────────────────────────────────────────────
 

@@ -47,6 +47,8 @@ class Session:
         self.meeting = Meeting(loop)
         self.counts: dict[str, int] = {}
         self.pauses: dict[str, Pause] = {}
+        self.public_url = ""
+        self.link_key = b""  # found on joining
         self.origin = 0  # of the timeline; found on joining
         self.others_wrote = False
         self._loop = loop

@@ -36,6 +36,7 @@ async def open_sqlite(
     lease_seconds: float = 30.0,
     emit: Emit = silent,
     max_pages: int | None = None,
+    public_url: str = "",
 ) -> SqliteStore:
     """Open the database file, making or upgrading it if need be, and join as a member.
 
@@ -44,6 +45,7 @@ async def open_sqlite(
         clock: judges everything stored.
         lease_seconds: how long a silent member is believed to live.
         emit: is told of commits.
+        public_url: where receivers reach the server; results too large for a webhook are linked under it.
         max_pages: the largest size of the file in pages of 4 KiB; None means as large as the disk.
 
     Raises:
@@ -52,6 +54,7 @@ async def open_sqlite(
     """
     path = await asyncio.to_thread(opening.prepare, path)
     session = Session(path, clock=clock, lease_seconds=lease_seconds, emit=emit, max_pages=max_pages)
+    session.public_url = public_url
     store = SqliteStore(session)
     try:
         await store.join()
@@ -76,6 +79,10 @@ class SqliteStore:
     @property
     def clock(self) -> Clock:
         return self._session.clock
+
+    @property
+    def link_key(self) -> bytes:
+        return self._session.link_key
 
     @property
     def member(self) -> str:

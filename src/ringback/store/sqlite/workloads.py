@@ -10,9 +10,11 @@ from ringback.core.body import Told, body_of, event_of
 from ringback.core.clock import Instant, after
 from ringback.core.delivery import Delivery
 from ringback.core.errors import IdTaken, LeaseLost, QueueFull
+from ringback.core.links import RESULTS_PATH, signed_link
 from ringback.core.spec import BodyFormat, Endpoint
 from ringback.core.workload import (
     Claimed,
+    Completed,
     Held,
     Outcome,
     Progress,
@@ -25,6 +27,9 @@ from ringback.store.sqlite.commits import Transaction
 from ringback.store.sqlite.session import Session
 
 _QUEUE_FULL_RETRY_SECONDS = 1
+_LINK_SECONDS = 7 * 86_400.0
+_LINK_SLACK_SECONDS = 86_400.0
+"""A link holds for a week, and always for a day longer than its webhook may be on its way."""
 
 
 class Workloads:
@@ -184,11 +189,12 @@ class Workloads:
         due_at = session.steady()
         event, message_id = event_of(outcome), f"msg_{session.ids.new()}"
         told = Told(event=event, message_id=message_id, api=held.api, workload_id=held.id, at=now)
-        bodies: dict[BodyFormat, bytes] = {}
+        bodies: dict[tuple[BodyFormat, str | None], bytes] = {}
         for endpoint in endpoints:
-            body = bodies.get(endpoint.format)
+            form = endpoint.format, self._link(held, outcome, endpoint, now)
+            body = bodies.get(form)
             if body is None:
-                body = bodies[endpoint.format] = body_of(endpoint.format, told, outcome)
+                body = bodies[form] = body_of(endpoint.format, told, outcome, form[1])
             outlet = meeting.outlet if meeting.outlet is not None and meeting.outlet.has_room(endpoint.key) else None
             [(seq,)] = tx.execute(
                 self._sql["insert_delivery"],
@@ -220,6 +226,14 @@ class Workloads:
                 created_at=now,
             )
             tx.after(partial(outlet.put, delivery))
+
+    def _link(self, held: Held, outcome: Outcome, endpoint: Endpoint, now: Instant) -> str | None:
+        """Where the result is to be had, if it is too large for this endpoint's webhooks."""
+        if not isinstance(outcome, Completed) or len(outcome.result) <= endpoint.inline_limit_bytes:
+            return None
+        until = after(now, max(_LINK_SECONDS, sum(endpoint.retry_seconds) + _LINK_SLACK_SECONDS))
+        session = self._session
+        return signed_link(session.public_url, f"{RESULTS_PATH}/{held.api}/{held.id}", session.link_key, until)
 
     def _must_have_ended_so(self, tx: Transaction, held: Held, columns: Mapping[str, object]) -> None:
         """Accept a repeated finish; refuse a late one, or one that says something else."""

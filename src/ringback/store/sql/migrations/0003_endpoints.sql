@@ -29,3 +29,10 @@ ALTER TABLE attempts ADD COLUMN read_us {int};
 ALTER TABLE attempts ADD COLUMN request_head {bytes};
 ALTER TABLE attempts ADD COLUMN response_head {bytes};
 ALTER TABLE attempts ADD COLUMN excerpt {bytes};
+
+-- What all members sign with; made by the first that needs it.
+
+CREATE TABLE keys (
+    name TEXT PRIMARY KEY,
+    value {bytes} NOT NULL
+);
