@@ -40,12 +40,9 @@ class Stance(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """One attempt's end, as far as the flow cares."""
+class Failure:
+    """An attempt that did not arrive, as far as the flow cares."""
 
-    is_success: bool
-    seconds: float
-    """How long it took."""
     timed_out: bool = False
     asks_to_slow: bool = False
     """The answer was 429, 502, 503 or 504."""
@@ -102,6 +99,11 @@ class Flow:
 
     # ── Asked before a request ──────────────────────────────────────────────────────────────────
 
+    @property
+    def is_tripped(self) -> bool:
+        """Whether the breaker is open."""
+        return self._breaker_since is not None
+
     def stance(self, now: float) -> Stance:
         if self._breaker_since is not None:
             return Stance.OPEN
@@ -144,21 +146,29 @@ class Flow:
         """One under way was cut off and says nothing about the receiver."""
         self._open -= 1
 
-    def end(self, result: Result, now: float) -> None:
-        """One under way has ended."""
+    def arrived(self, seconds: float) -> None:
+        """One under way has arrived, after so long."""
         self._open -= 1
-        self._last.append(result.is_success)
-        if result.asks_to_slow:
-            asked = PAUSE_SECONDS if result.retry_after_seconds is None else result.retry_after_seconds
+        self._last.append(True)
+        if self._breaker_since is not None:
+            self._take_up_again()
+        else:
+            self._follow(seconds)
+
+    def failed(self, failure: Failure, now: float) -> None:
+        """One under way has failed."""
+        self._open -= 1
+        self._last.append(False)
+        if failure.asks_to_slow:
+            asked = PAUSE_SECONDS if failure.retry_after_seconds is None else failure.retry_after_seconds
             self._pause_until = max(self._pause_until, now + min(asked, PAUSE_MOST_SECONDS))
         if self._breaker_since is not None:
-            self._judge_probe(result, now)
-        elif result.is_success:
-            self._follow(result.seconds)
-        else:
-            if result.timed_out or result.asks_to_slow:
-                self._limit = max(1.0, self._limit / 2)
-            self._trip_if_dead(now)
+            self._probe_wait = min(self._probe_wait * 2, PROBE_MOST_SECONDS)
+            self._probe_at = now + self._probe_wait
+            return
+        if failure.timed_out or failure.asks_to_slow:
+            self._limit = max(1.0, self._limit / 2)
+        self._trip_if_dead(now)
 
     # ── Within ──────────────────────────────────────────────────────────────────────────────────
 
@@ -186,15 +196,11 @@ class Flow:
             self._probe_wait = self._probe_first
             self._probe_at = now + self._probe_wait
 
-    def _judge_probe(self, result: Result, now: float) -> None:
-        if result.is_success:
-            self._breaker_since = None
-            self._last.clear()
-            self._limit, self._best = 1.0, float("inf")
-            self._sum, self._taken, self._was_full = 0.0, 0, False
-            return
-        self._probe_wait = min(self._probe_wait * 2, PROBE_MOST_SECONDS)
-        self._probe_at = now + self._probe_wait
+    def _take_up_again(self) -> None:
+        self._breaker_since = None
+        self._last.clear()
+        self._limit, self._best = 1.0, float("inf")
+        self._sum, self._taken, self._was_full = 0.0, 0, False
 
     def _refilled(self, now: float) -> float:
         assert self._rate is not None

@@ -15,7 +15,7 @@ from ringback.core.emit import Emit
 from ringback.core.netguard import Guard
 from ringback.core.spec import Endpoint
 from ringback.deliver.answer import Answer, Exchange
-from ringback.deliver.flow import PROBE_SECONDS, Flow, Result, Stance
+from ringback.deliver.flow import PROBE_SECONDS, Failure, Flow, Stance
 from ringback.deliver.intake import ROOM, Intake
 from ringback.deliver.records import Records
 from ringback.deliver.request import Target
@@ -133,15 +133,14 @@ class Lane:
 
     @property
     def _is_held_up(self) -> bool:
-        return self._is_at_rest or self.stance is Stance.OPEN
+        return self._is_at_rest or self._flow.is_tripped
 
     def _allowance(self) -> int:
         """How many may wait in an intake: while the endpoint does not work, one to find out with."""
         if self._is_at_rest:
             return 0
-        now = self._loop.time()
-        if self._flow.stance(now) is Stance.OPEN:
-            return 1 if self._flow.room(now) else 0
+        if self._flow.is_tripped:
+            return 1 if self._flow.room(self._loop.time()) else 0
         return ROOM
 
     def _intake(self, *, again: bool) -> Intake:
@@ -242,28 +241,21 @@ class Lane:
 
     def _learn(self, exchange: Exchange, attempt: Attempt) -> None:
         """Tell the flow how it went, and act on what it makes of it."""
-        now, answer = self._loop.time(), exchange.result
-        before = self._flow.stance(now)
-        slow = attempt.status in _SLOW_DOWN
+        was_tripped = self._flow.is_tripped
+        if attempt.outcome is AttemptClass.OK:
+            self._flow.arrived(attempt.duration_us / 1e6)
+            if was_tripped:
+                self._emit("endpoint.mended", endpoint=self._endpoint.key)
+                self.on_due()
+            return
+        slow, answer = attempt.status in _SLOW_DOWN, exchange.result
         asked = answer.retry_after_seconds(self._store.clock.now()) if slow and isinstance(answer, Answer) else None
-        self._flow.end(
-            Result(
-                is_success=attempt.outcome is AttemptClass.OK,
-                seconds=attempt.duration_us / 1e6,
-                timed_out=attempt.outcome in _TIMED_OUT,
-                asks_to_slow=slow,
-                retry_after_seconds=asked,
-            ),
-            now,
-        )
-        after = self._flow.stance(now)
-        if after is Stance.OPEN and before is not Stance.OPEN:
+        failure = Failure(timed_out=attempt.outcome in _TIMED_OUT, asks_to_slow=slow, retry_after_seconds=asked)
+        self._flow.failed(failure, self._loop.time())
+        if self._flow.is_tripped and not was_tripped:
             self._emit("endpoint.tripped", endpoint=self._endpoint.key, detail=attempt.detail)
             self._give_back()
             self._wait_for_room()
-        elif before is Stance.OPEN and after is not Stance.OPEN:
-            self._emit("endpoint.mended", endpoint=self._endpoint.key)
-            self.on_due()
 
     def _rest(self) -> None:
         """It has answered 410 Gone: nothing more is sent until somebody resumes it, and nothing is lost."""

@@ -7,18 +7,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringback.deliver import flow as reins
-from ringback.deliver.flow import Flow, Result, Stance
+from ringback.deliver.flow import Failure, Flow, Stance
 
-GOOD = Result(is_success=True, seconds=0.01)
-BAD = Result(is_success=False, seconds=0.01)
-SLOW = Result(is_success=False, seconds=0.01, asks_to_slow=True)
-LATE = Result(is_success=False, seconds=15.0, timed_out=True)
+GOOD = None
+BAD = Failure()
+SLOW = Failure(asks_to_slow=True)
+LATE = Failure(timed_out=True)
 
 
-def attempts(flow: Flow, result: Result, count: int, now: float = 0.0) -> None:
+def end(flow: Flow, how: Failure | None, now: float, seconds: float = 0.01) -> None:
+    """End one request: it arrived, or it failed so."""
+    if how is None:
+        flow.arrived(seconds)
+    else:
+        flow.failed(how, now)
+
+
+def attempts(flow: Flow, result: Failure | None, count: int, now: float = 0.0) -> None:
     for _ in range(count):
         flow.begin(now)
-        flow.end(result, now)
+        end(flow, result, now)
 
 
 def tripped(now: float = 0.0) -> Flow:
@@ -35,7 +43,7 @@ def test_as_many_as_the_file_allows_and_no_more() -> None:
         flow.begin(0)
     assert flow.room(0) == 0
     assert flow.next_room_in(0) is None  # one under way must end first
-    flow.end(GOOD, 0)
+    end(flow, GOOD, 0)
     assert flow.room(0) == 1
     flow.forget()
     assert flow.room(0) == 2
@@ -48,7 +56,7 @@ def test_as_many_as_the_file_allows_and_no_more() -> None:
 def test_one_that_asks_for_time_is_given_it_as_a_whole(asked: float | None, pause: float) -> None:
     flow = Flow(8)
     flow.begin(0)
-    flow.end(Result(is_success=False, seconds=0.01, asks_to_slow=True, retry_after_seconds=asked), 0)
+    flow.failed(Failure(asks_to_slow=True, retry_after_seconds=asked), 0)
     if pause:
         assert (flow.room(0), flow.stance(0)) == (0, Stance.PAUSED)
         assert flow.next_room_in(0) == pause
@@ -59,7 +67,7 @@ def test_a_shorter_pause_does_not_end_a_longer_one() -> None:
     flow = Flow(8)
     for asked in (60.0, 1.0):
         flow.begin(0)
-        flow.end(Result(is_success=False, seconds=0.01, asks_to_slow=True, retry_after_seconds=asked), 0)
+        flow.failed(Failure(asks_to_slow=True, retry_after_seconds=asked), 0)
     assert flow.next_room_in(0) == 60
 
 
@@ -92,7 +100,7 @@ def test_one_that_does_not_work_is_probed_one_request_at_a_time_ever_more_seldom
         flow.begin(now)
         assert flow.room(now) == 0
         assert flow.next_room_in(now) is None
-        flow.end(BAD, now)
+        end(flow, BAD, now)
     assert waits == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
@@ -122,16 +130,16 @@ def test_those_still_under_way_when_it_trips_are_probes_too() -> None:
     attempts(flow, BAD, reins.TRIP_AFTER - 1)
     flow.begin(0)
     flow.begin(0)
-    flow.end(BAD, 0)
+    end(flow, BAD, 0)
     assert flow.stance(0) is Stance.OPEN
-    flow.end(GOOD, 0.5)
+    end(flow, GOOD, 0.5)
     assert flow.stance(0.5) is Stance.FLOWING
 
 
 def test_a_pause_it_asks_for_holds_off_the_probe() -> None:
     flow = tripped()
     flow.begin(1)
-    flow.end(Result(is_success=False, seconds=0.01, asks_to_slow=True, retry_after_seconds=300), 1)
+    flow.failed(Failure(asks_to_slow=True, retry_after_seconds=300), 1)
     assert flow.next_room_in(1) == 300
 
 
@@ -146,7 +154,7 @@ def full(flow: Flow, seconds: float, rounds: int = 1) -> None:
             flow.begin(0)
             begun += 1
         for _ in range(begun):
-            flow.end(Result(is_success=True, seconds=seconds), 0)
+            flow.arrived(seconds)
 
 
 def test_time_outs_halve_it_and_answers_bring_it_back() -> None:
@@ -164,7 +172,7 @@ def test_one_that_gets_slower_the_more_it_is_given_is_given_less() -> None:
     for _ in range(60):
         for _ in range(16):
             flow.begin(0)
-            flow.end(Result(is_success=True, seconds=0.005 * flow.limit), 0)
+            flow.arrived(0.005 * flow.limit)
     assert flow.limit < 16
 
 
@@ -183,7 +191,7 @@ def test_a_rate_lets_a_seconds_worth_begin_and_then_one_after_the_other() -> Non
     assert flow.room(0) == 5
     for _ in range(5):
         flow.begin(0)
-        flow.end(GOOD, 0)
+        end(flow, GOOD, 0)
     assert flow.room(0) == 0
     assert flow.next_room_in(0) == pytest.approx(0.2)
     assert flow.room(0.2) == 1
@@ -194,12 +202,12 @@ def test_a_rate_below_one_a_second() -> None:
     flow = Flow(8, rate_per_second=0.1)
     assert flow.room(0) == 1
     flow.begin(0)
-    flow.end(GOOD, 0)
+    end(flow, GOOD, 0)
     assert flow.next_room_in(0) == pytest.approx(10)
 
 
 @given(st.lists(st.tuples(st.sampled_from([GOOD, BAD, SLOW, LATE]), st.floats(0, 100)), max_size=60), st.integers(1, 5))
-def test_whatever_happens_time_or_an_end_makes_room_again(ends: list[tuple[Result, float]], most: int) -> None:
+def test_whatever_happens_time_or_an_end_makes_room_again(ends: list[tuple[Failure | None, float]], most: int) -> None:
     flow, now, under_way = Flow(most), 0.0, 0
     for result, passes in ends:
         now += passes
@@ -208,10 +216,10 @@ def test_whatever_happens_time_or_an_end_makes_room_again(ends: list[tuple[Resul
             under_way += 1
             assert under_way <= most
         if under_way:
-            flow.end(result, now)
+            end(flow, result, now)
             under_way -= 1
     for _ in range(under_way):
-        flow.end(GOOD, now)
+        end(flow, GOOD, now)
     wait = flow.next_room_in(now) or 0.0
     assert wait <= reins.PAUSE_MOST_SECONDS
     assert flow.room(now + wait) >= 1
