@@ -231,6 +231,7 @@ class Lane:
             outcome=attempt.outcome.value,
             status=attempt.status,
             duration_us=attempt.duration_us,
+            waited_us=None if delivery.tries else max(0, started_at - delivery.created_at),
         )
         self._sending.discard(delivery.seq)
         self._again_under_way -= delivery.tries > 0

@@ -15,6 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from ringback.core.clock import SECOND, Clock
+from ringback.core.delivery import PauseKind
 from ringback.core.spec import GUEST_PREFIX
 from ringback.runtime.facts import Facts
 from ringback.store.contract import Store
@@ -26,6 +27,9 @@ LONG: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3
 """Bounds in seconds for what may take a day."""
 
 Labels = tuple[str, ...]
+
+_GUESTS: Final = GUEST_PREFIX.rstrip(":")
+_STATES: Final = ("active", "tripped", *PauseKind)
 
 
 class Count:
@@ -94,6 +98,10 @@ class Metrics(Collector):
         self._ran = Spread("ringback_workload_run_seconds", "Run time of predict", ["api"], LONG)
         self._request = Spread("ringback_delivery_request_seconds", "One webhook request", ["endpoint"], QUICK)
         self._age = Spread("ringback_delivery_age_seconds", "From terminal status to settled", ["endpoint"], LONG)
+        self._first = Spread(
+            "ringback_delivery_wait_seconds", "From terminal status to the first attempt", ["endpoint"], LONG
+        )
+        self._tripped: set[str] = set()
         self._commit = Spread("ringback_store_commit_seconds", "One commit to the disk", [], QUICK)
         self._gauges: list[Metric] = []
         self._registry = CollectorRegistry(auto_describe=False)
@@ -112,13 +120,14 @@ class Metrics(Collector):
             self._writes,
         ):
             yield count.metric()
-        for spread in (self._waited, self._ran, self._request, self._age, self._commit):
+        for spread in (self._waited, self._ran, self._request, self._first, self._age, self._commit):
             yield spread.metric()
         yield from self._gauges
 
     async def exposition(self, store: Store, apis: Sequence[str]) -> bytes:
         """Everything in Prometheus' text format, with the depths of queues and backlogs as they stand."""
-        self._gauges = [*await _queue_gauges(store, apis), *await _delivery_gauges(store, store.clock)]
+        waiting = await _delivery_gauges(store, store.clock)
+        self._gauges = [*await _queue_gauges(store, apis), *waiting, self._endpoint_states(store)]
         return generate_latest(self._registry)
 
     def _listen(self, facts: Facts) -> None:
@@ -130,7 +139,21 @@ class Metrics(Collector):
         facts.listen("replica.lost", self._on_lost)
         facts.listen("delivery.attempted", self._on_attempted)
         facts.listen("delivery.settled", self._on_settled)
+        facts.listen("endpoint.tripped", lambda *, endpoint, **_: self._tripped.add(endpoint))
+        facts.listen("endpoint.mended", lambda *, endpoint, **_: self._tripped.discard(endpoint))
         facts.listen("store.committed", self._on_committed)
+
+    def _endpoint_states(self, store: Store) -> Metric:
+        """How each endpoint is treated that has been tried, or is to be; guests are too many to be told apart."""
+        family = GaugeMetricFamily("ringback_endpoint_state", "1 for the state it is in", labels=["endpoint", "state"])
+        tried = {endpoint for endpoint, _ in self._attempts.values}
+        for endpoint in sorted(each for each in tried | self._tripped if not each.startswith(_GUESTS)):
+            pause = store.paused(endpoint)
+            now = "tripped" if endpoint in self._tripped else "active"
+            state = now if pause is None else pause.kind.value
+            for each in _STATES:
+                family.add_metric([endpoint, each], float(each == state))
+        return family
 
     # ── Facts ───────────────────────────────────────────────────────────────────────────────────
 
@@ -153,8 +176,12 @@ class Metrics(Collector):
     def _on_lost(self, *, api: str, **_: object) -> None:
         self._lost.values[(api,)] += 1
 
-    def _on_attempted(self, *, endpoint: str, outcome: str, duration_us: int, **_: object) -> None:
+    def _on_attempted(
+        self, *, endpoint: str, outcome: str, duration_us: int, waited_us: int | None, **_: object
+    ) -> None:
         endpoint = _label(endpoint)
+        if waited_us is not None:
+            self._first.observe((endpoint,), waited_us)
         self._attempts.values[endpoint, outcome] += 1
         self._request.observe((endpoint,), duration_us)
 
@@ -170,7 +197,7 @@ class Metrics(Collector):
 
 def _label(endpoint: str) -> str:
     """The endpoint's key; all that came with requests share one, for there may be any number of them."""
-    return GUEST_PREFIX.rstrip(":") if endpoint.startswith(GUEST_PREFIX) else endpoint
+    return _GUESTS if endpoint.startswith(GUEST_PREFIX) else endpoint
 
 
 async def _queue_gauges(store: Store, apis: Sequence[str]) -> list[Metric]:

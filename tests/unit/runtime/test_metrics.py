@@ -10,13 +10,16 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ringback.core.clock import SECOND, HandWound
-from ringback.core.spec import Endpoint
+from ringback.core.delivery import Pause, PauseKind
+from ringback.core.spec import Endpoint, guest_endpoint
 from ringback.core.workload import Completed
 from ringback.runtime.facts import Facts
 from ringback.runtime.metrics import LONG, QUICK, Metrics
 from ringback.store.contract import ReplicaState
 from ringback.store.sqlite import SqliteStore, open_sqlite
 from support.stores import claim_one, submission
+
+GUESTS = (guest_endpoint("http://a.example/"), guest_endpoint("http://b.example/"))
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -28,7 +31,10 @@ FACTS: list[tuple[str, dict[str, Any]]] = [
     ("workload.finished", {"api": "iris", "status": "completed", "run_us": 1_500_000}),
     ("workload.requeued", {"api": "iris", "spent": "attempt"}),
     ("replica.lost", {"api": "iris", "replica": "r1", "reason": "killed"}),
-    ("delivery.attempted", {"endpoint": "iris", "outcome": "ok", "status": 200, "duration_us": 20_000}),
+    (
+        "delivery.attempted",
+        {"endpoint": "iris", "outcome": "ok", "status": 200, "duration_us": 20_000, "waited_us": 400},
+    ),
     ("delivery.settled", {"endpoint": "iris", "state": "delivered", "age_us": 30_000}),
     ("store.committed", {"writes": 7, "duration_us": 900}),
 ]
@@ -80,6 +86,7 @@ async def test_every_fact_is_counted_under_its_labels(facts: Facts, metrics: Met
     assert at(found, "ringback_workload_wait_seconds_sum", api="iris") == 5
     assert at(found, "ringback_workload_run_seconds_sum", api="iris") == 1.5
     assert at(found, "ringback_delivery_request_seconds_sum", endpoint="iris") == 0.02
+    assert at(found, "ringback_delivery_wait_seconds_sum", endpoint="iris") == 0.0004
     assert at(found, "ringback_delivery_age_seconds_sum", endpoint="iris") == 0.03
     assert at(found, "ringback_store_commit_seconds_sum") == 0.0009
 
@@ -128,6 +135,31 @@ async def test_queues_replicas_and_backlogs_are_told_as_they_stand(metrics: Metr
     assert at(found, "ringback_delivery_oldest_seconds", endpoint="iris") == 90
 
 
+async def test_how_each_endpoint_is_treated_and_guests_as_one(
+    facts: Facts, metrics: Metrics, store: SqliteStore
+) -> None:
+    made = {"outcome": "ok", "status": 200, "duration_us": 1, "waited_us": None}
+    for endpoint in ("well", "broken", "left", "guest:http://a.example/", "guest:http://b.example/"):
+        facts("delivery.attempted", endpoint=endpoint, **made)
+    facts("endpoint.tripped", endpoint="broken", detail="answered 500")
+    await store.pause("left", Pause(kind=PauseKind.GONE, reason="410", since=store.clock.now()))
+    await store.finish((await claim_one(store, "w-1", api="iris")).held, Completed(result=b"1"), GUESTS)
+
+    found = samples_of(await metrics.exposition(store, []))
+    states = {labels: value for (name, labels), value in found.items() if name == "ringback_endpoint_state" and value}
+    assert {dict(labels)["endpoint"]: dict(labels)["state"] for labels in states} == {
+        "well": "active",
+        "broken": "tripped",
+        "left": "gone",
+    }
+    assert at(found, "ringback_delivery_attempts_total", endpoint="guest", outcome="ok") == 2
+    assert at(found, "ringback_deliveries_waiting", endpoint="guest", state="pending") == 2
+
+    facts("endpoint.mended", endpoint="broken")
+    found = samples_of(await metrics.exposition(store, []))
+    assert at(found, "ringback_endpoint_state", endpoint="broken", state="active") == 1
+
+
 async def test_asking_twice_counts_nothing_twice(facts: Facts, metrics: Metrics, store: SqliteStore) -> None:
     for fact, details in FACTS:
         facts(fact, **details)
@@ -145,7 +177,7 @@ async def test_labels_of_any_text_are_read_back(facts: Facts, metrics: Metrics, 
 async def test_every_metric_has_words_and_a_unit_in_its_name(metrics: Metrics, store: SqliteStore) -> None:
     families = list(text_string_to_metric_families((await metrics.exposition(store, ["iris"])).decode()))
 
-    assert len({family.name for family in families}) == len(families) == 17
+    assert len({family.name for family in families}) == len(families) == 19
     for family in families:
         assert family.name.startswith("ringback_")
         assert family.documentation
