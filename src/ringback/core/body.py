@@ -25,6 +25,9 @@ CONTENT_TYPES: Final[Mapping[BodyFormat, str]] = {
 }
 
 
+_BARE: Final = frozenset({BodyFormat.CORTEX, BodyFormat.CLOUDEVENTS_BINARY})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """What every format tells of an event besides its outcome."""
@@ -61,13 +64,13 @@ def cortex_body(workload_id: str, outcome: Outcome, at: Instant, result_url: str
 def body_of(form: BodyFormat, told: Told, outcome: Outcome, result_url: str | None = None) -> bytes:
     """The body of a terminal event, UTF-8 JSON, for endpoints of that format."""
     data = cortex_body(told.workload_id, outcome, told.at, result_url)
+    if form in _BARE:
+        return data
     when = b'"' + isoformat(told.at).encode() + b'"'
     match form:
-        case BodyFormat.CORTEX | BodyFormat.CLOUDEVENTS_BINARY:
-            return data
         case BodyFormat.STANDARD:
             return b'{"type":"' + type_of(told.event).encode() + b'","timestamp":' + when + b',"data":' + data + b"}"
-        case BodyFormat.CLOUDEVENTS:
+        case _:
             attributes = cloudevent(told.message_id, told.api, told.workload_id, told.event)
             head = json.dumps(attributes, separators=(",", ":")).encode()[:-1]
             return head + b',"time":' + when + b',"datacontenttype":"application/json","data":' + data + b"}"

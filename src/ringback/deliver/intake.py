@@ -57,32 +57,30 @@ class Intake:
         self._allowance = allowance
         self._arrived = arrived
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[Delivery] = deque()
+        self.waiting: deque[Delivery] = deque()
+        """Read by the lane, changed here alone."""
         self._bytes = 0
         self._taking = False
         self._more = True  # the store may have something due
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = False
 
-    def __len__(self) -> int:
-        return len(self._waiting)
-
     @property
     def has_room(self) -> bool:
-        return len(self._waiting) < self._room and self._bytes < ROOM_BYTES
+        return len(self.waiting) < self._room and self._bytes < ROOM_BYTES
 
     @property
     def is_quiet(self) -> bool:
         """Whether nothing waits here, is on its way, or is known to become due."""
-        return not (self._waiting or self._taking or self._more or self._timer)
+        return not (self.waiting or self._taking or self._more or self._timer)
 
     def put(self, delivery: Delivery) -> None:
-        self._waiting.append(delivery)
+        self.waiting.append(delivery)
         self._bytes += len(delivery.body)
 
     def pop(self) -> Delivery:
         """The next one; there must be one."""
-        delivery = self._waiting.popleft()
+        delivery = self.waiting.popleft()
         self._bytes -= len(delivery.body)
         if self._more:
             self.take()
@@ -90,8 +88,8 @@ class Intake:
 
     def empty(self) -> list[Delivery]:
         """All that waits here; the store may have them again."""
-        waiting = list(self._waiting)
-        self._waiting.clear()
+        waiting = list(self.waiting)
+        self.waiting.clear()
         self._bytes = 0
         self._more = True
         return waiting
@@ -104,7 +102,7 @@ class Intake:
     def take(self) -> None:
         """Fill up if it is worth it: half of the buffer at least, or all that the lane wants."""
         most = min(self._room, self._allowance())
-        room = most - len(self._waiting)
+        room = most - len(self.waiting)
         if self._taking or self._stopped or not self._more or not self.has_room or room < max(1, most // 2):
             return
         self._taking = True

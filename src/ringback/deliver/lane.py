@@ -160,11 +160,12 @@ class Lane:
                 line = self._loop.create_task(self._run_line(delivery), name=f"deliver-{self._endpoint.key}")
                 self._lines.add(line)
                 line.add_done_callback(self._on_line_end)
-        self._wait_for_room()
+        if self._fresh.waiting or self._again.waiting or self._flow.is_tripped:
+            self._wait_for_room()
 
     def _pick(self) -> Delivery | None:
         """The next delivery to begin with, if there is one and room for it; it counts as begun."""
-        if not (self._fresh or self._again) or self._stopped:
+        if not (self._fresh.waiting or self._again.waiting) or self._stopped:
             return None
         now = self._loop.time()
         if self._flow.room(now) <= 0:
@@ -180,8 +181,8 @@ class Lane:
 
     def _is_a_retrys_turn(self) -> bool:
         """Retries take turns with first attempts, on a quarter of the lines while there are both."""
-        if not self._fresh or not self._again:
-            return bool(self._again)
+        if not self._fresh.waiting or not self._again.waiting:
+            return bool(self._again.waiting)
         return not self._again_last and self._again_under_way < max(1, self._flow.limit // 4)
 
     def _wait_for_room(self) -> None:
@@ -298,7 +299,7 @@ class Lane:
             self._records.not_tried(deliveries)
 
     def _look_still(self) -> None:
-        if not (self._fresh or self._again or self._sending or self._records.unsaid):
+        if not (self._fresh.waiting or self._again.waiting or self._sending or self._records.unsaid):
             self._still.set()
 
     def _cancel_timers(self) -> None:
