@@ -9,7 +9,7 @@ import typer
 
 from ringback.cli.context import Context, table
 
-deliveries = typer.Typer(help="Webhooks, one by one: list, show, replay, recover.", no_args_is_help=True)
+deliveries = typer.Typer(help="Webhooks, one by one: list, show, replay, skip, recover.", no_args_is_help=True)
 endpoints = typer.Typer(help="Where webhooks go: list, test, enable, disable.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The delivery's id: dlv_… as `deliveries list` shows it.")]
@@ -41,7 +41,7 @@ def list_deliveries(
                 "created": each["created_at"][:19],
                 "endpoint": each["endpoint"],
                 "event": each["event"],
-                "state": each["state"],
+                "state": _standing(each),
                 "tries": str(each["tries"]),
                 "workload": each["workload"],
             }
@@ -68,6 +68,15 @@ def replay(context: typer.Context, delivery: Id) -> None:
     with told.client() as client:
         value = client.replay(delivery)
     told.say(f"{value['id']} will be sent again to {value['url']}", value)
+
+
+@deliveries.command("skip")
+def skip(context: typer.Context, delivery: Id) -> None:
+    """Let others pass a parked delivery that they wait for (`order: fifo`); it stays parked."""
+    told: Context = context.obj
+    with told.client() as client:
+        value = client.skip(delivery)
+    told.say(f"{value['id']} stands aside; what waited for it goes on", value)
 
 
 @deliveries.command("recover")
@@ -141,10 +150,17 @@ def _say_endpoint(context: typer.Context, endpoint: str, verb: Any, words: str) 
     told.say(f"{endpoint} {words} ({value['pending']} pending, {value['parked']} parked)", value)
 
 
+def _standing(delivery: dict[str, Any]) -> str:
+    """A delivery's state, and what it means for others of its order key."""
+    if delivery["behind"] is not None:
+        return f"{delivery['state']}, behind {delivery['behind']}"
+    return f"{delivery['state']}, holds up {delivery['holds_up']}" if delivery["holds_up"] else str(delivery["state"])
+
+
 def _story(delivery: dict[str, Any]) -> str:
     """A delivery for people: what it is, then a line for each attempt."""
     lines = [
-        f"{delivery['id']}  {delivery['state']}  {delivery['event']} of {delivery['api']} {delivery['workload']}",
+        f"{delivery['id']}  {_standing(delivery)}  {delivery['event']} of {delivery['api']} {delivery['workload']}",
         f"  to {delivery['endpoint']}, {delivery['url']}",
         f"  webhook-id {delivery['webhook_id']}",
     ]

@@ -129,6 +129,10 @@ class Client:
         """Have one delivery sent again, whatever became of it."""
         return repair.object_of(self._send(repair.replay(delivery_id)))
 
+    def skip(self, delivery_id: str) -> dict[str, Any]:
+        """Let what waits for a parked delivery go without it."""
+        return repair.object_of(self._send(repair.skip(delivery_id)))
+
     def recover(self, endpoint: str, since: str | None = None) -> int:
         """Have all that an endpoint's schedule gave up on since then (`2h`, or a moment) sent again; say how many."""
         return int(repair.object_of(self._send(repair.recover(endpoint, since)))["recovered"])
@@ -244,6 +248,10 @@ class AsyncClient:
     async def replay(self, delivery_id: str) -> dict[str, Any]:
         """Have one delivery sent again, whatever became of it."""
         return repair.object_of(await self._send(repair.replay(delivery_id)))
+
+    async def skip(self, delivery_id: str) -> dict[str, Any]:
+        """Let what waits for a parked delivery go without it."""
+        return repair.object_of(await self._send(repair.skip(delivery_id)))
 
     async def recover(self, endpoint: str, since: str | None = None) -> int:
         """Have all that an endpoint's schedule gave up on since then (`2h`, or a moment) sent again; say how many."""

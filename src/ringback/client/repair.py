@@ -29,6 +29,10 @@ def replay(delivery_id: str) -> Request:
     return _posted(path_of("-", "deliveries", delivery_id, "replay"), {})
 
 
+def skip(delivery_id: str) -> Request:
+    return _posted(path_of("-", "deliveries", delivery_id, "skip"), {})
+
+
 def recover(endpoint: str, since: str | None) -> Request:
     return _posted("/-/deliveries/recover", {"endpoint": endpoint, **({} if since is None else {"since": since})})
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from ringback.core.clock import Instant
-from ringback.core.spec import Event
+from ringback.core.spec import BodyFormat, Event
 
 TRIAL_API: Final = "-"
 """Under this name, which no API can have, stand the workloads whose webhooks only try an endpoint out."""
@@ -80,6 +80,12 @@ class Delivery:
     api: str
     workload_id: str
     body: bytes
+    format: BodyFormat = BodyFormat.CORTEX
+    """How the body was written, which its headers must agree with."""
+    sequence: int = 1
+    """The event's place among those of its workload: a later one has a higher number, and some may be missing."""
+    order_key: str | None = None
+    """Those with the same one are sent one after the other; None: it waits for no other."""
     tries: int
     """Attempts already recorded."""
     base: int = 0
@@ -164,11 +170,18 @@ class DeliveryRecord:
     event: Event
     state: DeliveryState
     tries: int
-    due_at: Instant
+    due_at: Instant | None
+    """None while it waits for another to arrive."""
     created_at: Instant
     settled_at: Instant | None
     reason: str | None
-    attempts: tuple[Attempt, ...]
+    sequence: int = 1
+    order_key: str | None = None
+    behind: int | None = None
+    """The delivery that must arrive before this one is sent, if it waits for one."""
+    holds_up: int = 0
+    """How many wait for this one."""
+    attempts: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

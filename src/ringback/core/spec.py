@@ -31,6 +31,9 @@ class Event(StrEnum):
 TERMINAL_EVENTS: Final = frozenset({Event.COMPLETED, Event.FAILED})
 """What an endpoint is told of unless it asks for something else."""
 
+OUTCOMES: Final = TERMINAL_EVENTS | {Event.CANCELED}
+"""The events that end a workload; the others happen on the way."""
+
 
 class BodyFormat(StrEnum):
     """How a webhook's body is written."""

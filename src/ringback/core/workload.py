@@ -13,7 +13,7 @@ from typing import Final
 
 from ringback.core.clock import Instant
 from ringback.core.errors import InvalidParameter
-from ringback.core.spec import Endpoint
+from ringback.core.spec import Endpoint, Event
 
 
 class Status(StrEnum):
@@ -76,6 +76,8 @@ class Submission:
     """Where to ring besides the API's own endpoints: guests, made by `spec.guest_endpoint`."""
     trace_id: str | None = None
     """32 hexadecimal digits taken from the caller's `traceparent` (W3C Trace Context)."""
+    order_key: str | None = None
+    """Webhooks of workloads with the same one wait for each other at endpoints with `order: fifo`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +108,8 @@ class Claimed:
     losses: int
     """How often a replica has died under it before."""
     submitted_at: Instant
+    asked: frozenset[Event] = frozenset()
+    """What endpoints that its holder cannot know want to be told of on the way: those that came with the submit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +127,17 @@ class Failed:
     message: str
 
 
-Outcome = Completed | Failed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canceled:
+    """Somebody has asked for it to end."""
+
+
+Outcome = Completed | Failed | Canceled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A replica has begun with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +147,20 @@ class Progress:
     fraction: float
     """0.0 to 1.0."""
     message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """One value that a generator has yielded."""
+
+    index: int
+    """0 for the attempt's first."""
+    value: bytes
+    """Its JSON text, UTF-8."""
+
+
+News = Started | Progress | Output
+"""What happens on the way to an outcome."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import SplitResult, quote, unquote
 
 from ringback import __version__
-from ringback.core.body import CONTENT_TYPES, cloudevent
+from ringback.core.body import CONTENT_TYPES, Told, cloudevent
 from ringback.core.clock import SECOND, Instant, isoformat
 from ringback.core.delivery import Delivery
 from ringback.core.errors import SpecError
@@ -21,6 +21,8 @@ from ringback.core.spec import BodyFormat, Endpoint
 from ringback.core.urls import DEFAULT_PORTS, webhook_url
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
+_OUR_PREFIXES: Final = ("webhook-", "ringback-")
+_TYPE_LINES: Final = {form: f"Content-Type: {kind}\r\n".encode() for form, kind in CONTENT_TYPES.items()}
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _OURS: Final = frozenset(
     {"host", "content-length", "content-type", "transfer-encoding", "connection", "traceparent", "user-agent"}
@@ -36,7 +38,7 @@ class Target:
         SpecError: the URL, a header or the secret cannot be used; the message says why.
     """
 
-    __slots__ = ("_head", "_names_event", "_signer", "host", "is_tls", "port", "shown_head", "timeout_seconds", "trust")
+    __slots__ = ("_head", "_signer", "host", "is_tls", "port", "shown_head", "timeout_seconds", "trust")
 
     def __init__(self, endpoint: Endpoint) -> None:
         url = _checked_url(endpoint.url)
@@ -45,7 +47,6 @@ class Target:
         self.is_tls = url.scheme == "https"
         self.port = url.port or DEFAULT_PORTS[url.scheme]
         self.trust = endpoint.trust
-        self._names_event = endpoint.format is BodyFormat.CLOUDEVENTS_BINARY
         self.timeout_seconds = endpoint.timeout_seconds
         self._signer = None if endpoint.secret is None else Signer(endpoint.secret)
         head = _static_head(url, endpoint)
@@ -58,9 +59,11 @@ class Target:
         stamp = now // SECOND
         head = [
             self._head,
-            b"webhook-id: %b\r\nwebhook-timestamp: %d\r\n" % (delivery.message_id.encode(), stamp),
+            _TYPE_LINES[delivery.format],
+            b"webhook-id: %b\r\nwebhook-timestamp: %d\r\nringback-sequence: %d\r\nringback-attempt: %d\r\n"
+            % (delivery.message_id.encode(), stamp, delivery.sequence, delivery.tries + 1),
         ]
-        if self._names_event:
+        if delivery.format is BodyFormat.CLOUDEVENTS_BINARY:
             head.append(_event_lines(delivery))
         if self._signer is not None:
             signature = self._signer.sign(delivery.message_id, stamp, delivery.body)
@@ -73,8 +76,15 @@ class Target:
 
 def _event_lines(delivery: Delivery) -> bytes:
     """The envelope of a binary CloudEvent (HTTP binding, section 3.1.3)."""
-    attributes = cloudevent(delivery.message_id, delivery.api, delivery.workload_id, delivery.event)
-    attributes["time"] = isoformat(delivery.created_at)
+    told = Told(
+        event=delivery.event,
+        message_id=delivery.message_id,
+        api=delivery.api,
+        workload_id=delivery.workload_id,
+        at=delivery.created_at,
+        sequence=delivery.sequence,
+    )
+    attributes = cloudevent(told) | {"time": isoformat(told.at)}
     return "".join(f"ce-{name}: {value}\r\n" for name, value in attributes.items()).encode("latin-1")
 
 
@@ -92,7 +102,6 @@ def _static_head(url: SplitResult, endpoint: Endpoint) -> str:
         f"POST {path}{query} HTTP/1.1",
         f"Host: {_host_header(url)}",
         f"User-Agent: Ringback/{__version__}",
-        f"Content-Type: {CONTENT_TYPES[endpoint.format]}",
     ]
     if url.username is not None and "authorization" not in {name.lower() for name in endpoint.headers}:
         pair = f"{unquote(url.username)}:{unquote(url.password or '')}"
@@ -122,7 +131,7 @@ def _host_header(url: SplitResult) -> str:
 def _header_line(name: str, value: str) -> str:
     if _TOKEN.fullmatch(name) is None:
         raise SpecError(f"{name!r} is no header name")
-    if name.lower() in _OURS or name.lower().startswith("webhook-"):
+    if name.lower() in _OURS or name.lower().startswith(_OUR_PREFIXES):
         raise SpecError(f"the header {name} is Ringback's own; leave it out")
     if _VALUE.fullmatch(value) is None:
         raise SpecError(f"the value of the header {name} has a character that no header can carry")

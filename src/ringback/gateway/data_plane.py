@@ -87,6 +87,7 @@ class DataPlane:
             id=workload_id,
             idempotency_key=incoming.idempotency_key(headers) if "idempotency-key" in headers else None,
             trace_id=incoming.trace_id(headers) if "traceparent" in headers else None,
+            order_key=incoming.order_key(headers) if "ringback-order-key" in headers else None,
         )
 
     def _checked_limit(self, api: Api) -> int:

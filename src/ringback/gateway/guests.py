@@ -48,8 +48,8 @@ def _events(values: list[str]) -> frozenset[Event]:
     if not words:
         return TERMINAL_EVENTS
     for word in words:
-        if word not in TERMINAL_EVENTS:
-            known = ", ".join(sorted(TERMINAL_EVENTS))
+        if word not in set(Event):
+            known = ", ".join(Event)
             raise InvalidHeader(f"Ringback-Webhook-Events: {word[:40]!r} is none of {known}")
     return frozenset(Event(word) for word in words)
 

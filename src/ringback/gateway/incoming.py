@@ -29,7 +29,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 MAX_WAIT_SECONDS: Final = 300.0
 """The longest a request is held; a longer wait counts as this."""
 
-_WISHES: Final = frozenset({"ringback-webhook", "ringback-webhook-events"})
+_WISHES: Final = frozenset({"ringback-webhook", "ringback-webhook-events", "ringback-order-key"})
 _SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
 _MEDIA_TYPE: Final = re.compile(r"([!#$%&'*+\-.^_`|~0-9a-z]+/[!#$%&'*+\-.^_`|~0-9a-z]+)\s*(;.*)?", re.IGNORECASE)
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([^\s\";]+)", re.IGNORECASE)
@@ -74,9 +74,22 @@ def idempotency_key(headers: dict[str, str]) -> str | None:
     Raises:
         InvalidHeader: it is empty, too long, or has characters that are not visible ASCII.
     """
-    key = headers.get("idempotency-key")
+    return _key(headers, "Idempotency-Key")
+
+
+def order_key(headers: dict[str, str]) -> str | None:
+    """The caller's `Ringback-Order-Key`.
+
+    Raises:
+        InvalidHeader: it is empty, too long, or has characters that are not visible ASCII.
+    """
+    return _key(headers, "Ringback-Order-Key")
+
+
+def _key(headers: dict[str, str], name: str) -> str | None:
+    key = headers.get(name.lower())
     if key is not None and _KEY.fullmatch(key) is None:
-        raise InvalidHeader("Idempotency-Key must be 1 to 255 visible ASCII characters without spaces")
+        raise InvalidHeader(f"{name} must be 1 to 255 visible ASCII characters without spaces")
     return key
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from ringback import __version__
 from ringback.core.delivery import DeliveryState
-from ringback.core.spec import Api
+from ringback.core.spec import OUTCOMES, Api, Event
 from ringback.core.workload import Status
 
 _JSON: Final = "application/json"
@@ -18,6 +18,18 @@ _ERROR: Final = {
         "type": {"type": "string", "description": "The exception's class name, or one of Ringback's own words."},
         "message": {"type": "string"},
     },
+}
+_PROGRESS: Final = {
+    "type": "object",
+    "properties": {"fraction": {"type": "number"}, "message": {"type": ["string", "null"]}},
+}
+_SUMMARIES: Final = {
+    Event.STARTED: "A replica has begun with a workload",
+    Event.PROGRESS: "A workload has come further; at most once a second",
+    Event.OUTPUT: "A workload has yielded a value",
+    Event.COMPLETED: "A workload completed",
+    Event.FAILED: "A workload failed",
+    Event.CANCELED: "A workload was canceled",
 }
 _SCHEMAS: Final[dict[str, Any]] = {
     "Accepted": {
@@ -35,10 +47,7 @@ _SCHEMAS: Final[dict[str, Any]] = {
             "result": {"description": "What predict returned; present when completed."},
             "timestamp": {"type": "string", "format": "date-time", "description": "When it completed."},
             "error": {"$ref": "#/components/schemas/Error"},
-            "progress": {
-                "type": "object",
-                "properties": {"fraction": {"type": "number"}, "message": {"type": ["string", "null"]}},
-            },
+            "progress": _PROGRESS,
         },
     },
     "Summary": {
@@ -64,11 +73,12 @@ _SCHEMAS: Final[dict[str, Any]] = {
     },
     "Completed": {
         "type": "object",
-        "required": ["id", "status", "result", "timestamp"],
+        "required": ["id", "status", "timestamp"],
         "properties": {
             "id": {"type": "string"},
             "status": {"const": "completed"},
             "result": {},
+            "result_url": {"type": "string", "format": "uri", "description": "In the place of a large result."},
             "timestamp": {"type": "string", "format": "date-time"},
         },
     },
@@ -79,6 +89,27 @@ _SCHEMAS: Final[dict[str, Any]] = {
             "id": {"type": "string"},
             "status": {"const": "failed"},
             "error": {"$ref": "#/components/schemas/Error"},
+        },
+    },
+    "Canceled": {
+        "type": "object",
+        "required": ["id", "status"],
+        "properties": {"id": {"type": "string"}, "status": {"const": "canceled"}},
+    },
+    "News": {
+        "type": "object",
+        "description": "What happens on the way to an outcome.",
+        "required": ["id", "status", "event", "sequence", "timestamp"],
+        "properties": {
+            "id": {"type": "string"},
+            "status": {"const": "in_progress"},
+            "event": {"enum": ["started", "progress", "output"]},
+            "sequence": {"type": "integer", "description": "Higher for a later event of the workload."},
+            "timestamp": {"type": "string", "format": "date-time"},
+            "progress": _PROGRESS,
+            "index": {"type": "integer", "description": "Of an output: 0 for the attempt's first."},
+            "output": {"description": "What predict has yielded; null when it is over the inline limit."},
+            "output_bytes": {"type": "integer", "description": "The size of an output that is left out."},
         },
     },
     "Problem": {
@@ -104,7 +135,7 @@ def openapi(apis: Sequence[Api]) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "Ringback", "version": __version__},
         "paths": {**paths, **_server_paths()},
-        "webhooks": {"completed": _webhook("Completed"), "failed": _webhook("Failed")},
+        "webhooks": {event.value: _webhook(event) for event in Event},
         "components": {
             "schemas": _SCHEMAS,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
@@ -119,7 +150,8 @@ def _paths(api: Api) -> dict[str, Any]:
     key = _parameter("Idempotency-Key", "header", {"type": "string", "maxLength": 255})
     url = {"type": "string", "format": "uri"}
     guest = _parameter("Ringback-Webhook", "header", url, "A URL to ring besides the file's own.")
-    events = _parameter("Ringback-Webhook-Events", "header", {"type": "string"}, "completed, failed, or both.")
+    events = _parameter("Ringback-Webhook-Events", "header", {"type": "string"}, "Which events, comma-separated.")
+    line = _parameter("Ringback-Order-Key", "header", {"type": "string", "maxLength": 255}, "For order: fifo.")
     submit = {
         "requestBody": _payload(),
         "responses": _answers("Accepted", "400", "404", "409", "413", "415", "422", "503"),
@@ -131,7 +163,7 @@ def _paths(api: Api) -> dict[str, Any]:
     ]
     return {
         at: {
-            "post": {**tag, "summary": "Submit a workload", "parameters": [key, guest, events], **submit},
+            "post": {**tag, "summary": "Submit a workload", "parameters": [key, guest, events, line], **submit},
             "get": {
                 **tag,
                 "summary": "List workloads, newest first",
@@ -209,6 +241,7 @@ def _repair_paths() -> dict[str, Any]:
         "/-/deliveries/recover": recover,
         "/-/deliveries/{id}": route("get", "One delivery with its attempts", delivery, failures=("404",)),
         "/-/deliveries/{id}/replay": route("post", "Send one delivery again", delivery, failures=("404",)),
+        "/-/deliveries/{id}/skip": route("post", "Let others pass a parked one", delivery, failures=("404", "409")),
         "/-/endpoints": route("get", "The endpoints, and how they stand"),
         "/-/endpoints/{key}/enable": route("post", "Take an endpoint up again", endpoint, failures=("404",)),
         "/-/endpoints/{key}/disable": route("post", "Put an endpoint to rest", endpoint, failures=("404",)),
@@ -216,10 +249,12 @@ def _repair_paths() -> dict[str, Any]:
     }
 
 
-def _webhook(schema: str) -> dict[str, Any]:
+def _webhook(event: Event) -> dict[str, Any]:
     headers = [
         _parameter("webhook-id", "header", {"type": "string"}, "One per event, the same at every attempt."),
         _parameter("webhook-timestamp", "header", {"type": "integer"}, "Seconds since 1970, of this attempt."),
+        _parameter("ringback-sequence", "header", {"type": "integer"}, "Higher for a later event of the workload."),
+        _parameter("ringback-attempt", "header", {"type": "integer"}, "1 for the first attempt of this webhook."),
         _parameter(
             "webhook-signature",
             "header",
@@ -227,10 +262,11 @@ def _webhook(schema: str) -> dict[str, Any]:
             "Standard Webhooks: v1 (HMAC-SHA256) for each whsec_ secret, v1a (Ed25519) for each whsk_ key.",
         ),
     ]
+    schema = event.value.capitalize() if event in OUTCOMES else "News"
     body = {"required": True, "content": {_JSON: {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
     return {
         "post": {
-            "summary": f"A workload {schema.lower()}",
+            "summary": _SUMMARIES[event],
             "parameters": headers,
             "requestBody": body,
             "responses": {"2XX": {"description": "Received; anything else is tried again."}},

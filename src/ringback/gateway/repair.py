@@ -60,6 +60,7 @@ class Repair:
                 ("/-/deliveries/recover", self._recover),
                 ("/-/deliveries/{id}", self._show),
                 ("/-/deliveries/{id}/replay", self._replay),
+                ("/-/deliveries/{id}/skip", self._skip),
                 ("/-/endpoints", self._list_endpoints),
                 ("/-/endpoints/{key:path}/enable", self._enable),
                 ("/-/endpoints/{key:path}/disable", self._disable),
@@ -105,6 +106,12 @@ class Repair:
         _must_be(request, "POST")
         seq = _seq(request)
         await self._store.replay(seq)
+        return _json(_whole(await self._store.delivery(seq)))
+
+    async def _skip(self, request: Request) -> Response:
+        _must_be(request, "POST")
+        seq = _seq(request)
+        await self._store.skip(seq)
         return _json(_whole(await self._store.delivery(seq)))
 
     async def _recover(self, request: Request) -> Response:
@@ -298,11 +305,15 @@ def _summary(record: DeliveryRecord) -> dict[str, Any]:
         "workload": record.workload_id,
         "webhook_id": record.message_id,
         "event": record.event.value,
+        "sequence": record.sequence,
+        "order_key": record.order_key,
+        "behind": None if record.behind is None else f"{_ID_PREFIX}{record.behind}",
+        "holds_up": record.holds_up,
         "state": record.state.value,
         "reason": record.reason,
         "tries": record.tries,
         "created_at": isoformat(record.created_at),
-        "due_at": None if record.state.is_settled else isoformat(record.due_at),
+        "due_at": None if record.state.is_settled or record.due_at is None else isoformat(record.due_at),
         "settled_at": None if record.settled_at is None else isoformat(record.settled_at),
     }
 

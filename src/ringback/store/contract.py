@@ -13,50 +13,27 @@ over by a living one, under a new attempt number: the fence that makes the old h
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from ringback.core.clock import Clock, Instant
 from ringback.core.delivery import Attempt, Delivery, DeliveryPage, DeliveryRecord, DeliveryState, Pause, Verdict
 from ringback.core.spec import Endpoint
-from ringback.core.workload import Claimed, Held, Outcome, Page, Progress, Spent, Status, Submission, Workload
+from ringback.core.workload import (
+    Claimed,
+    Held,
+    Outcome,
+    Output,
+    Page,
+    Progress,
+    Spent,
+    Started,
+    Status,
+    Submission,
+    Workload,
+)
+from ringback.store.values import Accepted, Backlog, QueueDepth, ReplicaState
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
-    """The answer to a submit."""
-
-    id: str
-    created: bool
-    """False when the id or the idempotency key was known already, with the same payload."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplicaState:
-    """How one API's replicas stand, over all members."""
-
-    ready: int = 0
-    starting: int = 0
-    problem: str | None = None
-    """Why the last replica that failed to start did; None once one has started since."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueDepth:
-    """One API's unfinished workloads."""
-
-    in_queue: int = 0
-    in_progress: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backlog:
-    """One endpoint's deliveries that are not delivered."""
-
-    pending: int
-    parked: int
-    oldest_at: Instant | None
-    """When the oldest pending one was created."""
+__all__ = ["NOTICE_SECONDS", "Accepted", "Backlog", "Outlet", "QueueDepth", "ReplicaState", "Store"]
 
 
 class Outlet(Protocol):
@@ -181,11 +158,23 @@ class Store(Protocol):
         """
         ...
 
-    def progress(self, held: Held, progress: Progress) -> Awaitable[None]:
+    def progress(self, held: Held, progress: Progress, *, tell: Sequence[Endpoint] | None = None) -> Awaitable[None]:
         """Note the latest progress.
 
         P1  `get` shows it while the workload is in progress, and no longer afterwards.
         P2  `LeaseLost` as in F2: nothing lands after the terminal status.
+        P3  With `tell` it is announced as well, in the same transaction, as by `announce` to these endpoints.
+        """
+        ...
+
+    def announce(self, held: Held, news: Started | Output, endpoints: Sequence[Endpoint]) -> Awaitable[None]:
+        """Tell of what happens on the way: a delivery for each endpoint that asked.
+
+        A1  All its deliveries are visible together; endpoints that came with the submit are told as those given.
+        A2  `LeaseLost` as in F2: nothing is told after the terminal status.
+        A3  The sequence numbers of one workload's events grow in the order in which they were committed, over all
+            attempts; that of its outcome is the highest.
+        A4  Whoever claims a workload is told which events its guests asked for.
         """
         ...
 
@@ -225,6 +214,10 @@ class Store(Protocol):
 
         D1  No delivery is in two members' hands.
         D2  One whose time has not come is not taken; at its time it is.
+        O1  Of an endpoint with `order: fifo`, deliveries with one order key are in hand one at a time, in the order in
+            which their events were committed; a workload without an order key has its own id for one.
+        O2  One that is pending or parked holds up those behind it, for as long as it takes; other keys' go on.
+        O3  When it has arrived, the next is due at once.
         """
         ...
 
@@ -270,10 +263,22 @@ class Store(Protocol):
         """Have one delivery sent again, whatever became of it.
 
         Y1  It is pending and due at once, its schedule begins anew; message id, body and earlier attempts stay.
-        Y2  One that is pending is due at once; one that is under way is not sent a second time for it.
+        Y2  One that is pending is due at once; one that is under way is not sent a second time for it, and one that
+            waits for another waits on.
 
         Raises:
             UnknownDelivery: there is none of that number.
+        """
+        ...
+
+    def skip(self, seq: int) -> Awaitable[None]:
+        """Let what waits for a parked delivery go without it.
+
+        O4  It stays parked and can be replayed, out of order; the next in line is due at once.
+
+        Raises:
+            UnknownDelivery: there is none of that number.
+            Conflict: it is not parked.
         """
         ...
 

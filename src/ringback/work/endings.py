@@ -13,11 +13,13 @@ from ringback.core.emit import Emit
 from ringback.core.errors import LeaseLost, RingbackError
 from ringback.core.retry import doubling_wait
 from ringback.core.spec import Api
-from ringback.core.workload import Claimed, Completed, Outcome, Spent, Status
+from ringback.core.workload import Canceled, Claimed, Completed, Failed, Outcome, Spent, Status
 from ringback.store.contract import Store
 
 _RETRY_SECONDS: Final = 0.05
 _RETRY_MOST_SECONDS: Final = 5.0
+
+_STATUS: Final = {Completed: Status.COMPLETED, Failed: Status.FAILED, Canceled: Status.CANCELED}
 
 Say = Callable[[], Awaitable[object]]
 
@@ -37,7 +39,7 @@ class Endings:
 
     def finish(self, claimed: Claimed, outcome: Outcome, run_us: int) -> None:
         """End the workload."""
-        status = Status.COMPLETED if isinstance(outcome, Completed) else Status.FAILED
+        status = _STATUS[type(outcome)]
 
         def landed() -> None:
             self._emit("workload.finished", api=self._api.name, status=status.value, run_us=run_us)

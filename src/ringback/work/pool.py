@@ -13,11 +13,12 @@ from ringback.core.emit import Emit
 from ringback.core.errors import RingbackError, Unavailable
 from ringback.core.policy import Again, after_loss, after_raise
 from ringback.core.retry import doubling_wait
-from ringback.core.spec import Api
-from ringback.core.workload import Claimed, Completed, Outcome, Progress, Spent
+from ringback.core.spec import Api, Event
+from ringback.core.workload import Claimed, Failed, Outcome, Progress, Spent
 from ringback.store.contract import ReplicaState, Store
 from ringback.work.claims import Claims
 from ringback.work.endings import Endings
+from ringback.work.news import News
 from ringback.work.notes import Notes
 from ringback.work.replica import Gone, Replica, timeout_failure
 
@@ -37,7 +38,8 @@ class Pool:
         self._chance = chance
         self._loop = asyncio.get_running_loop()
         self._endings = Endings(api, store, emit)
-        self._notes = Notes(store)
+        self._notes = Notes(store, api.webhooks)
+        self._news = News(api, store, emit, listen=self._listen)
         self._claims = Claims(api.name, store, emit, room=self._room, hand_over=self._hand_over)
         self._replicas: dict[int, Replica] = {}
         self._timers: set[asyncio.TimerHandle] = set()
@@ -136,18 +138,27 @@ class Pool:
     def on_outcome(self, replica: Replica, claimed: Claimed, outcome: Outcome, run_us: int) -> None:
         self._failures = 0
         self._notes.drop(claimed)
-        if isinstance(outcome, Completed):
-            self._endings.finish(claimed, outcome, run_us)
-        else:
+        if isinstance(outcome, Failed):
             verdict = after_raise(self._api.retries, claimed.raised, outcome, self._chance())
             self._settle(claimed, verdict, run_us)
+        else:
+            self._endings.finish(claimed, outcome, run_us)
         if self._draining and replica.is_idle:
             replica.kill()
         else:
             self._claims.on_room()
 
+    def on_began(self, claimed: Claimed) -> None:
+        self._news.started(claimed)
+
+    def wants_outputs(self, claimed: Claimed) -> bool:
+        return self._news.wanted(claimed, Event.OUTPUT)
+
+    def on_output(self, claimed: Claimed, index: int, value: bytes) -> None:
+        self._news.output(claimed, index, value)
+
     def on_progress(self, claimed: Claimed, progress: Progress) -> None:
-        self._notes.take(claimed, progress)
+        self._notes.take(claimed, progress, is_told=self._news.wanted(claimed, Event.PROGRESS))
 
     def on_metric(self, metric: dict[str, object]) -> None:
         self._emit("predictor.metric", api=self._api.name, metric=metric)
@@ -215,6 +226,10 @@ class Pool:
             self.on_gone(replica, Gone(str(error), was_ready=False, broken=str(error)))
         else:
             self._emit("replica.started", api=self._api.name, replica=replica.number, pid=replica.pid)
+
+    def _listen(self, on: bool) -> None:
+        for replica in self._replicas.values():
+            replica.listen(on)
 
     def _end_idle_replicas(self) -> None:
         for replica in list(self._replicas.values()):

@@ -59,6 +59,16 @@ class Owner(Protocol):
 
     def on_ready(self, replica: Replica, load_us: int) -> None: ...
 
+    def on_began(self, claimed: Claimed) -> None:
+        """The child has come to a workload that it was handed."""
+        ...
+
+    def wants_outputs(self, claimed: Claimed) -> bool:
+        """Whether anybody wants to know of each value that a generator yields."""
+        ...
+
+    def on_output(self, claimed: Claimed, index: int, value: bytes) -> None: ...
+
     def on_outcome(self, replica: Replica, claimed: Claimed, outcome: Outcome, run_us: int) -> None: ...
 
     def on_progress(self, claimed: Claimed, progress: Progress) -> None: ...
@@ -147,9 +157,12 @@ class Replica(asyncio.Protocol):
                     content_type=claimed.content_type,
                     headers=claimed.headers,
                     payload=claimed.payload,
+                    wants_outputs=self._owner.wants_outputs(claimed),
                 )
             )
         )
+        if not self._in_order or len(self._in_hand) == 1:
+            self._owner.on_began(claimed)
         if self._timer is None:
             self._arm(self._api.timeout_seconds)
         elif not self._looks_soon and self._in_order:
@@ -164,6 +177,11 @@ class Replica(asyncio.Protocol):
         for number in waiting:
             self._tell(wire.numbered_frame(Kind.CANCEL, number))
         return [self._in_hand.pop(number).claimed for number in waiting]
+
+    def listen(self, on: bool) -> None:
+        """Stop to read what the child says, which makes it wait, or go on."""
+        if self._transport is not None and not self._transport.is_closing():
+            (self._transport.resume_reading if on else self._transport.pause_reading)()
 
     def kill(self) -> None:
         """End the process; `on_gone` follows."""
@@ -220,6 +238,10 @@ class Replica(asyncio.Protocol):
                 if number in self._in_hand:
                     told = Progress(fraction=fraction, message=message)
                     self._owner.on_progress(self._in_hand[number].claimed, told)
+            case Kind.OUTPUT:
+                number, index, value = wire.read_output(body)
+                if number in self._in_hand:
+                    self._owner.on_output(self._in_hand[number].claimed, index, value)
             case Kind.METRIC:
                 self._owner.on_metric(wire.read_object(body))
             case Kind.READY:
@@ -238,7 +260,9 @@ class Replica(asyncio.Protocol):
         run = now - done.began
         if self._in_order:
             if self._in_hand:
-                next(iter(self._in_hand.values())).began = now
+                following = next(iter(self._in_hand.values()))
+                following.began = now
+                self._owner.on_began(following.claimed)
             self._mean_run = _MEMORY_OF_RUNS * self._mean_run + (1 - _MEMORY_OF_RUNS) * run
             self._depth = self._depth_for(self._mean_run)
         self._owner.on_outcome(self, done.claimed, outcome, round(run * SECOND))

@@ -18,6 +18,10 @@ DELIVERY: dict[str, Any] = {
     "workload": "w-1",
     "webhook_id": "msg_1",
     "event": "completed",
+    "sequence": 1,
+    "order_key": None,
+    "behind": None,
+    "holds_up": 0,
     "state": "parked",
     "reason": "all 10 attempts failed; the last one answered 500",
     "tries": 1,
@@ -82,12 +86,26 @@ def test_a_delivery_tells_its_story(server: Canned, run: Run) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [({"behind": "dlv_3"}, "parked, behind dlv_3"), ({"holds_up": 4}, "parked, holds up 4")],
+)
+def test_a_delivery_in_line_says_where_it_stands(place: dict[str, Any], words: str, server: Canned, run: Run) -> None:
+    server.will_say({**WHOLE, **place})
+    assert words in run("deliveries", "show", "dlv_7", "--url", server.url).out.splitlines()[0]
+
+
 def test_a_replay_and_a_recovery(server: Canned, run: Run) -> None:
-    server.will_say({**WHOLE, "state": "pending"}, {"endpoint": "iris", "recovered": 12})
+    server.will_say({**WHOLE, "state": "pending"}, {"endpoint": "iris", "recovered": 12}, WHOLE)
     assert run("deliveries", "replay", "dlv_7", "--url", server.url).out.startswith("dlv_7 will be sent again to http")
     told = run("deliveries", "recover", "iris", "--since", "2h", "--url", server.url)
     assert told.out == "12 deliveries to iris will be sent again\n"
-    assert [each.line for each in server.asked] == ["POST /-/deliveries/dlv_7/replay", "POST /-/deliveries/recover"]
+    assert run("deliveries", "skip", "dlv_7", "--url", server.url).out.startswith("dlv_7 stands aside")
+    assert [each.line for each in server.asked] == [
+        "POST /-/deliveries/dlv_7/replay",
+        "POST /-/deliveries/recover",
+        "POST /-/deliveries/dlv_7/skip",
+    ]
     assert json.loads(server.asked[1].body) == {"endpoint": "iris", "since": "2h"}
 
 

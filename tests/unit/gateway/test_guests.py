@@ -58,7 +58,7 @@ async def test_without_any_nothing_is_kept(call: Caller, store: SqliteStore) -> 
         ("Ringback-Webhook", "ftp://1.1.1.1/", 422, "expected http://host/path"),
         ("Ringback-Webhook", "http://me:pw@1.1.1.1/", 422, "names a user"),
         ("Ringback-Webhook", "", 422, "expected http://host/path"),
-        ("Ringback-Webhook-Events", "done", 400, "'done' is none of completed, failed"),
+        ("Ringback-Webhook-Events", "done", 400, "'done' is none of started"),
         ("Ringback-Priority", "5", 400, "does not know the header Ringback-Priority"),
     ],
 )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from ringback.core.delivery import Attempt, AttemptClass, Delivered, Park, Trace, Verdict
+from ringback.core.spec import Order
 from ringback.core.workload import Completed
 from ringback.store.sqlite import SqliteStore
 from support.asgi import Answer, Caller
-from support.stores import claim_one
+from support.stores import claim_one, submission
 from unit.gateway.conftest import IRIS
 
 SPENT = Park(reason="all 10 attempts failed; the last one answered 500")
@@ -100,6 +102,26 @@ async def test_a_replay_makes_it_due_at_once(call: Caller, store: SqliteStore) -
     assert (told["state"], told["due_at"]) == ("pending", "2023-11-14T22:13:20.000000+00:00")
     [again], _ = await store.take_due("iris", 1, again=True)
     assert again.message_id == told["webhook_id"]
+
+
+async def test_a_parked_one_that_holds_others_up_can_be_skipped(call: Caller, store: SqliteStore) -> None:
+    hooks = [replace(hook, order=Order.FIFO) for hook in IRIS.webhooks]
+    for name in ("w1", "w2"):
+        await store.submit(replace(submission(workload_id=name), order_key="k"))
+        await store.finish((await claim_one(store)).held, Completed(result=b"1"), hooks)
+    [head], _ = await store.take_due("iris", 9, again=False)
+    refused = await posted(call, f"/-/deliveries/dlv_{head.seq}/skip")
+    assert (refused.status, refused.json()["type"].rpartition(":")[2]) == (409, "conflict")
+
+    await store.record(head, made(store), SPENT)
+    listed = (await call("GET", "/-/deliveries")).json()["deliveries"]
+    assert [(each["state"], each["order_key"], each["behind"], each["holds_up"]) for each in listed] == [
+        ("pending", "k", f"dlv_{head.seq}", 0),
+        ("parked", "k", None, 1),
+    ]
+    told = (await posted(call, f"/-/deliveries/dlv_{head.seq}/skip")).json()
+    assert (told["state"], told["holds_up"]) == ("parked", 0)
+    assert [each.workload_id for each in (await store.take_due("iris", 9, again=False))[0]] == ["w2"]
 
 
 @pytest.mark.parametrize(("since", "count"), [(None, 2), ("30m", 1), ("2023-11-14T22:30:00", 1), ("1s", 0)])

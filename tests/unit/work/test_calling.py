@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -183,6 +184,42 @@ def test_raising_is_a_failure_with_type_and_message(error: BaseException, told: 
         raise error
 
     assert answer_of(predict) == (Kind.FAILED, told)
+
+
+def test_each_yielded_value_is_told_at_once_if_somebody_wants_it() -> None:
+    sent: list[bytes] = []
+
+    def predict() -> Iterator[object]:
+        yield {"part": 1}
+        assert len(sent) == 1
+        yield None
+
+    async def awaited() -> AsyncIterator[object]:
+        for value in predict():
+            yield value
+
+    for method in (predict, awaited):
+        for wants in (True, False):
+            sent.clear()
+            if not wants:
+                sent.append(b"")
+            call = Call(api="iris", predict=method, names=frozenset(), send=sent.append, cancelled=lambda number: False)
+            with new_runner() as runner:
+                answer = call.run(replace(work(), wants_outputs=wants), runner.run)
+            assert answer == wire.numbered_frame(Kind.DONE, 7, b'[{"part":1},null]')
+            frames = [wire.read_output(body) for _, body in Frames().feed(b"".join(sent))]
+            assert frames == ([(7, 0, b'{"part":1}'), (7, 1, b"null")] if wants else [])
+
+
+def test_a_yielded_value_that_is_no_json_names_its_place() -> None:
+    def predict() -> Iterator[object]:
+        yield 1
+        yield {"a": math.nan}
+
+    kind, told = answer_of(predict)
+    assert kind is Kind.FAILED
+    assert told["type"] == "result_not_serializable"
+    assert told["message"].startswith("$[1].a is nan")
 
 
 def test_raising_half_way_through_a_generator_is_a_failure() -> None:

@@ -88,3 +88,22 @@ def test_progress_that_is_no_fraction_is_refused(fraction: float) -> None:
 def test_a_body_that_is_no_object_is_refused(body: bytes) -> None:
     with pytest.raises(WireError, match="no JSON"):
         wire.read_object(body)
+
+
+@given(st.integers(0, 2**32 - 1), st.binary(min_size=1, max_size=40))
+def test_an_output_arrives_as_it_was_told(index: int, value: bytes) -> None:
+    [(kind, body)] = Frames().feed(wire.output_frame(7, index, value))
+    assert kind is Kind.OUTPUT
+    assert wire.read_output(body) == (7, index, value)
+
+
+@pytest.mark.parametrize("body", [b"", b"\0" * 7, b"\0" * 8])
+def test_an_output_without_a_value_is_refused(body: bytes) -> None:
+    with pytest.raises(WireError, match="too short"):
+        wire.read_output(body)
+
+
+@given(st.binary(max_size=30))
+def test_work_that_is_cut_short_is_refused(body: bytes) -> None:
+    with pytest.raises(WireError, match="too short"):
+        wire.read_work(body[:20])

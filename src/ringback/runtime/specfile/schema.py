@@ -158,12 +158,12 @@ WEBHOOK: Final[Keys] = {
     "url": Key(read=values.url, shape="http:// or https://", meaning="Where the webhook goes", required=True),
     "secret": Key(read=values.secret, shape="whsec_… or whsk_…, several with spaces", meaning="Signs each request"),
     "events": Key(
-        read=values.members(Event, frozenset({Event.COMPLETED, Event.FAILED})),
+        read=values.members(Event),
         shape="a list",
-        meaning="Which events: completed, failed",
+        meaning="Which events: started, progress, output, completed, failed, canceled",
     ),
     "format": Key(
-        read=values.member(BodyFormat, frozenset(BodyFormat)),
+        read=values.member(BodyFormat),
         shape="cortex, standard, cloudevents or cloudevents-binary",
         meaning="How the body is written",
     ),
@@ -173,7 +173,11 @@ WEBHOOK: Final[Keys] = {
     "concurrency": Key(read=values.whole(1, 1_000), shape="a whole number", meaning="Open requests at most"),
     "rate_limit": Key(read=values.rate, shape="a rate", meaning="Requests begun per time at most: 50/s, 600/m"),
     "inline_limit": Key(read=values.optional_size, shape="a size", meaning="A larger result goes as a link"),
-    "order": Key(read=values.member(Order, frozenset({Order.NONE})), shape="none", meaning="Whether deliveries wait"),
+    "order": Key(
+        read=values.member(Order),
+        shape="none or fifo",
+        meaning="fifo: one at a time per Ringback-Order-Key, in the order of their events",
+    ),
 }
 
 

@@ -202,28 +202,25 @@ def _said(value: object) -> str:
     return repr(value)[:_SHOWN]
 
 
-def members(kind: type[E], served: frozenset[E]) -> Reader:
+def members(kind: type[E]) -> Reader:
     """A list of words of an enumeration."""
 
     def read(source: Source, node: yaml.Node, path: str) -> frozenset[E]:
-        one = member(kind, served)
+        one = member(kind)
         return frozenset(one(source, each, f"{path}[{place}]") for place, each in enumerate(source.items(node, path)))
 
     return read
 
 
-def member(kind: type[E], served: frozenset[E]) -> Reader:
-    """One word of an enumeration, and one that this release serves."""
+def member(kind: type[E]) -> Reader:
+    """One word of an enumeration."""
 
     def read(source: Source, node: yaml.Node, path: str) -> E:
         word = text(source, node, path)
         try:
-            value = kind(word)
+            return kind(word)
         except ValueError:
             raise Unreadable(node, path, f"{word!r} is none of {', '.join(kind)}") from None
-        if value not in served:
-            raise Unreadable(node, path, f"{word!r} is not in this release yet; it knows {', '.join(sorted(served))}")
-        return value
 
     return read
 

@@ -1,7 +1,21 @@
 -- name: insert_delivery
-INSERT INTO deliveries (workload, endpoint, url, message_id, event, state, due_at, holder, created_at, body)
-VALUES (:workload, :endpoint, :url, :message_id, :event, 'pending', :due_at, :holder, :now, :body)
+INSERT INTO deliveries (workload, endpoint, url, message_id, event, state, due_at, holder, created_at, body, format,
+                        sequence, order_key)
+VALUES (:workload, :endpoint, :url, :message_id, :event, 'pending', :due_at, :holder, :now, :body, :format,
+        :sequence, :order_key)
 RETURNING seq;
+
+-- name: is_in_the_way
+SELECT 1 FROM deliveries
+WHERE endpoint = :endpoint AND order_key = :order_key AND state <> 'delivered'
+LIMIT 1;
+
+-- name: let_the_next_go
+UPDATE deliveries SET due_at = :due_at
+WHERE due_at = :never AND seq = (
+    SELECT min(seq) FROM deliveries
+    WHERE endpoint = :endpoint AND order_key = :order_key AND state <> 'delivered'
+);
 
 -- name: take_due
 WITH picked AS MATERIALIZED (
@@ -13,7 +27,8 @@ WITH picked AS MATERIALIZED (
 )
 UPDATE deliveries SET holder = :member
 WHERE seq IN (SELECT seq FROM picked)
-RETURNING seq, workload, endpoint, message_id, event, body, tries, base, created_at, due_at;
+RETURNING seq, workload, endpoint, message_id, event, body, tries, base, created_at, due_at, format, sequence,
+          order_key;
 
 -- name: owner_of
 SELECT api, id, trace_id FROM workloads WHERE seq = :seq;
@@ -21,6 +36,7 @@ SELECT api, id, trace_id FROM workloads WHERE seq = :seq;
 -- name: next_due
 SELECT due_at FROM deliveries
 WHERE endpoint = :endpoint AND state = 'pending' AND holder IS NULL AND (tries > 0) = :again AND due_at > :now
+  AND due_at < :never
 ORDER BY due_at
 LIMIT 1;
 
@@ -68,8 +84,16 @@ WHERE state = 'pending' AND holder IS NOT NULL AND holder NOT IN (SELECT id FROM
 
 -- name: replay
 UPDATE deliveries
-SET state = 'pending', due_at = :due_at, base = tries, settled_at = NULL, reason = NULL
+SET state = 'pending', base = tries, settled_at = NULL, reason = NULL,
+    due_at = CASE WHEN order_key IS NOT NULL AND EXISTS (
+        SELECT 1 FROM deliveries AS before
+        WHERE before.endpoint = deliveries.endpoint AND before.order_key = deliveries.order_key
+          AND before.state <> 'delivered' AND before.seq < deliveries.seq
+    ) THEN :never ELSE :due_at END
 WHERE seq = :seq AND holder IS NULL;
+
+-- name: skip
+UPDATE deliveries SET order_key = NULL WHERE seq = :seq AND state = 'parked';
 
 -- name: parked_since
 SELECT seq FROM deliveries
@@ -79,20 +103,20 @@ LIMIT :room;
 
 -- name: deliveries_of
 SELECT deliveries.seq, api, id, endpoint, url, message_id, event, state, tries, deliveries.due_at, created_at,
-       settled_at, reason
+       settled_at, reason, sequence, deliveries.order_key
 FROM deliveries JOIN workloads ON workloads.seq = deliveries.workload
 WHERE api = :api AND id = :id
 ORDER BY deliveries.seq;
 
 -- name: one_delivery
 SELECT deliveries.seq, api, id, endpoint, url, message_id, event, state, tries, deliveries.due_at, created_at,
-       settled_at, reason
+       settled_at, reason, sequence, deliveries.order_key
 FROM deliveries JOIN workloads ON workloads.seq = deliveries.workload
 WHERE deliveries.seq = :seq;
 
 -- name: page_of_any
 SELECT deliveries.seq, api, id, endpoint, url, message_id, event, state, tries, deliveries.due_at, created_at,
-       settled_at, reason
+       settled_at, reason, sequence, deliveries.order_key
 FROM deliveries JOIN workloads ON workloads.seq = deliveries.workload
 WHERE deliveries.seq < :before AND (:endpoint IS NULL OR endpoint = :endpoint)
 ORDER BY deliveries.seq DESC
@@ -100,7 +124,7 @@ LIMIT :limit;
 
 -- name: page_of_delivered
 SELECT deliveries.seq, api, id, endpoint, url, message_id, event, state, tries, deliveries.due_at, created_at,
-       settled_at, reason
+       settled_at, reason, sequence, deliveries.order_key
 FROM deliveries JOIN workloads ON workloads.seq = deliveries.workload
 WHERE deliveries.seq < :before AND (:endpoint IS NULL OR endpoint = :endpoint) AND state = 'delivered'
 ORDER BY deliveries.seq DESC
@@ -109,7 +133,7 @@ LIMIT :limit;
 -- name: page_of_pending
 -- The state is spelled out so that its partial index serves: few are in it among many that are not.
 SELECT deliveries.seq, api, id, endpoint, url, message_id, event, state, tries, deliveries.due_at, created_at,
-       settled_at, reason
+       settled_at, reason, sequence, deliveries.order_key
 FROM deliveries JOIN workloads ON workloads.seq = deliveries.workload
 WHERE deliveries.seq < :before AND (:endpoint IS NULL OR endpoint = :endpoint) AND state = 'pending'
 ORDER BY deliveries.seq DESC
@@ -117,11 +141,19 @@ LIMIT :limit;
 
 -- name: page_of_parked
 SELECT deliveries.seq, api, id, endpoint, url, message_id, event, state, tries, deliveries.due_at, created_at,
-       settled_at, reason
+       settled_at, reason, sequence, deliveries.order_key
 FROM deliveries JOIN workloads ON workloads.seq = deliveries.workload
 WHERE deliveries.seq < :before AND (:endpoint IS NULL OR endpoint = :endpoint) AND state = 'parked'
 ORDER BY deliveries.seq DESC
 LIMIT :limit;
+
+-- name: before_it
+SELECT min(seq) FROM deliveries
+WHERE endpoint = :endpoint AND order_key = :order_key AND state <> 'delivered' AND seq < :seq;
+
+-- name: behind_it
+SELECT count(*) FROM deliveries
+WHERE endpoint = :endpoint AND order_key = :order_key AND state <> 'delivered' AND seq > :seq;
 
 -- name: attempts_of
 SELECT number, started_at, duration_us, outcome, status, detail, address,

@@ -1,8 +1,8 @@
 -- name: insert_workload
 INSERT INTO workloads (api, id, status, due_at, submitted_at, trace_id, idempotency_key, fingerprint,
-                       content_type, headers, payload, webhooks)
+                       content_type, headers, payload, webhooks, order_key)
 VALUES (:api, :id, 'in_queue', :due_at, :now, :trace_id, :key, :fingerprint, :content_type, :headers, :payload,
-        :webhooks);
+        :webhooks, :order_key);
 
 -- name: find_by_id
 SELECT id, fingerprint, seq FROM workloads WHERE api = :api AND id = :id;
@@ -24,7 +24,7 @@ WITH picked AS MATERIALIZED (
 UPDATE workloads
 SET status = 'in_progress', holder = :member, attempt = attempt + 1, started_at = :started_at
 WHERE seq IN (SELECT seq FROM picked)
-RETURNING seq, id, attempt, payload, content_type, headers, trace_id, raised, losses, submitted_at, due_at;
+RETURNING seq, id, attempt, payload, content_type, headers, trace_id, raised, losses, submitted_at, due_at, webhooks;
 
 -- name: next_queued
 SELECT due_at FROM workloads
@@ -42,14 +42,14 @@ WITH picked AS MATERIALIZED (
 UPDATE workloads
 SET holder = :member, attempt = attempt + 1
 WHERE seq IN (SELECT seq FROM picked)
-RETURNING seq, id, attempt, payload, content_type, headers, trace_id, raised, losses, submitted_at, due_at;
+RETURNING seq, id, attempt, payload, content_type, headers, trace_id, raised, losses, submitted_at, due_at, webhooks;
 
 -- name: finish
 UPDATE workloads
 SET status = :status, result = :result, error_type = :error_type, error_message = :error_message,
-    finished_at = :now, holder = NULL, fraction = NULL, message = NULL
+    finished_at = :now, holder = NULL, fraction = NULL, message = NULL, told = told + 1
 WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member
-RETURNING trace_id, webhooks;
+RETURNING trace_id, webhooks, told, order_key;
 
 -- name: read_end
 SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, erased_at, fraction, message,
@@ -64,8 +64,15 @@ WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = 
 
 -- name: progress
 UPDATE workloads
-SET fraction = :fraction, message = :message
-WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member;
+SET fraction = :fraction, message = :message, told = told + :telling
+WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member
+RETURNING trace_id, webhooks, told, order_key;
+
+-- name: announce
+UPDATE workloads
+SET told = told + 1
+WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member
+RETURNING trace_id, webhooks, told, order_key;
 
 -- name: read_workload
 SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, erased_at, fraction, message,

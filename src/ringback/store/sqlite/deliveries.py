@@ -1,4 +1,4 @@
-"""The verbs that move deliveries: take_due, record, release. Promises D."""
+"""The verbs that move deliveries: take_due, record, release, replay, recover, skip, pause. Promises D, H, O and Y."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from ringback.core.clock import Instant, after
 from ringback.core.delivery import Attempt, Delivered, Delivery, DeliveryState, Park, Pause, TryAgain, Verdict
-from ringback.core.errors import UnknownDelivery
-from ringback.core.spec import Event
+from ringback.core.errors import Conflict, UnknownDelivery
+from ringback.core.spec import BodyFormat, Event
 from ringback.store.sqlite import rows
+from ringback.store.sqlite.announcing import NEVER, Announcing
 from ringback.store.sqlite.commits import Transaction
 from ringback.store.sqlite.session import Session
 
@@ -20,6 +21,7 @@ class Deliveries:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._sql = session.sql
+        self._announcing = Announcing(session)
 
     def take_due(self, endpoint: str, room: int, again: bool) -> Future[tuple[list[Delivery], float | None]]:
         return self._session.commits.write(lambda tx: self._take_due(tx, endpoint, room, again))
@@ -29,11 +31,11 @@ class Deliveries:
         parameters = {"endpoint": endpoint, "now": session.steady(), "room": room, "again": again}
         taken = tx.execute(self._sql["take_due"], {**parameters, "member": session.member}).fetchall()
         taken.sort(key=lambda row: (row[9], row[0]))  # RETURNING promises no order
-        following = tx.execute(self._sql["next_due"], parameters).fetchall()
+        following = tx.execute(self._sql["next_due"], {**parameters, "never": NEVER}).fetchall()
         return [self._delivery(tx, row) for row in taken], session.seconds_until(following[0][0]) if following else None
 
     def _delivery(self, tx: Transaction, row: rows.Row) -> Delivery:
-        seq, workload, endpoint, message_id, event, body, tries, base, created_at, _ = row
+        seq, workload, endpoint, message_id, event, body, tries, base, created_at, _, form, sequence, order_key = row
         [(api, workload_id, trace_id)] = tx.execute(self._sql["owner_of"], {"seq": workload}).fetchall()
         return Delivery(
             seq=seq,
@@ -43,6 +45,9 @@ class Deliveries:
             api=api,
             workload_id=workload_id,
             body=body,
+            format=BodyFormat(form),
+            sequence=sequence,
+            order_key=order_key,
             tries=tries,
             base=base,
             trace_id=trace_id,
@@ -62,6 +67,8 @@ class Deliveries:
                 tx.execute(self._sql["append_attempt"], columns)
             if isinstance(verdict, TryAgain):
                 self._session.meeting.due.call(delivery.endpoint)
+            elif delivery.order_key is not None and isinstance(verdict, Delivered):
+                self._announcing.let_next_go(tx, delivery.endpoint, delivery.order_key)
         else:
             self._record_late(tx, delivery, attempt, verdict)
 
@@ -89,6 +96,8 @@ class Deliveries:
         tx.execute(self._sql["insert_attempt"], rows.attempt_parameters(seq, attempt))
         if isinstance(verdict, Delivered):
             tx.execute(self._sql["settle_unheld"], {"seq": seq, "settled_at": self._session.clock.now()})
+            if delivery.order_key is not None:
+                self._announcing.let_next_go(tx, delivery.endpoint, delivery.order_key)
 
     # ── Letting go ──────────────────────────────────────────────────────────────────────────────
 
@@ -127,7 +136,20 @@ class Deliveries:
         return self._session.commits.write(write)
 
     def _replay(self, tx: Transaction, seq: int) -> None:
-        tx.execute(self._sql["replay"], {"seq": seq, "due_at": self._session.steady()})
+        tx.execute(self._sql["replay"], {"seq": seq, "due_at": self._session.steady(), "never": NEVER})
+
+    def skip(self, seq: int) -> Future[None]:
+        def write(tx: Transaction) -> None:
+            found = tx.execute(self._sql["one_delivery"], {"seq": seq}).fetchall()
+            if not found:
+                raise UnknownDelivery(f"there is no delivery {seq}")
+            order_key = found[0][14]
+            if tx.execute(self._sql["skip"], {"seq": seq}).rowcount == 0:
+                raise Conflict("only a parked delivery can be skipped; this one is " + found[0][7])
+            if order_key is not None:
+                self._announcing.let_next_go(tx, found[0][3], order_key)
+
+        return self._session.commits.write(write)
 
     # ── Rest ────────────────────────────────────────────────────────────────────────────────────
 

@@ -8,12 +8,13 @@ import heapq
 import sqlite3
 from collections.abc import Mapping
 
-from ringback.core.delivery import DeliveryPage, DeliveryRecord, DeliveryState
+from ringback.core.delivery import Attempt, DeliveryPage, DeliveryRecord, DeliveryState
 from ringback.core.errors import Erased, UnknownDelivery, UnknownWorkload
 from ringback.core.paging import decode_cursor, encode_cursor
 from ringback.core.workload import Page, Status, Workload
 from ringback.store.contract import Backlog, QueueDepth
 from ringback.store.sqlite import rows
+from ringback.store.sqlite.announcing import NEVER
 from ringback.store.sqlite.session import Session
 
 _BEFORE_ALL = 2**63 - 1
@@ -75,7 +76,7 @@ class Readers:
     async def deliveries(self, api: str, workload_id: str) -> tuple[DeliveryRecord, ...]:
         return await self._session.scan(
             lambda connection: tuple(
-                self._record(connection, row)
+                self._whole(connection, row)
                 for row in connection.execute(self._sql["deliveries_of"], {"api": api, "id": workload_id}).fetchall()
             )
         )
@@ -83,7 +84,7 @@ class Readers:
     async def delivery(self, seq: int) -> DeliveryRecord:
         def read(connection: sqlite3.Connection) -> DeliveryRecord | None:
             found = connection.execute(self._sql["one_delivery"], {"seq": seq}).fetchall()
-            return self._record(connection, found[0]) if found else None
+            return self._whole(connection, found[0]) if found else None
 
         record = await self._session.scan(read)
         if record is None:
@@ -96,13 +97,30 @@ class Readers:
         before = _BEFORE_ALL if cursor is None else decode_cursor(cursor)
         statement = self._sql[f"page_of_{state.value if state is not None else 'any'}"]
         wanted = {"endpoint": endpoint, "before": before, "limit": limit + 1}
-        found = await self._session.scan(lambda connection: connection.execute(statement, wanted).fetchall())
-        records = tuple(rows.record(row, (), due_at=self._session.in_days_time(row[9])) for row in found[:limit])
+
+        def read(connection: sqlite3.Connection) -> list[DeliveryRecord]:
+            return [self._record(connection, row, ()) for row in connection.execute(statement, wanted).fetchall()]
+
+        found = await self._session.scan(read)
+        records = tuple(found[:limit])
         return DeliveryPage(deliveries=records, cursor=encode_cursor(records[-1].seq) if len(found) > limit else None)
 
-    def _record(self, connection: sqlite3.Connection, row: rows.Row) -> DeliveryRecord:
+    def _whole(self, connection: sqlite3.Connection, row: rows.Row) -> DeliveryRecord:
         made = connection.execute(self._sql["attempts_of"], {"seq": row[0]})
-        return rows.record(row, tuple(map(rows.attempt, made)), due_at=self._session.in_days_time(row[9]))
+        return self._record(connection, row, tuple(map(rows.attempt, made)))
+
+    def _record(self, connection: sqlite3.Connection, row: rows.Row, attempts: tuple[Attempt, ...]) -> DeliveryRecord:
+        due_at = None if row[9] == NEVER else self._session.in_days_time(row[9])
+        return rows.record(row, attempts, due_at=due_at, line=self._line(connection, row))
+
+    def _line(self, connection: sqlite3.Connection, row: rows.Row) -> rows.Line:
+        """Where a delivery stands among those of its order key."""
+        if row[14] is None or row[7] == DeliveryState.DELIVERED.value:
+            return None, 0
+        place = {"seq": row[0], "endpoint": row[3], "order_key": row[14]}
+        [(behind,)] = connection.execute(self._sql["before_it"], place).fetchall()
+        [(holds_up,)] = connection.execute(self._sql["behind_it"], place).fetchall()
+        return behind, holds_up
 
     async def depths(self) -> Mapping[str, QueueDepth]:
         found = await self._session.scan(lambda connection: connection.execute(self._sql["depths"]).fetchall())

@@ -5,14 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from ringback.core.clock import Instant
 from ringback.core.delivery import Attempt, AttemptClass, DeliveryRecord, DeliveryState, Pause, PauseKind, Trace
-from ringback.core.spec import Endpoint, Event, guest_endpoint
-from ringback.core.workload import Claimed, Completed, Failed, Held, Outcome, Progress, Status, Workload
+from ringback.core.spec import OUTCOMES, Endpoint, Event, guest_endpoint
+from ringback.core.workload import Canceled, Claimed, Completed, Failed, Held, Outcome, Progress, Status, Workload
 
 Row = tuple[Any, ...]
+Line = tuple[int | None, int]
+"""Which delivery one is behind, if any, and how many are behind it."""
+
+_NOTHING: Final[frozenset[Event]] = frozenset()
 
 
 def workload(row: Row) -> Workload:
@@ -41,7 +45,7 @@ def is_erased(row: Row) -> bool:
 
 def claimed(api: str, row: Row) -> Claimed:
     """A row of `claim` or `take_over_workloads`."""
-    seq, workload_id, attempt, payload, content_type, headers, trace_id, raised, losses, submitted_at, _ = row
+    seq, workload_id, attempt, payload, content_type, headers, trace_id, raised, losses, submitted_at, _, hooks = row
     return Claimed(
         held=Held(seq=seq, api=api, id=workload_id, attempt=attempt),
         payload=payload,
@@ -51,6 +55,7 @@ def claimed(api: str, row: Row) -> Claimed:
         raised=raised,
         losses=losses,
         submitted_at=submitted_at,
+        asked=_NOTHING if hooks is None else frozenset().union(*(each.events for each in guests(hooks))) - OUTCOMES,
     )
 
 
@@ -59,9 +64,11 @@ def queue_order(row: Row) -> tuple[int, int]:
     return row[10], row[0]
 
 
-def record(row: Row, attempts: tuple[Attempt, ...], *, due_at: Instant) -> DeliveryRecord:
+def record(row: Row, attempts: tuple[Attempt, ...], *, due_at: Instant | None, line: Line) -> DeliveryRecord:
     """A row of `deliveries_of`, `one_delivery` or a `page_of_…`."""
-    seq, api, workload_id, endpoint, url, message_id, event, state, tries, _, created_at, settled_at, reason = row
+    seq, api, workload_id, endpoint, url, message_id, event, state, tries, _, created_at, settled_at, *rest = row
+    reason, sequence, order_key = rest
+    behind, holds_up = line
     return DeliveryRecord(
         seq=seq,
         api=api,
@@ -76,6 +83,10 @@ def record(row: Row, attempts: tuple[Attempt, ...], *, due_at: Instant) -> Deliv
         created_at=created_at,
         settled_at=settled_at,
         reason=reason,
+        sequence=sequence,
+        order_key=order_key,
+        behind=behind,
+        holds_up=holds_up,
         attempts=attempts,
     )
 
@@ -144,6 +155,8 @@ def outcome_columns(outcome: Outcome) -> dict[str, Any]:
                 "error_message": storable(message),
                 "result": None,
             }
+        case Canceled():
+            return {"status": Status.CANCELED.value, "error_type": None, "error_message": None, "result": None}
 
 
 def end_columns(row: Row) -> dict[str, Any]:

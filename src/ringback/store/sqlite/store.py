@@ -16,7 +16,19 @@ from ringback.core.delivery import Attempt, Delivery, DeliveryPage, DeliveryReco
 from ringback.core.emit import Emit, silent
 from ringback.core.errors import RingbackError, StoreError
 from ringback.core.spec import Endpoint
-from ringback.core.workload import Claimed, Held, Outcome, Page, Progress, Spent, Status, Submission, Workload
+from ringback.core.workload import (
+    Claimed,
+    Held,
+    Outcome,
+    Output,
+    Page,
+    Progress,
+    Spent,
+    Started,
+    Status,
+    Submission,
+    Workload,
+)
 from ringback.store.contract import NOTICE_SECONDS, Accepted, Backlog, Outlet, QueueDepth, ReplicaState
 from ringback.store.sqlite import opening
 from ringback.store.sqlite.deliveries import Deliveries
@@ -136,8 +148,11 @@ class SqliteStore:
     def requeue(self, held: Held, *, spent: Spent, delay_seconds: float = 0.0) -> Awaitable[None]:
         return self._workloads.requeue(held, spent, delay_seconds)
 
-    def progress(self, held: Held, progress: Progress) -> Awaitable[None]:
-        return self._workloads.progress(held, progress)
+    def progress(self, held: Held, progress: Progress, *, tell: Sequence[Endpoint] | None = None) -> Awaitable[None]:
+        return self._workloads.progress(held, progress, tell)
+
+    def announce(self, held: Held, news: Started | Output, endpoints: Sequence[Endpoint]) -> Awaitable[None]:
+        return self._workloads.announce(held, news, endpoints)
 
     async def get(self, api: str, workload_id: str) -> Workload:
         self._refuse_if_closed()
@@ -173,6 +188,9 @@ class SqliteStore:
 
     def replay(self, seq: int) -> Awaitable[None]:
         return self._deliveries.replay(seq)
+
+    def skip(self, seq: int) -> Awaitable[None]:
+        return self._deliveries.skip(seq)
 
     def recover(self, endpoint: str, since: Instant, room: int) -> Awaitable[int]:
         return self._deliveries.recover(endpoint, since, room)

@@ -1,4 +1,4 @@
-"""The verbs that move workloads: submit, claim, finish, requeue, progress. Promises W, C, F, R, P."""
+"""The verbs that move workloads: submit, claim, finish, requeue, progress, announce. Promises W, C, F, R, P, A."""
 
 from __future__ import annotations
 
@@ -6,38 +6,26 @@ from asyncio import Future
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from ringback.core.body import Told, body_of, event_of
-from ringback.core.clock import Instant, after
-from ringback.core.delivery import Delivery
+from ringback.core.clock import after
 from ringback.core.errors import IdTaken, LeaseLost, QueueFull
-from ringback.core.links import RESULTS_PATH, signed_link
-from ringback.core.spec import BodyFormat, Endpoint
-from ringback.core.workload import (
-    Claimed,
-    Completed,
-    Held,
-    Outcome,
-    Progress,
-    Spent,
-    Submission,
-)
+from ringback.core.spec import Endpoint
+from ringback.core.workload import Claimed, Held, Outcome, Output, Progress, Spent, Started, Submission
 from ringback.store.contract import Accepted
 from ringback.store.sqlite import rows
+from ringback.store.sqlite.announcing import Announcing
 from ringback.store.sqlite.commits import Transaction
 from ringback.store.sqlite.session import Session
 
 _QUEUE_FULL_RETRY_SECONDS = 1
-_LINK_SECONDS = 7 * 86_400.0
-_LINK_SLACK_SECONDS = 86_400.0
-"""A link holds for a week, and always for a day longer than its webhook may be on its way."""
 
 
 class Workloads:
-    """Writes to the table of workloads, and the deliveries that an end brings forth."""
+    """Writes to the table of workloads."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._sql = session.sql
+        self._announcing = Announcing(session)
 
     # ── Taking in ───────────────────────────────────────────────────────────────────────────────
 
@@ -73,6 +61,7 @@ class Workloads:
                 "headers": submission.headers,
                 "payload": submission.payload,
                 "webhooks": rows.guests_column(submission.webhooks),
+                "order_key": submission.order_key,
             },
         )
         session.count(api, +1)
@@ -118,14 +107,23 @@ class Workloads:
         following = tx.execute(self._sql["next_queued"], parameters).fetchall()
         return [rows.claimed(api, row) for row in taken], session.seconds_until(following[0][0]) if following else None
 
-    def progress(self, held: Held, progress: Progress) -> Future[None]:
+    def progress(self, held: Held, progress: Progress, tell: Sequence[Endpoint] | None) -> Future[None]:
         message = None if progress.message is None else rows.storable(progress.message)
+        columns = {"fraction": progress.fraction, "message": message, "telling": tell is not None}
 
         def write(tx: Transaction) -> None:
-            changed = tx.execute(
-                self._sql["progress"], {**self._fence(held), "fraction": progress.fraction, "message": message}
-            )
-            self._must_hold(changed.rowcount, held)
+            noted = tx.execute(self._sql["progress"], {**self._fence(held), **columns}).fetchall()
+            self._must_hold(len(noted), held)
+            if tell is not None:
+                self._announcing.tell(tx, held, progress, noted[0], tell)
+
+        return self._session.commits.write(write)
+
+    def announce(self, held: Held, news: Started | Output, endpoints: Sequence[Endpoint]) -> Future[None]:
+        def write(tx: Transaction) -> None:
+            told = tx.execute(self._sql["announce"], self._fence(held)).fetchall()
+            self._must_hold(len(told), held)
+            self._announcing.tell(tx, held, news, told[0], endpoints)
 
         return self._session.commits.write(write)
 
@@ -157,83 +155,14 @@ class Workloads:
 
     def _finish(self, tx: Transaction, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> None:
         session = self._session
-        now = session.clock.now()
         columns = rows.outcome_columns(outcome)
-        ended = tx.execute(self._sql["finish"], {**self._fence(held), **columns, "now": now}).fetchall()
+        ended = tx.execute(self._sql["finish"], {**self._fence(held), **columns, "now": session.clock.now()}).fetchall()
         if not ended:
             self._must_have_ended_so(tx, held, columns)
             return
         session.count(held.api, -1)
-        event = event_of(outcome)
-        [(trace_id, guests)] = ended
-        if guests is not None:
-            endpoints = (*endpoints, *rows.guests(guests))
-        asked = [endpoint for endpoint in endpoints if event in endpoint.events]
-        if asked:
-            self._announce(tx, held, outcome, asked, now=now, trace_id=trace_id)
+        self._announcing.tell(tx, held, outcome, ended[0], endpoints)
         tx.after(partial(session.meeting.tell_ended, held.api, held.id))
-
-    def _announce(
-        self,
-        tx: Transaction,
-        held: Held,
-        outcome: Outcome,
-        endpoints: Sequence[Endpoint],
-        *,
-        now: Instant,
-        trace_id: str | None,
-    ) -> None:
-        """A delivery for each endpoint: in the outlet's hands where it has room, due for anyone otherwise."""
-        session = self._session
-        meeting = session.meeting
-        due_at = session.steady()
-        event, message_id = event_of(outcome), f"msg_{session.ids.new()}"
-        told = Told(event=event, message_id=message_id, api=held.api, workload_id=held.id, at=now)
-        bodies: dict[tuple[BodyFormat, str | None], bytes] = {}
-        for endpoint in endpoints:
-            form = endpoint.format, self._link(held, outcome, endpoint, now)
-            body = bodies.get(form)
-            if body is None:
-                body = bodies[form] = body_of(endpoint.format, told, outcome, form[1])
-            outlet = meeting.outlet if meeting.outlet is not None and meeting.outlet.has_room(endpoint.key) else None
-            [(seq,)] = tx.execute(
-                self._sql["insert_delivery"],
-                {
-                    "workload": held.seq,
-                    "endpoint": endpoint.key,
-                    "url": endpoint.url,
-                    "message_id": message_id,
-                    "event": event.value,
-                    "due_at": due_at,
-                    "holder": session.member if outlet is not None else None,
-                    "now": now,
-                    "body": body,
-                },
-            ).fetchall()
-            if outlet is None:
-                meeting.due.call(endpoint.key)
-                continue
-            delivery = Delivery(
-                seq=seq,
-                endpoint=endpoint.key,
-                message_id=message_id,
-                event=event,
-                api=held.api,
-                workload_id=held.id,
-                body=body,
-                tries=0,
-                trace_id=trace_id,
-                created_at=now,
-            )
-            tx.after(partial(outlet.put, delivery))
-
-    def _link(self, held: Held, outcome: Outcome, endpoint: Endpoint, now: Instant) -> str | None:
-        """Where the result is to be had, if it is too large for this endpoint's webhooks."""
-        if not isinstance(outcome, Completed) or len(outcome.result) <= endpoint.inline_limit_bytes:
-            return None
-        until = after(now, max(_LINK_SECONDS, sum(endpoint.retry_seconds) + _LINK_SLACK_SECONDS))
-        session = self._session
-        return signed_link(session.public_url, f"{RESULTS_PATH}/{held.api}/{held.id}", session.link_key, until)
 
     def _must_have_ended_so(self, tx: Transaction, held: Held, columns: Mapping[str, object]) -> None:
         """Accept a repeated finish; refuse a late one, or one that says something else."""

@@ -7,14 +7,14 @@ import inspect
 import json
 import logging
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
 from .context import Send, Workload
 from .payloads import decode
-from .results import NotSerializable, encode
-from .wire import Kind, Work, numbered_frame
+from .results import NotSerializable, Outputs, encode
+from .wire import Kind, Work, numbered_frame, output_frame
 
 _MESSAGE_CHARACTERS: Final = 8_192
 
@@ -51,8 +51,12 @@ class Call:
             if inspect.isawaitable(value):
                 value = run_async(value)
             if inspect.isasyncgen(value):
-                value = run_async(_all_of(value))
-            return self._done(work, list(value) if inspect.isgenerator(value) else value)
+                return numbered_frame(Kind.DONE, work.number, run_async(self._all_awaited(work, value)))
+            if inspect.isgenerator(value):
+                return numbered_frame(Kind.DONE, work.number, self._all(work, value))
+            return numbered_frame(Kind.DONE, work.number, encode(value))
+        except NotSerializable as error:
+            return self._unserializable(work, error)
         except BaseException as error:
             return self._failed(work, error)
 
@@ -63,17 +67,36 @@ class Call:
             if inspect.isawaitable(value):
                 value = await value
             if inspect.isasyncgen(value):
-                value = await _all_of(value)
-            return self._done(work, list(value) if inspect.isgenerator(value) else value)
+                return numbered_frame(Kind.DONE, work.number, await self._all_awaited(work, value))
+            if inspect.isgenerator(value):
+                return numbered_frame(Kind.DONE, work.number, self._all(work, value))
+            return numbered_frame(Kind.DONE, work.number, encode(value))
+        except NotSerializable as error:
+            return self._unserializable(work, error)
         except BaseException as error:
             return self._failed(work, error)
 
-    def _done(self, work: Work, value: Any) -> bytes:
-        try:
-            return numbered_frame(Kind.DONE, work.number, encode(value))
-        except NotSerializable as error:
-            logger.warning("workload %s: %s", work.id, error)
-            return _failure(work.number, "result_not_serializable", str(error))
+    def _all(self, work: Work, values: Iterable[Any]) -> bytes:
+        """The list of all that predict yields, each told as it comes."""
+        outputs = Outputs()
+        for value in values:
+            self._tell(work, outputs, value)
+        return outputs.as_list()
+
+    async def _all_awaited(self, work: Work, values: AsyncIterable[Any]) -> bytes:
+        outputs = Outputs()
+        async for value in values:
+            self._tell(work, outputs, value)
+        return outputs.as_list()
+
+    def _tell(self, work: Work, outputs: Outputs, value: Any) -> None:
+        text = outputs.add(value)
+        if work.wants_outputs:
+            self.send(output_frame(work.number, len(outputs) - 1, text))
+
+    def _unserializable(self, work: Work, error: NotSerializable) -> bytes:
+        logger.warning("workload %s: %s", work.id, error)
+        return _failure(work.number, "result_not_serializable", str(error))
 
     def _failed(self, work: Work, error: BaseException) -> bytes:
         steps = error.__traceback__.tb_next if error.__traceback__ is not None else None
@@ -85,10 +108,6 @@ class Call:
     def is_async(self) -> bool:
         """Whether predict runs on an event loop."""
         return inspect.iscoroutinefunction(self.predict) or inspect.isasyncgenfunction(self.predict)
-
-
-async def _all_of(generator: Any) -> list[Any]:
-    return [value async for value in generator]
 
 
 def _message_of(error: BaseException) -> str:

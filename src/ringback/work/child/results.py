@@ -20,8 +20,8 @@ class NotSerializable(Exception):
     """The value has no JSON form; the message names the place and the type."""
 
 
-def encode(value: Any) -> bytes:
-    """The value's JSON text in UTF-8.
+def encode(value: Any, place: str = "$") -> bytes:
+    """The value's JSON text in UTF-8; `place` is what it is called in the whole result.
 
     Raises:
         NotSerializable: it has none, or it is too large for one message.
@@ -29,10 +29,45 @@ def encode(value: Any) -> bytes:
     try:
         text = _encoded(value)
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
-        raise NotSerializable(_culprit(value, "$", set()) or f"the result is not JSON-serializable: {error}") from None
-    if len(text) > MAX_FRAME_BYTES - _HEAD_ROOM:
-        raise NotSerializable(f"the result is {len(text)} bytes of JSON; at most {MAX_FRAME_BYTES} are allowed")
+        raise NotSerializable(
+            _culprit(value, place, set()) or f"the result is not JSON-serializable: {error}"
+        ) from None
+    _check_size(len(text))
     return text
+
+
+class Outputs:
+    """What a generator has yielded, as the JSON texts that the result's is made of."""
+
+    __slots__ = ("_bytes", "_texts")
+
+    def __init__(self) -> None:
+        self._texts: list[bytes] = []
+        self._bytes = 2
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def add(self, value: Any) -> bytes:
+        """One more value's JSON text.
+
+        Raises:
+            NotSerializable: it has none, or with it the whole is too large for one message.
+        """
+        text = encode(value, f"$[{len(self._texts)}]")
+        self._bytes += len(text) + 1
+        _check_size(self._bytes)
+        self._texts.append(text)
+        return text
+
+    def as_list(self) -> bytes:
+        """The JSON text of the list of them all."""
+        return b"[" + b",".join(self._texts) + b"]"
+
+
+def _check_size(length: int) -> None:
+    if length > MAX_FRAME_BYTES - _HEAD_ROOM:
+        raise NotSerializable(f"the result is {length} bytes of JSON; at most {MAX_FRAME_BYTES} are allowed")
 
 
 def _encoded(value: Any) -> bytes:

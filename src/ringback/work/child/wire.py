@@ -15,8 +15,9 @@ from typing import Any, Final
 MAX_FRAME_BYTES: Final = 512 * 1024 * 1024
 
 _HEAD: Final = struct.Struct(">BI")
-_WORK: Final = struct.Struct(">IIdHHI")
+_WORK: Final = struct.Struct(">IIdHHI?")
 _NUMBER: Final = struct.Struct(">I")
+_OUTPUT: Final = struct.Struct(">II")
 _FRACTION: Final = struct.Struct(">Id")
 
 
@@ -40,6 +41,7 @@ class Kind(IntEnum):
     FAILED = 7
     PROGRESS = 8
     METRIC = 9
+    OUTPUT = 10
 
 
 _KINDS: Final = frozenset(Kind)
@@ -57,6 +59,8 @@ class Work:
     content_type: str
     headers: bytes
     payload: bytes
+    wants_outputs: bool = False
+    """Whether each value that a generator yields is to be told at once."""
 
 
 def frame(kind: Kind, *parts: bytes) -> bytes:
@@ -71,12 +75,15 @@ def object_frame(kind: Kind, value: object) -> bytes:
 
 def work_frame(work: Work) -> bytes:
     workload_id, content_type = work.id.encode(), work.content_type.encode()
-    head = _WORK.pack(work.number, work.attempt, work.timeout, len(workload_id), len(content_type), len(work.headers))
+    lengths = len(workload_id), len(content_type), len(work.headers)
+    head = _WORK.pack(work.number, work.attempt, work.timeout, *lengths, work.wants_outputs)
     return frame(Kind.WORK, head, workload_id, content_type, work.headers, work.payload)
 
 
 def read_work(body: bytes) -> Work:
-    number, attempt, timeout, id_length, type_length, headers_length = _WORK.unpack_from(body)
+    if len(body) < _WORK.size:
+        raise WireError("a work frame that is too short")
+    number, attempt, timeout, id_length, type_length, headers_length, wants_outputs = _WORK.unpack_from(body)
     at_type = _WORK.size + id_length
     at_headers = at_type + type_length
     at_payload = at_headers + headers_length
@@ -88,12 +95,25 @@ def read_work(body: bytes) -> Work:
         content_type=body[at_type:at_headers].decode(),
         headers=body[at_headers:at_payload],
         payload=body[at_payload:],
+        wants_outputs=wants_outputs,
     )
 
 
 def numbered_frame(kind: Kind, number: int, body: bytes = b"") -> bytes:
     """A frame about one workload: DONE, FAILED or CANCEL."""
     return frame(kind, _NUMBER.pack(number), body)
+
+
+def output_frame(number: int, index: int, value: bytes) -> bytes:
+    """A frame about one value that a workload has yielded."""
+    return frame(Kind.OUTPUT, _OUTPUT.pack(number, index), value)
+
+
+def read_output(body: bytes) -> tuple[int, int, bytes]:
+    if len(body) <= _OUTPUT.size:
+        raise WireError("an output frame that is too short")
+    number, index = _OUTPUT.unpack_from(body)
+    return number, index, body[_OUTPUT.size :]
 
 
 def read_numbered(body: bytes) -> tuple[int, bytes]:

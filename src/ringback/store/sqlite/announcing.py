@@ -1,0 +1,152 @@
+"""Deliveries brought forth by an event: their bodies, their links, their places in line. Promises A, F and O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from ringback.core.body import Told, cortex_body, enveloped, event_of, without_its_value
+from ringback.core.clock import Instant, after
+from ringback.core.delivery import Delivery
+from ringback.core.links import RESULTS_PATH, signed_link
+from ringback.core.spec import BodyFormat, Endpoint, Order
+from ringback.core.workload import Completed, Held, News, Outcome, Output
+from ringback.store.sqlite import rows
+from ringback.store.sqlite.commits import Transaction
+from ringback.store.sqlite.session import Session
+
+NEVER: Final = 1 << 62
+"""The due time of a delivery that waits for another to arrive."""
+
+_LINK_SECONDS: Final = 7 * 86_400.0
+_LINK_SLACK_SECONDS: Final = 86_400.0
+"""A link holds for a week, and always for a day longer than its webhook may be on its way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Teller:
+    """What the row of a workload says to whoever tells of it: columns of `finish`, `progress` and `announce`."""
+
+    trace_id: str | None
+    guests: bytes | None
+    sequence: int
+    order_key: str | None
+
+
+class Announcing:
+    """Makes the deliveries of one event, within the transaction that the event happens in."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._sql = session.sql
+
+    def tell(
+        self, tx: Transaction, held: Held, happened: Outcome | News, row: rows.Row, endpoints: Sequence[Endpoint]
+    ) -> None:
+        """A delivery for each endpoint that asked: those given, and those that came with the submit."""
+        event, teller = event_of(happened), Teller(*row)
+        everyone: Iterable[Endpoint] = endpoints
+        if teller.guests is not None:
+            everyone = (*endpoints, *rows.guests(teller.guests))
+        asked = [endpoint for endpoint in everyone if event in endpoint.events]
+        if not asked:
+            return
+        session = self._session
+        told = Told(
+            event=event,
+            message_id=f"msg_{session.ids.new()}",
+            api=held.api,
+            workload_id=held.id,
+            at=session.clock.now(),
+            sequence=teller.sequence,
+        )
+        bodies: dict[tuple[BodyFormat, str | None, bool], bytes] = {}
+        for endpoint in asked:
+            form = endpoint.format, *self._left_out(told, happened, endpoint)
+            body = bodies.get(form)
+            if body is None:
+                body = bodies[form] = _body(told, happened, *form)
+            self._deliver(tx, held, told, teller, endpoint, body)
+
+    def let_next_go(self, tx: Transaction, endpoint: str, order_key: str) -> None:
+        """What has been in the way of the next one in line has arrived, or stands aside."""
+        session = self._session
+        moved = tx.execute(
+            self._sql["let_the_next_go"],
+            {"endpoint": endpoint, "order_key": order_key, "due_at": session.steady(), "never": NEVER},
+        )
+        if moved.rowcount:
+            session.meeting.due.call(endpoint)
+
+    def _deliver(
+        self, tx: Transaction, held: Held, told: Told, teller: Teller, endpoint: Endpoint, body: bytes
+    ) -> None:
+        """In the outlet's hands where it has room, due for anyone otherwise, or behind another one."""
+        session, key = self._session, endpoint.key
+        meeting, outlet = session.meeting, session.meeting.outlet
+        due_at, order_key = session.steady(), None
+        if endpoint.order is Order.FIFO:
+            order_key = held.id if teller.order_key is None else teller.order_key
+            line = {"endpoint": key, "order_key": order_key}
+            if tx.execute(self._sql["is_in_the_way"], line).fetchall():
+                due_at = Instant(NEVER)
+        if due_at == NEVER or outlet is None or not outlet.has_room(key):
+            outlet = None
+        [(seq,)] = tx.execute(
+            self._sql["insert_delivery"],
+            {
+                "workload": held.seq,
+                "endpoint": key,
+                "url": endpoint.url,
+                "message_id": told.message_id,
+                "event": told.event.value,
+                "due_at": due_at,
+                "holder": session.member if outlet is not None else None,
+                "now": told.at,
+                "body": body,
+                "format": endpoint.format.value,
+                "sequence": told.sequence,
+                "order_key": order_key,
+            },
+        ).fetchall()
+        if outlet is None:
+            if due_at != NEVER:
+                meeting.due.call(key)
+            return
+        delivery = Delivery(
+            seq=seq,
+            endpoint=key,
+            message_id=told.message_id,
+            event=told.event,
+            api=held.api,
+            workload_id=held.id,
+            body=body,
+            format=endpoint.format,
+            sequence=told.sequence,
+            order_key=order_key,
+            tries=0,
+            trace_id=teller.trace_id,
+            created_at=told.at,
+        )
+        tx.after(partial(outlet.put, delivery))
+
+    def _left_out(self, told: Told, happened: Outcome | News, endpoint: Endpoint) -> tuple[str | None, bool]:
+        """The link that stands in a result's place, and whether an output's value is left out, for their size."""
+        match happened:
+            case Completed(result=result) if len(result) > endpoint.inline_limit_bytes:
+                until = after(told.at, max(_LINK_SECONDS, sum(endpoint.retry_seconds) + _LINK_SLACK_SECONDS))
+                session, path = self._session, f"{RESULTS_PATH}/{told.api}/{told.workload_id}"
+                return signed_link(session.public_url, path, session.link_key, until), False
+            case Output(value=value) if len(value) > endpoint.inline_limit_bytes:
+                return None, True
+            case _:
+                return None, False
+
+
+def _body(told: Told, happened: Outcome | News, form: BodyFormat, link: str | None, is_bare: bool) -> bytes:
+    if is_bare:
+        assert isinstance(happened, Output)
+        return enveloped(form, told, without_its_value(told, happened))
+    return enveloped(form, told, cortex_body(told, happened, link))

@@ -1,0 +1,44 @@
+"""What the store's verbs answer with, besides the values of `core`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ringback.core.clock import Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The answer to a submit."""
+
+    id: str
+    created: bool
+    """False when the id or the idempotency key was known already, with the same payload."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaState:
+    """How one API's replicas stand, over all members."""
+
+    ready: int = 0
+    starting: int = 0
+    problem: str | None = None
+    """Why the last replica that failed to start did; None once one has started since."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueDepth:
+    """One API's unfinished workloads."""
+
+    in_queue: int = 0
+    in_progress: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """One endpoint's deliveries that are not delivered."""
+
+    pending: int
+    parked: int
+    oldest_at: Instant | None
+    """When the oldest pending one was created."""
