@@ -1,0 +1,52 @@
+"""What every store promises. Each verb is one transaction; each numbered line is a promise with a test.
+
+Parts meet here and nowhere else. `tests/conformance` proves every number against every backend.
+
+Colour: a write verb runs its statements at the call (or as soon as the commit under way is through) and
+returns an awaitable that is done once they are on disk, so callers who do not wait share one commit.
+
+Membership: an open store is a **member**. Whatever it claims is its own for as long as its lease lasts,
+and the lease is renewed by heartbeat, once for everything it holds. What a dead member held is taken
+over by a living one, under a new attempt number: the fence that makes the old holder's word worthless.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from ringback.core.clock import Clock
+from ringback.store.contract.deliveries import Deliveries
+from ringback.store.contract.meeting import NOTICE_SECONDS, Meeting, Outlet
+from ringback.store.contract.members import Members
+from ringback.store.contract.upkeep import MARKER_SECONDS, Upkeep
+from ringback.store.contract.workloads import Workloads
+from ringback.store.values import Accepted, Backlog, QueueDepth, ReplicaState
+
+__all__ = ["MARKER_SECONDS", "NOTICE_SECONDS", "Accepted", "Backlog", "Outlet", "QueueDepth", "ReplicaState", "Store"]
+
+
+class Store(Members, Workloads, Deliveries, Upkeep, Meeting, Protocol):
+    """The only shared state.
+
+    G1  A write whose awaitable is done survives the death of the process at any later moment.
+    G2  A verb that raises has changed nothing, and no other caller's verb fails because of it.
+    G3  Payloads, results and bodies come back byte for byte; instants to the microsecond.
+    G4  No driver's exception leaves the store: every error is a `RingbackError`.
+    G5  A store written by a newer release is refused with `StoreTooNew` and left as it is.
+    G6  Opening an older store brings it up to date; opening it twice, or from two processes at once, too.
+    G7  Whoever sets the time of day, forward or back, changes nothing about what is due when, nor about leases;
+        nor does it erase anything early.
+    """
+
+    @property
+    def clock(self) -> Clock:
+        """The one clock that everything stored is judged by. What is due when goes by what has elapsed on it."""
+        ...
+
+    @property
+    def link_key(self) -> bytes:
+        """What links to results are signed with.
+
+        K1  The same for every member, and after reopening.
+        """
+        ...

@@ -1,0 +1,61 @@
+"""How the parts of one process hear of what happens. Promises S and N."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+from ringback.core.delivery import Delivery
+from ringback.store.values import ReplicaState
+
+
+class Outlet(Protocol):
+    """Whoever sends deliveries in this process. The store hands them on in memory, after the commit."""
+
+    def has_room(self, endpoint: str) -> bool:
+        """Whether one more delivery for the endpoint may be handed over. Asked inside a transaction: be quick."""
+        ...
+
+    def put(self, delivery: Delivery) -> None:
+        """Take a delivery that is committed and held by this member."""
+        ...
+
+
+class Meeting(Protocol):
+    """Reports, wakes and the outlet."""
+
+    def report(self, api: str, state: ReplicaState) -> Awaitable[None]:
+        """Tell how this member's replicas of an API stand.
+
+        S1  `replicas` shows it at once here, and to other members after their next heartbeat.
+        S2  A dead member's report counts no longer.
+        """
+        ...
+
+    def replicas(self, api: str) -> ReplicaState:
+        """How an API's replicas stand: sums over living members, and any one problem. From memory."""
+        ...
+
+    def on_queued(self, api: str, wake: Callable[[], None]) -> None:
+        """Call `wake` whenever a workload of `api` may have become claimable.
+
+        N1  It is called for what this member submits or requeues without delay, in time for a claim to share the
+            commit, and for what other members do, after at most `NOTICE_SECONDS`.
+        """
+        ...
+
+    def on_due(self, endpoint: str, wake: Callable[[], None]) -> None:
+        """Call `wake` whenever a delivery of `endpoint` may have become takeable. As N1."""
+        ...
+
+    def off_due(self, endpoint: str) -> None:
+        """Call nobody for `endpoint` any more."""
+        ...
+
+    def hand_on(self, outlet: Outlet) -> None:
+        """Give this member's new deliveries to `outlet` from now on."""
+        ...
+
+
+NOTICE_SECONDS: float = 1.0
+"""Longest time until this member notices what another has written."""

@@ -1,0 +1,34 @@
+"""Retention, and the figures of queues. Promises E."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from typing import Protocol
+
+from ringback.store.values import Backlog, QueueDepth
+
+
+class Upkeep(Protocol):
+    """What is erased, and how much there is."""
+
+    def erase_expired(self, retention_seconds: Mapping[str, float], room: int) -> Awaitable[int]:
+        """Erase up to `room` workloads that have been over for longer than their API's retention; say how many.
+
+        E1  Payload, result, error, deliveries and attempts are gone; `get` raises `Erased`.
+        E2  What is unfinished is never erased, nor what has a pending or parked delivery.
+        E3  Retention counts from the last outcome: of the workload or of its deliveries, whichever is later.
+        E4  The marker left behind, which lets `get` tell erased from unknown, is dropped after `MARKER_SECONDS`.
+        """
+        ...
+
+    async def depths(self) -> Mapping[str, QueueDepth]:
+        """Unfinished workloads by API."""
+        ...
+
+    async def backlogs(self) -> Mapping[str, Backlog]:
+        """Undelivered deliveries by endpoint key."""
+        ...
+
+
+MARKER_SECONDS: float = 30 * 86_400.0
+"""How long the marker of an erased workload is kept."""

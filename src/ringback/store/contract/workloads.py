@@ -1,0 +1,119 @@
+"""From submit to the one outcome, and reading about it. Promises W, C, F, R, P, A, V and L1 to L3."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from typing import Protocol
+
+from ringback.core.spec import Endpoint
+from ringback.core.workload import (
+    Claimed,
+    Held,
+    Outcome,
+    Output,
+    Page,
+    Progress,
+    Spent,
+    Started,
+    Status,
+    Submission,
+    Workload,
+)
+from ringback.store.values import Accepted
+
+
+class Workloads(Protocol):
+    """Workloads from submit to outcome."""
+
+    def submit(self, submission: Submission, *, limit: int | None = None) -> Awaitable[Accepted]:
+        """Take in a workload.
+
+        W1  It is `in_queue` and on disk when the awaitable is done.
+        W2  The same id, or idempotency key, with the same payload and content type answers with the same id and
+            changes nothing, also after the workload has ended.
+        W3  With another payload or content type it raises `IdTaken`.
+        W4  With `limit`, an API that holds that many unfinished workloads raises `QueueFull`; known ids still answer.
+        W5  Ids are the API's own: two APIs may use the same one.
+        """
+        ...
+
+    def claim(self, api: str, room: int) -> Awaitable[tuple[list[Claimed], float | None]]:
+        """Take up to `room` due workloads of `api` into this member's hands, in the order they became due.
+
+        Also tells in how many seconds the next one that is waiting for its time becomes due, if any.
+
+        C1  No workload is in two holders' hands, however many members claim at once.
+        C2  Each hand-over raises the attempt number by one and sets `in_progress`.
+        C3  A workload whose time has not come is not taken; at its time it is.
+        C4  First due, first out.
+        """
+        ...
+
+    def finish(self, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> Awaitable[None]:
+        """End a workload, with a delivery for each endpoint that asked for the event.
+
+        F1  Terminal status, result or error, and all deliveries are visible together or not at all.
+        F2  A holder whose workload was given to someone else, or that has ended otherwise, gets `LeaseLost` and
+            changes nothing.
+        F3  Repeating the call with the same holder and outcome is accepted and changes nothing.
+        F4  A terminal status never changes again.
+        F5  All deliveries of one event share one message id; no two events do.
+        F6  A delivery handed to the outlet is held by this member; one it had no room for is due at once.
+        F7  Endpoints that came with the submit are told as those given here.
+        F8  A result over an endpoint's inline limit is left out of its body; a signed link stands in its place.
+        """
+        ...
+
+    def requeue(self, held: Held, *, spent: Spent, delay_seconds: float = 0.0) -> Awaitable[None]:
+        """Put a workload back.
+
+        R1  It is `in_queue` again, due in `delay_seconds`, and its counts show what was `spent`.
+        R2  `LeaseLost` as in F2.
+        R3  Without delay it keeps its old place: it is claimed before whatever was submitted after it.
+        """
+        ...
+
+    def progress(self, held: Held, progress: Progress, *, tell: Sequence[Endpoint] | None = None) -> Awaitable[None]:
+        """Note the latest progress.
+
+        P1  `get` shows it while the workload is in progress, and no longer afterwards.
+        P2  `LeaseLost` as in F2: nothing lands after the terminal status.
+        P3  With `tell` it is announced as well, in the same transaction, as by `announce` to these endpoints.
+        """
+        ...
+
+    def announce(self, held: Held, news: Started | Output, endpoints: Sequence[Endpoint]) -> Awaitable[None]:
+        """Tell of what happens on the way: a delivery for each endpoint that asked.
+
+        A1  All its deliveries are visible together; endpoints that came with the submit are told as those given.
+        A2  `LeaseLost` as in F2: nothing is told after the terminal status.
+        A3  The sequence numbers of one workload's events grow in the order in which they were committed, over all
+            attempts; that of its outcome is the highest.
+        A4  Whoever claims a workload is told which events its guests asked for.
+        """
+        ...
+
+    async def get(self, api: str, workload_id: str) -> Workload:
+        """Read one workload as last committed.
+
+        Raises:
+            UnknownWorkload: there is none.
+            Erased: retention has erased it.
+        """
+        ...
+
+    async def ended(self, api: str, workload_id: str, timeout_seconds: float) -> Workload:
+        """Read one workload as soon as it is terminal, or as it stands after `timeout_seconds`.
+
+        V1  It returns as soon as the terminal status is committed, by this member or another.
+        """
+        ...
+
+    async def page(self, api: str, *, status: Status | None, limit: int, cursor: str | None) -> Page:
+        """List an API's workloads, newest first, without payloads and results.
+
+        L1  Following the cursor neither skips nor repeats a workload while others are added.
+        L2  Only workloads of that status are listed, if one is given; erased ones never.
+        L3  A cursor that this call did not make raises `InvalidParameter`.
+        """
+        ...
