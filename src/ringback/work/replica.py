@@ -1,4 +1,4 @@
-"""The parent's side of one replica: what it has in hand, what it answers, when it is too late, how it went.
+"""The parent's side of one replica: it hands over, listens, watches the time, and says how it went.
 
 Believes nothing the child sends. Decides nothing about workloads: it tells its owner.
 """
@@ -6,9 +6,8 @@ Believes nothing the child sends. Decides nothing about workloads: it tells its 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from ringback.core.clock import SECOND
 from ringback.core.errors import Unavailable
@@ -16,70 +15,11 @@ from ringback.core.spec import Api
 from ringback.core.workload import Claimed, Completed, ErrorType, Failed, Outcome, Progress
 from ringback.work.child import wire
 from ringback.work.child.wire import Kind, WireError
+from ringback.work.hand import STUCK_SECONDS, Hand
+from ringback.work.owner import Gone, Owner
 from ringback.work.process import ReplicaProcess
 
-_SHORT_SECONDS: Final = 0.010
-"""Workloads shorter than this are handed over several at a time, so that the child never waits for the next."""
-
-_AHEAD_SECONDS: Final = 0.008
-_AHEAD_MOST: Final = 64
-_STUCK_SECONDS: Final = 0.25
-"""How long a workload may run before those handed over behind it are taken back."""
-
-_MEMORY_OF_RUNS: Final = 0.8
 _REAP_SECONDS: Final = 0.01
-
-
-@dataclass(slots=True)
-class InHand:
-    """One workload at the child. In order of arrival, only the first has begun."""
-
-    claimed: Claimed
-    began: float
-
-
-@dataclass(slots=True)
-class Gone:
-    """How a replica ended, and what it leaves behind."""
-
-    how: str
-    """As a clause: "was killed by SIGKILL"."""
-    was_ready: bool
-    broken: str | None = None
-    """The child's own sentence about why it could not start."""
-    timed_out: list[Claimed] = field(default_factory=list)
-    lost: list[Claimed] = field(default_factory=list)
-    """Running when it died."""
-    untouched: list[Claimed] = field(default_factory=list)
-    """Handed over, never begun."""
-
-
-class Owner(Protocol):
-    """Whom a replica tells."""
-
-    def on_ready(self, replica: Replica, load_us: int) -> None: ...
-
-    def on_began(self, claimed: Claimed) -> None:
-        """The child has come to a workload that it was handed."""
-        ...
-
-    def wants_outputs(self, claimed: Claimed) -> bool:
-        """Whether anybody wants to know of each value that a generator yields."""
-        ...
-
-    def on_output(self, claimed: Claimed, index: int, value: bytes) -> None: ...
-
-    def on_outcome(self, replica: Replica, claimed: Claimed, outcome: Outcome, run_us: int) -> None: ...
-
-    def on_progress(self, claimed: Claimed, progress: Progress) -> None: ...
-
-    def on_metric(self, metric: dict[str, object]) -> None: ...
-
-    def on_returned(self, claimed: list[Claimed]) -> None:
-        """Workloads that wait behind a long one and could run elsewhere."""
-        ...
-
-    def on_gone(self, replica: Replica, gone: Gone) -> None: ...
 
 
 class Replica(asyncio.Protocol):
@@ -92,11 +32,7 @@ class Replica(asyncio.Protocol):
         self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._frames = wire.Frames()
-        self._in_hand: dict[int, InHand] = {}
-        self._in_order = api.concurrency == 1
-        self._depth = api.concurrency
-        self._mean_run = _SHORT_SECONDS * 2
-        self._next_number = 0
+        self._hand = Hand(api.concurrency)
         self._timer: asyncio.TimerHandle | None = None
         self._looks_soon = False
         self._broken: str | None = None
@@ -128,25 +64,21 @@ class Replica(asyncio.Protocol):
     @property
     def room(self) -> int:
         """How many more workloads it should be given now."""
-        if not self.is_ready:
-            return 0
-        depth = 1 if self._in_order and self._is_at_a_long_one() else self._depth
-        return max(0, depth - len(self._in_hand))
+        return self._hand.room(perf_counter()) if self.is_ready else 0
 
     @property
     def load(self) -> int:
         """How many workloads it has in hand."""
-        return len(self._in_hand)
+        return len(self._hand)
 
     @property
     def is_idle(self) -> bool:
-        return not self._in_hand
+        return not self._hand
 
     def take(self, claimed: Claimed) -> None:
         """Hand over one workload."""
         assert self._transport is not None
-        self._next_number = number = self._next_number + 1 & 0xFFFF_FFFF
-        self._in_hand[number] = InHand(claimed, perf_counter())
+        number = self._hand.put(claimed, perf_counter())
         self._transport.write(
             wire.work_frame(
                 wire.Work(
@@ -161,22 +93,20 @@ class Replica(asyncio.Protocol):
                 )
             )
         )
-        if not self._in_order or len(self._in_hand) == 1:
+        if not self._hand.in_order or len(self._hand) == 1:
             self._owner.on_began(claimed)
         if self._timer is None:
             self._arm(self._api.timeout_seconds)
-        elif not self._looks_soon and self._in_order:
+        elif not self._looks_soon and self._hand.in_order:
             self._timer.cancel()
-            self._arm(_STUCK_SECONDS)
+            self._arm(STUCK_SECONDS)
 
     def take_back(self) -> list[Claimed]:
         """Ask the child to drop what it has not begun, and hand it to the caller."""
-        if not self._in_order or len(self._in_hand) < 2:
-            return []
-        _, *waiting = self._in_hand
-        for number in waiting:
+        waiting = self._hand.take_back()
+        for number, _ in waiting:
             self._tell(wire.numbered_frame(Kind.CANCEL, number))
-        return [self._in_hand.pop(number).claimed for number in waiting]
+        return [claimed for _, claimed in waiting]
 
     def listen(self, on: bool) -> None:
         """Stop to read what the child says, which makes it wait, or go on."""
@@ -190,9 +120,7 @@ class Replica(asyncio.Protocol):
 
     def forget_all(self) -> list[Claimed]:
         """Give up everything in hand without a word to the owner later."""
-        held = [each.claimed for each in self._in_hand.values()]
-        self._in_hand.clear()
-        return held
+        return self._hand.empty()
 
     # ── From the child ──────────────────────────────────────────────────────────────────────────
 
@@ -235,73 +163,53 @@ class Replica(asyncio.Protocol):
                 self._on_end(number, _failure(wire.read_object(text)))
             case Kind.PROGRESS:
                 number, fraction, message = wire.read_progress(body)
-                if number in self._in_hand:
-                    told = Progress(fraction=fraction, message=message)
-                    self._owner.on_progress(self._in_hand[number].claimed, told)
+                if (claimed := self._hand.get(number)) is not None:
+                    self._owner.on_progress(claimed, Progress(fraction=fraction, message=message))
             case Kind.OUTPUT:
                 number, index, value = wire.read_output(body)
-                if number in self._in_hand:
-                    self._owner.on_output(self._in_hand[number].claimed, index, value)
+                if (claimed := self._hand.get(number)) is not None:
+                    self._owner.on_output(claimed, index, value)
             case Kind.METRIC:
                 self._owner.on_metric(wire.read_object(body))
             case Kind.READY:
                 self.is_ready = True
-                self._owner.on_ready(self, self._since(self._began))
+                self._owner.on_ready(self, round((perf_counter() - self._began) * SECOND))
             case Kind.BROKEN:
                 self._broken = body.decode("utf-8", "replace")
             case _:
                 raise WireError(f"a {kind.name} frame from a replica")
 
     def _on_end(self, number: int, outcome: Outcome) -> None:
-        done = self._in_hand.pop(number, None)
-        if done is None:
+        ended = self._hand.end(number, perf_counter())
+        if ended is None:
             return  # taken back, just too late
-        now = perf_counter()
-        run = now - done.began
-        if self._in_order:
-            if self._in_hand:
-                following = next(iter(self._in_hand.values()))
-                following.began = now
-                self._owner.on_began(following.claimed)
-            self._mean_run = _MEMORY_OF_RUNS * self._mean_run + (1 - _MEMORY_OF_RUNS) * run
-            self._depth = self._depth_for(self._mean_run)
-        self._owner.on_outcome(self, done.claimed, outcome, round(run * SECOND))
+        claimed, run, following = ended
+        if following is not None:
+            self._owner.on_began(following)
+        self._owner.on_outcome(self, claimed, outcome, round(run * SECOND))
 
     # ── Time ────────────────────────────────────────────────────────────────────────────────────
 
-    def _is_at_a_long_one(self) -> bool:
-        """Whether what runs now has taken longer than the short ones before it, so that nothing should wait behind."""
-        oldest = next(iter(self._in_hand.values()), None)
-        return oldest is not None and perf_counter() - oldest.began > _SHORT_SECONDS
-
-    def _depth_for(self, seconds: float) -> int:
-        if seconds > _SHORT_SECONDS:
-            return 1
-        return max(2, min(_AHEAD_MOST, int(_AHEAD_SECONDS / max(seconds, 1e-6))))
-
     def _look(self) -> None:
         self._timer = None
-        if not self._in_hand:
+        oldest = self._hand.oldest()
+        if oldest is None:
             return
-        now = perf_counter()
-        oldest = next(iter(self._in_hand.values()))
-        if now - oldest.began >= self._api.timeout_seconds:
+        ran = perf_counter() - oldest.began
+        if ran >= self._api.timeout_seconds:
             self._timed_out = True
             self.kill()
             return
-        if now - oldest.began >= _STUCK_SECONDS and (returned := self.take_back()):
+        if ran >= STUCK_SECONDS and (returned := self.take_back()):
             self._owner.on_returned(returned)
-        self._arm(oldest.began + self._api.timeout_seconds - now)
+        self._arm(self._api.timeout_seconds - ran)
 
     def _arm(self, remaining: float) -> None:
         """One timer watches whatever runs; it is set again when it fires, not for every workload."""
-        self._looks_soon = len(self._in_hand) > 1 and self._in_order
+        self._looks_soon = len(self._hand) > 1 and self._hand.in_order
         if self._looks_soon:
-            remaining = min(remaining, _STUCK_SECONDS)
+            remaining = min(remaining, STUCK_SECONDS)
         self._timer = self._loop.call_later(max(remaining, 0.001), self._look)
-
-    def _since(self, moment: float) -> int:
-        return round((perf_counter() - moment) * SECOND)
 
     def _tell(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -315,22 +223,10 @@ class Replica(asyncio.Protocol):
         if how is None:  # SIGKILL is on its way
             self._loop.call_later(_REAP_SECONDS, self._reap, was_ready)
             return
-        self._owner.on_gone(self, self._legacy(self._fault or how, was_ready))
-
-    def _legacy(self, how: str, was_ready: bool) -> Gone:
-        now = perf_counter()
-        gone = Gone(how, was_ready, self._broken)
-        for place, each in enumerate(self._in_hand.values()):
-            begun = place == 0 or not self._in_order
-            if not begun:
-                gone.untouched.append(each.claimed)
-            elif self._timed_out:
-                late = now - each.began >= self._api.timeout_seconds
-                (gone.timed_out if late else gone.untouched).append(each.claimed)
-            else:
-                gone.lost.append(each.claimed)
-        self._in_hand.clear()
-        return gone
+        gone = Gone(self._fault or how, was_ready, self._broken)
+        late_after = self._api.timeout_seconds if self._timed_out else None
+        self._hand.leave(gone, late_after=late_after, now=perf_counter())
+        self._owner.on_gone(self, gone)
 
 
 def _failure(told: dict[str, object]) -> Failed:

@@ -1,0 +1,135 @@
+"""What one replica has in hand: in which order, since when, and how much more it should be given.
+
+Reads no clock: every moment comes in, in seconds of one and the same clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from ringback.core.workload import Claimed
+from ringback.work.owner import Gone
+
+STUCK_SECONDS: Final = 0.25
+"""How long a workload may run before those handed over behind it are taken back."""
+
+_SHORT_SECONDS: Final = 0.010
+"""Workloads shorter than this are handed over several at a time, so that the child never waits for the next."""
+
+_AHEAD_SECONDS: Final = 0.008
+_AHEAD_MOST: Final = 64
+_MEMORY_OF_RUNS: Final = 0.8
+
+
+@dataclass(slots=True)
+class InHand:
+    """One workload at the child."""
+
+    claimed: Claimed
+    began: float
+    """When it was handed over; in order of arrival, when the one before it ended."""
+
+
+class Hand:
+    """The workloads at one child, by their numbers on the wire.
+
+    With a concurrency of 1 they run in the order of arrival, and only the first has begun.
+    """
+
+    __slots__ = ("_concurrency", "_depth", "_items", "_mean_run", "_number", "in_order")
+
+    def __init__(self, concurrency: int) -> None:
+        self.in_order = concurrency == 1
+        self._concurrency = concurrency
+        self._items: dict[int, InHand] = {}
+        self._depth = concurrency
+        self._mean_run = _SHORT_SECONDS * 2
+        self._number = 0
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[Claimed]:
+        return (each.claimed for each in self._items.values())
+
+    def get(self, number: int) -> Claimed | None:
+        """The workload of that number; None when it is not in hand any more."""
+        found = self._items.get(number)
+        return None if found is None else found.claimed
+
+    def oldest(self) -> InHand | None:
+        """The one that has run longest."""
+        return next(iter(self._items.values()), None)
+
+    def room(self, now: float) -> int:
+        """How many more it should be given."""
+        depth = 1 if self.in_order and self._is_at_a_long_one(now) else self._depth
+        return max(0, depth - len(self._items))
+
+    def put(self, claimed: Claimed, now: float) -> int:
+        """Add one; its number on the wire."""
+        self._number = number = self._number + 1 & 0xFFFF_FFFF
+        self._items[number] = InHand(claimed, now)
+        return number
+
+    def end(self, number: int, now: float) -> tuple[Claimed, float, Claimed | None] | None:
+        """Take out one that has ended.
+
+        Returns:
+            It, how long it ran, and the one that begins now because it ended; None when it is not in hand.
+        """
+        done = self._items.pop(number, None)
+        if done is None:
+            return None
+        run, following = now - done.began, None
+        if self.in_order:
+            if (first := self.oldest()) is not None:
+                first.began = now
+                following = first.claimed
+            self._mean_run = _MEMORY_OF_RUNS * self._mean_run + (1 - _MEMORY_OF_RUNS) * run
+            self._depth = _depth_for(self._mean_run)
+        return done.claimed, run, following
+
+    def take_back(self) -> list[tuple[int, Claimed]]:
+        """Take out those that have not begun."""
+        if not self.in_order:
+            return []
+        waiting = list(self._items)[1:]
+        return [(number, self._items.pop(number).claimed) for number in waiting]
+
+    def empty(self) -> list[Claimed]:
+        """Take out everything."""
+        held = list(self)
+        self._items.clear()
+        return held
+
+    def leave(self, gone: Gone, *, late_after: float | None, now: float) -> None:
+        """Take out everything and sort it into what a dead replica leaves behind.
+
+        Args:
+            gone: gets the workloads.
+            late_after: seconds after which a workload has timed out, when that is why the replica was killed.
+            now: the moment.
+        """
+        for place, each in enumerate(self._items.values()):
+            begun = place == 0 or not self.in_order
+            if not begun:
+                gone.untouched.append(each.claimed)
+            elif late_after is not None:
+                (gone.timed_out if now - each.began >= late_after else gone.untouched).append(each.claimed)
+            else:
+                gone.lost.append(each.claimed)
+        self._items.clear()
+
+    def _is_at_a_long_one(self, now: float) -> bool:
+        """Whether what runs now has taken longer than the short ones before it, so that nothing should wait behind."""
+        oldest = self.oldest()
+        return oldest is not None and now - oldest.began > _SHORT_SECONDS
+
+
+def _depth_for(seconds: float) -> int:
+    if seconds > _SHORT_SECONDS:
+        return 1
+    return max(2, min(_AHEAD_MOST, int(_AHEAD_SECONDS / max(seconds, 1e-6))))

@@ -1,0 +1,55 @@
+"""What a replica tells, and whom: the words between a replica and whoever keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from ringback.core.workload import Claimed, Outcome, Progress
+
+if TYPE_CHECKING:
+    from ringback.work.replica import Replica
+
+
+@dataclass(slots=True)
+class Gone:
+    """How a replica ended, and what it leaves behind."""
+
+    how: str
+    """As a clause: "was killed by SIGKILL"."""
+    was_ready: bool
+    broken: str | None = None
+    """The child's own sentence about why it could not start."""
+    timed_out: list[Claimed] = field(default_factory=list)
+    lost: list[Claimed] = field(default_factory=list)
+    """Running when it died."""
+    untouched: list[Claimed] = field(default_factory=list)
+    """Handed over, never begun."""
+
+
+class Owner(Protocol):
+    """Whom a replica tells."""
+
+    def on_ready(self, replica: Replica, load_us: int) -> None: ...
+
+    def on_began(self, claimed: Claimed) -> None:
+        """The child has come to a workload that it was handed."""
+        ...
+
+    def wants_outputs(self, claimed: Claimed) -> bool:
+        """Whether anybody wants to know of each value that a generator yields."""
+        ...
+
+    def on_output(self, claimed: Claimed, index: int, value: bytes) -> None: ...
+
+    def on_outcome(self, replica: Replica, claimed: Claimed, outcome: Outcome, run_us: int) -> None: ...
+
+    def on_progress(self, claimed: Claimed, progress: Progress) -> None: ...
+
+    def on_metric(self, metric: dict[str, object]) -> None: ...
+
+    def on_returned(self, claimed: list[Claimed]) -> None:
+        """Workloads that wait behind a long one and could run elsewhere."""
+        ...
+
+    def on_gone(self, replica: Replica, gone: Gone) -> None: ...
