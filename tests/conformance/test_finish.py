@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
+from ringback.core.clock import HandWound, Instant, isoformat
 from ringback.core.delivery import Delivery
 from ringback.core.errors import LeaseLost
 from ringback.core.workload import Failed, Spent, Status
@@ -16,6 +19,7 @@ from support.stores import (
     OTHER_HOOK,
     SqliteBackend,
     claim_one,
+    take_one,
 )
 
 
@@ -89,3 +93,19 @@ async def test_F6_what_the_outlet_has_no_room_for_is_due_at_once(store: SqliteSt
         await store.finish((await claim_one(store, name)).held, DONE, [HOOK])
     assert outlet.got == ["a"]
     assert [delivery.workload_id for delivery in (await other.take_due(HOOK.key, 10, again=False))[0]] == ["b"]
+
+
+class Restless(HandWound):
+    """A clock on which no two looks show the same time, as on any real one."""
+
+    def now(self) -> Instant:
+        self.wind(0.000001)
+        return Instant(self.at)
+
+
+async def test_F9_deliveries_tell_the_moment_of_the_end_itself(backend: SqliteBackend) -> None:
+    store = await backend.open(clock=Restless())
+    await store.finish((await claim_one(store, "a")).held, DONE, [HOOK])
+    finished_at = (await store.get(API, "a")).finished_at
+    assert finished_at is not None
+    assert json.loads((await take_one(store)).body)["timestamp"] == isoformat(finished_at)

@@ -61,6 +61,7 @@ class Workloads(Protocol):
         F6  A delivery handed to the outlet is held by this member; one it had no room for is due at once.
         F7  Endpoints that came with the submit are told as those given here.
         F8  A result over an endpoint's inline limit is left out of its body; a signed link stands in its place.
+        F9  All deliveries tell the very moment that `get` shows as the workload's end.
         """
         ...
 

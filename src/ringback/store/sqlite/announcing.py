@@ -27,8 +27,9 @@ _LINK_SLACK_SECONDS: Final = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class Teller:
-    """What the row of a workload says to whoever tells of it: columns of `finish`, `progress` and `announce`."""
+    """What whoever tells of a workload knows: when it is, and columns of `finish`, `progress` and `announce`."""
 
+    at: Instant
     trace_id: str | None
     guests: bytes | None
     sequence: int
@@ -43,10 +44,10 @@ class Announcing:
         self._sql = session.sql
 
     def tell(
-        self, tx: Transaction, held: Held, happened: Outcome | News, row: rows.Row, endpoints: Sequence[Endpoint]
+        self, tx: Transaction, held: Held, happened: Outcome | News, teller: Teller, endpoints: Sequence[Endpoint]
     ) -> None:
         """A delivery for each endpoint that asked: those given, and those that came with the submit."""
-        event, teller = event_of(happened), Teller(*row)
+        event = event_of(happened)
         everyone: Iterable[Endpoint] = endpoints
         if teller.guests is not None:
             everyone = (*endpoints, *rows.guests(teller.guests))
@@ -59,7 +60,7 @@ class Announcing:
             message_id=f"msg_{session.ids.new()}",
             api=held.api,
             workload_id=held.id,
-            at=session.clock.now(),
+            at=teller.at,
             sequence=teller.sequence,
         )
         bodies: dict[tuple[BodyFormat, str | None, bool], bytes] = {}

@@ -12,7 +12,7 @@ from ringback.core.spec import Endpoint
 from ringback.core.workload import Claimed, Held, Outcome, Output, Progress, Spent, Started, Submission
 from ringback.store.contract import Accepted
 from ringback.store.sqlite import rows
-from ringback.store.sqlite.announcing import Announcing
+from ringback.store.sqlite.announcing import Announcing, Teller
 from ringback.store.sqlite.commits import Transaction
 from ringback.store.sqlite.session import Session
 
@@ -115,7 +115,7 @@ class Workloads:
             noted = tx.execute(self._sql["progress"], {**self._fence(held), **columns}).fetchall()
             self._must_hold(len(noted), held)
             if tell is not None:
-                self._announcing.tell(tx, held, progress, noted[0], tell)
+                self._announcing.tell(tx, held, progress, Teller(self._session.clock.now(), *noted[0]), tell)
 
         return self._session.commits.write(write)
 
@@ -123,7 +123,7 @@ class Workloads:
         def write(tx: Transaction) -> None:
             told = tx.execute(self._sql["announce"], self._fence(held)).fetchall()
             self._must_hold(len(told), held)
-            self._announcing.tell(tx, held, news, told[0], endpoints)
+            self._announcing.tell(tx, held, news, Teller(self._session.clock.now(), *told[0]), endpoints)
 
         return self._session.commits.write(write)
 
@@ -154,14 +154,14 @@ class Workloads:
         return self._session.commits.write(lambda tx: self._finish(tx, held, outcome, endpoints))
 
     def _finish(self, tx: Transaction, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> None:
-        session = self._session
+        session, now = self._session, self._session.clock.now()
         columns = rows.outcome_columns(outcome)
-        ended = tx.execute(self._sql["finish"], {**self._fence(held), **columns, "now": session.clock.now()}).fetchall()
+        ended = tx.execute(self._sql["finish"], {**self._fence(held), **columns, "now": now}).fetchall()
         if not ended:
             self._must_have_ended_so(tx, held, columns)
             return
         session.count(held.api, -1)
-        self._announcing.tell(tx, held, outcome, ended[0], endpoints)
+        self._announcing.tell(tx, held, outcome, Teller(now, *ended[0]), endpoints)
         tx.after(partial(session.meeting.tell_ended, held.api, held.id))
 
     def _must_have_ended_so(self, tx: Transaction, held: Held, columns: Mapping[str, object]) -> None:
