@@ -67,6 +67,11 @@ class Dispatcher:
         for lane in self._lanes.values():
             lane.abandon()
 
+    @property
+    def is_still(self) -> bool:
+        """Whether no attempt is under way or still to be written down."""
+        return all(lane.is_still for lane in self._lanes.values())
+
     # ── Outlet ──────────────────────────────────────────────────────────────────────────────────
 
     def has_room(self, endpoint: str) -> bool:

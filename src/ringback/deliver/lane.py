@@ -79,10 +79,14 @@ class Lane:
         return self._flow.stance(self._loop.time())
 
     @property
+    def is_still(self) -> bool:
+        """Whether no attempt is under way or still to be written down."""
+        return not (self._sending or self._records.unsaid)
+
+    @property
     def is_quiet(self) -> bool:
         """Whether there is nothing to send, now or later, that this lane would have to remember."""
-        still = not (self._sending or self._records.unsaid or self._room_timer)
-        return still and self._fresh.is_quiet and self._again.is_quiet
+        return self.is_still and self._room_timer is None and self._fresh.is_quiet and self._again.is_quiet
 
     def put(self, delivery: Delivery) -> None:
         """Send it as soon as there is room."""

@@ -82,6 +82,11 @@ class House:
     def store(self) -> Store:
         return self._store
 
+    @property
+    def is_still(self) -> bool:
+        """Whether no webhook is on its way at this moment, nor an attempt still to be written down."""
+        return self._dispatcher.is_still
+
     async def start(self) -> None:
         """Set the parts going: those who finish what is there before those who take in more."""
         await self._dispatcher.start()

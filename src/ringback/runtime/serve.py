@@ -1,21 +1,18 @@
 """`ringback serve`: bind, build the house, answer HTTP until told to stop, then drain.
 
-The only module that knows signals and uvicorn.
+The only module that knows signals.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import signal
 import socket
 import sys
-from collections.abc import Generator
 from dataclasses import replace
 from typing import Any, Final
 
-import uvicorn
 import uvloop
 
 from ringback.core.clock import SystemClock
@@ -25,13 +22,12 @@ from ringback.runtime import logs
 from ringback.runtime.banner import banner
 from ringback.runtime.facts import Facts
 from ringback.runtime.house import House, Plan
+from ringback.runtime.http import http_server, listen, url_of
 from ringback.runtime.metrics import Metrics
 from ringback.runtime.specfile import SpecFile
 
-_BACKLOG: Final = 2_048
 _GC_THRESHOLD: Final = 5_000
 """New objects between two looks at the youngest: workloads in flight are no garbage, and were looked at often."""
-_KEEP_ALIVE_SECONDS: Final = 75
 
 
 def serve(spec: SpecFile, settings: Settings) -> int:
@@ -61,50 +57,11 @@ def serve(spec: SpecFile, settings: Settings) -> int:
         return 1
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket.
-
-    Raises:
-        RingbackError: the address cannot be had; the message says what to do.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        listener = socket.socket(family, kind, protocol)
-    except (OSError, UnicodeError) as error:  # the latter for what cannot be a host's name
-        reason = error.strerror if isinstance(error, OSError) else "no host name"
-        raise RingbackError(f"--host {host[:80]!r} is no address of this machine: {reason}") from error
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(address)
-        listener.listen(_BACKLOG)
-    except OSError as error:
-        listener.close()
-        raise RingbackError(
-            f"cannot listen on {host}:{port} ({(error.strerror or str(error)).lower()}): "
-            "stop what listens there, or choose another --port"
-        ) from error
-    listener.setblocking(False)
-    return listener
-
-
-class _Uvicorn(uvicorn.Server):
-    """uvicorn without its own signal handling: the order of the end is ours."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
-
-
-def _url_of(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
 class _Server:
     """One process: a listening socket that outlives the houses behind it."""
 
     def __init__(self, plan: Plan, listener: socket.socket) -> None:
-        self._plan = plan if plan.public_url else replace(plan, public_url=_url_of(listener))
+        self._plan = plan if plan.public_url else replace(plan, public_url=url_of(listener))
         self._listener = listener
         self._facts = Facts()
         self._metrics = Metrics(self._facts)
@@ -117,7 +74,7 @@ class _Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
         house = await self._open()
-        http = self._http()
+        http = http_server(self)
         answering = asyncio.create_task(http.serve(sockets=[self._listener]))
         sys.stdout.write(banner(spec, self._url(), wants_key=bool(self._plan.api_keys)))
         sys.stdout.flush()
@@ -144,26 +101,8 @@ class _Server:
         await house.start()
         return house
 
-    def _http(self) -> _Uvicorn:
-        return _Uvicorn(
-            uvicorn.Config(
-                self,
-                http="httptools",
-                ws="none",
-                interface="asgi3",
-                lifespan="off",
-                log_config=None,
-                log_level="error",
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-                timeout_graceful_shutdown=1,
-            )
-        )
-
     def _url(self) -> str:
-        return _url_of(self._listener)
+        return url_of(self._listener)
 
     def _on_signal(self) -> None:
         if self._stop.is_set():

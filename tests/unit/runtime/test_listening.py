@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from ringback.core.errors import RingbackError
-from ringback.runtime.serve import listen
+from ringback.runtime.http import listen
 
 
 @pytest.mark.parametrize(("host", "family"), [("127.0.0.1", socket.AF_INET), ("localhost", socket.AF_INET)])
