@@ -82,6 +82,9 @@ def serve(
     allow: Annotated[
         list[str] | None, typer.Option(help="A host or network that webhooks named in requests may reach; repeatable.")
     ] = None,
+    trusted_hosts: Annotated[
+        list[str] | None, typer.Option(help="A name by which a server on loopback may be asked for; repeatable.")
+    ] = None,
     max_body: Annotated[str | None, typer.Option(help="Largest payload taken in [default: 64MiB].")] = None,
     grace: Annotated[str | None, typer.Option(help="Time for running workloads at the end [default: 30s].")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning, error [default: info].")] = None,
@@ -94,6 +97,7 @@ def serve(
         "store": store,
         "public-url": public_url,
         "allow": ",".join(allow) if allow else None,
+        "trusted-hosts": ",".join(trusted_hosts) if trusted_hosts else None,
         "api-keys": ",".join(api_key) if api_key else _own_key(context),
         "max-body": max_body,
         "grace": grace,

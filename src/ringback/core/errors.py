@@ -76,6 +76,18 @@ class Unauthorized(InvalidRequest):
     code = "unauthorized"
 
 
+class UnknownHost(InvalidRequest):
+    """The request asks for a server of another name."""
+
+    code = "unknown_host"
+
+
+class CrossSite(InvalidRequest):
+    """A browser has sent this, and not for one of the server's own pages."""
+
+    code = "cross_site"
+
+
 class LinkRefused(InvalidRequest):
     """A signed link does not hold, or no longer."""
 

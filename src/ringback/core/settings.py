@@ -5,13 +5,13 @@ A value given on the command line wins over `RINGBACK_<OPTION>` in the environme
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from ringback.core.errors import SpecError
+from ringback.core.hosts import is_loopback, trusted_names
 from ringback.core.netguard import Guard
 from ringback.core.quantities import parse_duration, parse_size
 from ringback.core.urls import webhook_url
@@ -125,6 +125,12 @@ OPTIONS: Final = (
         meaning="Hosts and networks, comma-separated, that webhooks named in requests may reach besides public ones",
         parse=_allowed,
     ),
+    Option(
+        name="trusted-hosts",
+        default="",
+        meaning="Names, comma-separated, by which a server on loopback may be asked for, besides localhost and its own",
+        parse=trusted_names,
+    ),
     Option(name="max-body", default="64MiB", meaning="Largest payload taken in", parse=parse_size),
     Option(
         name="grace",
@@ -150,6 +156,8 @@ class Settings:
     """Without a slash at its end; empty means where it listens."""
     allow: frozenset[str]
     """Entries of a `netguard.Guard`."""
+    trusted_hosts: frozenset[str]
+    """As `hosts.host_name` writes them."""
     max_body: int
     """Bytes."""
     grace: float
@@ -180,18 +188,9 @@ def read_settings(given: Mapping[str, str | None], environment: Mapping[str, str
         except ValueError as error:
             raise SpecError(f"{source}: {error}") from None
     settings = Settings(**values)
-    if not settings.api_keys and not _is_loopback(settings.host):
+    if not settings.api_keys and not is_loopback(settings.host):
         raise SpecError(
             f"--host {settings.host} is open to other machines: set an API key (--api-key or RINGBACK_API_KEYS), "
             "or listen on 127.0.0.1"
         )
     return settings
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import hmac
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ringback.core.emit import Emit
-from ringback.core.errors import MethodNotAllowed, RingbackError, Unauthorized
+from ringback.core.errors import MethodNotAllowed, RingbackError
 from ringback.core.links import RESULTS_PATH
 from ringback.core.netguard import Guard
 from ringback.core.spec import Api
+from ringback.gateway.admission import Admission
 from ringback.gateway.answers import Answer
 from ringback.gateway.control import JWKS_PATH, METHODS, ControlPlane, find_api
 from ringback.gateway.data_plane import DataPlane
+from ringback.gateway.front_door import Front, FrontDoor
 from ringback.gateway.incoming import Gone, Receive, Scope, Send
 from ringback.gateway.problems import internal, problem
+from ringback.pages import Mount, Sessions
 from ringback.store.contract import Store
 
 _OPEN_TO_ALL: Final = frozenset({"/healthz", "/readyz", JWKS_PATH})
-_BEARER: Final = b"bearer "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,8 @@ class Rules:
     max_body_bytes: int
     api_keys: frozenset[str] = frozenset()
     """One of them must come with every request but the open ones; without any, none is asked for."""
+    hosts: frozenset[str] | None = None
+    """The names the server may be asked for by; None lets any pass."""
     guard: Guard = field(default_factory=Guard)
     """Where webhooks may lead that come with a request."""
 
@@ -45,12 +48,15 @@ class Gateway:
         *,
         rules: Rules,
         metrics: Callable[[], Awaitable[bytes]],
+        front: Front | None = None,
     ) -> None:
         self._apis = {api.endpoint: api for api in apis}
         self._emit = emit
-        self._keys = [key.encode() for key in rules.api_keys]
+        sessions = Sessions(store.link_key, rules.api_keys, store.clock)
+        self._admission = Admission(rules.api_keys, rules.hosts, sessions)
+        self._door = FrontDoor(front or Front(), sessions, self._admission, rules.max_body_bytes)
         self._data = DataPlane(store, emit, max_body_bytes=rules.max_body_bytes, guard=rules.guard)
-        self._control = ControlPlane(store, self._apis, metrics)
+        self._control = ControlPlane(store, self._apis, metrics, self._door.routes)
 
     def close_to_new(self) -> None:
         """Refuse submits from now on, answer those who wait, and be ready no more."""
@@ -61,9 +67,18 @@ class Gateway:
         if scope["type"] != "http":
             raise RuntimeError(f"only HTTP is spoken here, not {scope['type']}")
         watched: _Watched | None = None
+        mount: Mount | None = None
         try:
-            if self._keys and not _is_open(scope["path"]):
-                self._admit(scope)
+            path: str = scope["path"]
+            if path[:3] == "/-/" or path == "/":
+                mount = self._door.mount_of(scope)
+            token_wanted = not self._is_open(path) and self._admission.admit(scope)
+            if mount is not None:
+                watched = _Watched(send)
+                await self._door.call(mount, scope, receive, watched.send, token_wanted=token_wanted)
+                return
+            if token_wanted:
+                self._door.check_token_header(scope)
             hot = self._hot(scope, receive)
             if hot is None:
                 watched = _Watched(send)
@@ -73,9 +88,10 @@ class Gateway:
         except Gone:
             return
         except Exception as error:
-            status, headers, body = problem(self._told(scope, error))
+            told = self._told(scope, error)
             if watched is not None and watched.has_begun:
                 raise
+            status, headers, body = problem(told) if mount is None else self._door.problem(told, scope)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
@@ -112,16 +128,11 @@ class Gateway:
         self._emit("gateway.failed", route=f"{scope['method']} {scope['path']}", error=repr(error))
         return internal()
 
-    def _admit(self, scope: Scope) -> None:
-        given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
-        key = given[len(_BEARER) :] if given[: len(_BEARER)].lower() == _BEARER else b""
-        if sum(hmac.compare_digest(key, each) for each in self._keys) == 0:  # all compared: the time tells nothing
-            raise Unauthorized("send one of the server's API keys as Authorization: Bearer …")
-
-
-def _is_open(path: str) -> bool:
-    """Whether a path wants no API key: it tells nothing, is for everyone, or brings a signature of its own."""
-    return path in _OPEN_TO_ALL or path.startswith(f"{RESULTS_PATH}/")
+    def _is_open(self, path: str) -> bool:
+        """Whether a path wants no API key: it tells nothing, is for everyone, or brings a signature of its own."""
+        if path[:3] != "/-/":
+            return path in _OPEN_TO_ALL
+        return path.startswith(f"{RESULTS_PATH}/") or self._door.is_open(path)
 
 
 class _Watched:

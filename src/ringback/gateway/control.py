@@ -37,7 +37,14 @@ _LIST_PARAMETERS: Final = frozenset({"status", "limit", "cursor"})
 class ControlPlane:
     """The routes that are not hot."""
 
-    def __init__(self, store: Store, apis: Mapping[str, Api], metrics: Callable[[], Awaitable[bytes]]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        apis: Mapping[str, Api],
+        metrics: Callable[[], Awaitable[bytes]],
+        others: Sequence[Route],
+    ) -> None:
+        """Put the routes together; `others` are more of them, which go first."""
         self._store = store
         self._apis = apis
         self._metrics = metrics
@@ -46,6 +53,7 @@ class ControlPlane:
         self.is_draining = False
         self.router = Router(
             routes=[
+                *others,
                 *Repair(store, apis).routes,
                 *(
                     Route(path, handler, methods=list(METHODS))

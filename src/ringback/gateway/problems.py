@@ -22,6 +22,8 @@ STATUS: Final[dict[type[errors.RingbackError], tuple[int, str]]] = {
     errors.ForbiddenTarget: (422, "The webhook URL cannot be used"),
     errors.MethodNotAllowed: (405, "The method is not allowed here"),
     errors.Unauthorized: (401, "An API key is needed"),
+    errors.UnknownHost: (421, "The server goes by another name"),
+    errors.CrossSite: (403, "Another site may not ask for this"),
     errors.LinkRefused: (403, "The link does not hold"),
     errors.NotFound: (404, "There is nothing here"),
     errors.UnknownApi: (404, "There is no such API"),
@@ -44,7 +46,7 @@ _INTERNAL: Final = (500, "Something is wrong with the server")
 
 def problem(error: errors.RingbackError) -> Answer:
     """The answer that tells of `error`."""
-    status, title = next((STATUS[each] for each in type(error).__mro__ if each in STATUS), _INTERNAL)
+    status, title = _status_and_title(error)
     text = str(error).encode("utf-8", "replace").decode()
     body = orjson.dumps(
         {"type": f"urn:ringback:problem:{error.code}", "title": title, "status": status, "detail": text}
@@ -60,6 +62,15 @@ def problem(error: errors.RingbackError) -> Answer:
         # The rest of the body is not read; the connection cannot be used for another request.
         headers.append((b"connection", b"close"))
     return status, headers, body
+
+
+def title_of(error: errors.RingbackError) -> str:
+    """The problem in a few words."""
+    return _status_and_title(error)[1]
+
+
+def _status_and_title(error: errors.RingbackError) -> tuple[int, str]:
+    return next((STATUS[each] for each in type(error).__mro__ if each in STATUS), _INTERNAL)
 
 
 def internal() -> errors.RingbackError:

@@ -18,6 +18,7 @@ from ringback.core.spec import Api
 from ringback.deliver import Dispatcher
 from ringback.gateway import Gateway, Rules
 from ringback.runtime.facts import Facts
+from ringback.runtime.front import front_of
 from ringback.runtime.metrics import Metrics
 from ringback.store.contract import Store
 from ringback.store.sqlite import SqliteStore, open_sqlite
@@ -41,6 +42,8 @@ class Plan:
     api_keys: frozenset[str]
     allow: frozenset[str]
     public_url: str
+    hosts: frozenset[str] | None
+    """The names the server goes by; None means any."""
     grace_seconds: float
 
 
@@ -62,8 +65,9 @@ class House:
             store,
             plan.apis,
             facts,
-            rules=Rules(max_body_bytes=plan.max_body_bytes, api_keys=plan.api_keys, guard=guard),
+            rules=Rules(max_body_bytes=plan.max_body_bytes, api_keys=plan.api_keys, hosts=plan.hosts, guard=guard),
             metrics=lambda: metrics.exposition(store, names),
+            front=front_of(plan.public_url),
         )
 
     @classmethod

@@ -17,6 +17,7 @@ import uvloop
 
 from ringback.core.clock import SystemClock
 from ringback.core.errors import LeaseLost, RingbackError
+from ringback.core.hosts import own_hosts
 from ringback.core.settings import Settings
 from ringback.runtime import logs
 from ringback.runtime.banner import banner
@@ -46,6 +47,7 @@ def serve(spec: SpecFile, settings: Settings) -> int:
         api_keys=settings.api_keys,
         allow=settings.allow,
         public_url=settings.public_url,
+        hosts=own_hosts(settings.host, settings.public_url, settings.trusted_hosts),
         grace_seconds=settings.grace,
     )
     try:

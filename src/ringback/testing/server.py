@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 
 from ringback.client import Client
 from ringback.core.errors import RingbackError
+from ringback.core.hosts import own_hosts
 from ringback.core.settings import read_settings
 from ringback.core.spec import Api, Endpoint
 from ringback.runtime.facts import Facts
@@ -145,6 +146,7 @@ class Server:
                 api_keys=frozenset(),
                 allow=frozenset({"127.0.0.1"}),
                 public_url=url_of(listener),
+                hosts=own_hosts("127.0.0.1", "", ()),
                 grace_seconds=_GRACE_SECONDS,
             )
             house = await House.open(plan, facts, Metrics(facts))
