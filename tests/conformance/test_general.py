@@ -70,7 +70,7 @@ async def test_G2_a_verb_that_raises_leaves_the_others_of_its_commit_alone(store
     )
 
     assert [type(each) for each in outcomes[1:3]] == [IdTaken, QueueFull]
-    found = await store.page(API, status=None, limit=10, cursor=None)
+    found = await store.page([API], status=None, limit=10, cursor=None)
     assert {workload.id for workload in found.workloads} == {"known", "a", "c"}
 
 
@@ -103,7 +103,7 @@ async def test_G2_one_write_too_large_does_not_take_its_neighbours_with_it(backe
     )
 
     assert isinstance(outcomes[1], StoreFull)
-    assert {each.id for each in (await store.page(API, status=None, limit=9, cursor=None)).workloads} == {
+    assert {each.id for each in (await store.page([API], status=None, limit=9, cursor=None)).workloads} == {
         "before",
         "after",
     }
@@ -216,7 +216,7 @@ async def test_G4_a_damaged_store_is_our_error_at_every_verb(backend: SqliteBack
     with pytest.raises(StoreError, match="no such table"):
         await store.get(API, "w1")
     with pytest.raises(StoreError, match="no such table"):
-        await store.page(API, status=None, limit=1, cursor=None)
+        await store.page([API], status=None, limit=1, cursor=None)
 
 
 async def test_G4_a_closed_store_refuses(store: SqliteStore) -> None:
@@ -227,7 +227,7 @@ async def test_G4_a_closed_store_refuses(store: SqliteStore) -> None:
         store.heartbeat(),
         store.get(API, "w1"),
         store.ended(API, "w1", 1),
-        store.page(API, status=None, limit=1, cursor=None),
+        store.page([API], status=None, limit=1, cursor=None),
         store.deliveries(API, "w1"),
         store.depths(),
         store.backlogs(),

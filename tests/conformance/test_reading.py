@@ -85,7 +85,7 @@ async def test_L1_pages_neither_skip_nor_repeat_while_others_are_added(store: Sq
     seen: list[str] = []
     cursor: str | None = None
     for _ in range(4):
-        page = await store.page(API, status=None, limit=2, cursor=cursor)
+        page = await store.page([API], status=None, limit=2, cursor=cursor)
         seen += [workload.id for workload in page.workloads]
         cursor = page.cursor
         await store.submit(submission())
@@ -97,7 +97,7 @@ async def test_L1_pages_neither_skip_nor_repeat_while_others_are_added(store: Sq
 async def test_L1_a_full_last_page_says_that_it_is_the_last(store: SqliteStore) -> None:
     for number in range(2):
         await store.submit(submission(workload_id=f"w{number}"))
-    assert (await store.page(API, status=None, limit=2, cursor=None)).cursor is None
+    assert (await store.page([API], status=None, limit=2, cursor=None)).cursor is None
 
 
 async def test_L2_a_status_lists_only_its_own_and_erased_ones_never(store: SqliteStore) -> None:
@@ -108,21 +108,21 @@ async def test_L2_a_status_lists_only_its_own_and_erased_ones_never(store: Sqlit
     await store.submit(submission(workload_id="waiting"))
 
     async def ids(status: Status | None) -> list[str]:
-        return [each.id for each in (await store.page(API, status=status, limit=10, cursor=None)).workloads]
+        return [each.id for each in (await store.page([API], status=status, limit=10, cursor=None)).workloads]
 
     assert await ids(None) == ["waiting", "running", "done"]
     assert await ids(Status.COMPLETED) == ["done"]
     assert await ids(Status.IN_PROGRESS) == ["running"]
     assert await ids(Status.IN_QUEUE) == ["waiting"]
     assert await ids(Status.FAILED) == []
-    [done] = (await store.page(API, status=Status.COMPLETED, limit=10, cursor=None)).workloads
+    [done] = (await store.page([API], status=Status.COMPLETED, limit=10, cursor=None)).workloads
     assert done.result is None
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "page:1", "cGFnZTox=", "ü", "cGFnZTotMQ"])
 async def test_L3_a_cursor_of_somebody_elses_making_is_refused(cursor: str, store: SqliteStore) -> None:
     with pytest.raises(InvalidParameter, match="cursor"):
-        await store.page(API, status=None, limit=2, cursor=cursor)
+        await store.page([API], status=None, limit=2, cursor=cursor)
 
 
 # ── Numbers ─────────────────────────────────────────────────────────────────────────────────────

@@ -17,6 +17,8 @@ class Again:
     """Back to the queue."""
 
     spent: Spent
+    why: Failed
+    """How this attempt ended."""
     delay_seconds: float = 0.0
 
 
@@ -25,7 +27,7 @@ def after_raise(retries: Retries, raised: int, failure: Failed, chance: float) -
     if raised + 1 >= retries.max_attempts:
         return failure
     wait = doubling_wait(retries.initial_seconds, retries.max_seconds, raised + 1, chance)
-    return Again(spent=Spent.ATTEMPT, delay_seconds=wait)
+    return Again(spent=Spent.ATTEMPT, why=failure, delay_seconds=wait)
 
 
 def after_loss(retries: Retries, losses: int, how: str) -> Again | Failed:
@@ -37,9 +39,11 @@ def after_loss(retries: Retries, losses: int, how: str) -> Again | Failed:
         how: what became of the replica this time, as a clause: "was killed by SIGKILL".
     """
     if losses + 1 < retries.max_losses:
-        return Again(spent=Spent.LOSS)
+        return Again(spent=Spent.LOSS, why=lost_failure(f"the replica running it {how}"))
     times = "once" if losses == 0 else f"{losses + 1} times"
-    return Failed(
-        type=ErrorType.REPLICA_LOST.value,
-        message=f"the replica running it was lost {times}; the last one {how}",
-    )
+    return lost_failure(f"the replica running it was lost {times}; the last one {how}")
+
+
+def lost_failure(message: str) -> Failed:
+    """What an attempt ends with whose replica died."""
+    return Failed(type=ErrorType.REPLICA_LOST.value, message=message)

@@ -52,6 +52,10 @@ class ErrorType(StrEnum):
     RESULT_NOT_SERIALIZABLE = "result_not_serializable"
 
 
+LOSSES: Final = frozenset({ErrorType.REPLICA_LOST, ErrorType.OUT_OF_MEMORY})
+"""Failures of the replica, not of predict."""
+
+
 class Spent(StrEnum):
     """What going back to the queue costs a workload (the file's `retries`)."""
 
@@ -174,11 +178,58 @@ class Workload:
     attempt: int
     submitted_at: Instant
     started_at: Instant | None = None
-    """Start of the latest attempt."""
+    """Start of the attempt that runs, or was the last; None while none has begun since the one before."""
     finished_at: Instant | None = None
     result: bytes | None = None
     error: Failed | None = None
     progress: Progress | None = None
+
+
+class Ending(StrEnum):
+    """How an attempt came to its end."""
+
+    COMPLETED = "completed"
+    FAILED = "failed"  # predict raised or timed out
+    CANCELED = "canceled"
+    LOST = "lost"  # the replica died under it, or its server
+    INTERRUPTED = "interrupted"  # given back half way, by a drain or for another's sake
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptRecord:
+    """One attempt at a workload, as a reader sees it."""
+
+    number: int | None
+    """What predict was told it was, 1-based; some may be missing. None: the workload ended without one."""
+    started_at: Instant | None
+    ended_at: Instant | None = None
+    """None while it runs."""
+    ending: Ending | None = None
+    error: Failed | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadRecord:
+    """All that is known of a workload, but for its payload and result themselves."""
+
+    workload: Workload
+    """Without its result."""
+    due_at: Instant | None
+    """When it may be taken, while it is in the queue."""
+    content_type: str
+    payload_bytes: int
+    result_bytes: int | None
+    raised: int
+    """How often predict has raised or timed out."""
+    losses: int
+    """How often a replica has died under it."""
+    idempotency_key: str | None
+    order_key: str | None
+    trace_id: str | None
+    attempts: tuple[AttemptRecord, ...]
+    """In their order, the one that runs included."""
+    deliveries: Mapping[str, int]
+    """How many of its webhooks stand in each `DeliveryState`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,14 +11,14 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 
 from ringback import __version__
-from ringback.core.errors import InvalidParameter, MethodNotAllowed, NotFound, UnknownApi
+from ringback.core.errors import MethodNotAllowed, NotFound, UnknownApi
 from ringback.core.jwks import jwks
 from ringback.core.keys import public_keys
 from ringback.core.links import EXPIRES, RESULTS_PATH, SIGNATURE, check_link
 from ringback.core.spec import Api
-from ringback.core.workload import Status
 from ringback.gateway import answers, incoming
 from ringback.gateway.openapi import openapi
+from ringback.gateway.overview import Overview, status_of
 from ringback.gateway.repair import Repair, limit_of
 from ringback.store.contract import Store
 
@@ -55,6 +55,7 @@ class ControlPlane:
             routes=[
                 *others,
                 *Repair(store, apis).routes,
+                *Overview(store, apis).routes,
                 *(
                     Route(path, handler, methods=list(METHODS))
                     for path, handler in (
@@ -117,8 +118,8 @@ class ControlPlane:
             )
         parameters = incoming.parameters_of(request.scope, _LIST_PARAMETERS)
         page = await self._store.page(
-            api.name,
-            status=_status(parameters.get("status")),
+            [api.name],
+            status=status_of(parameters.get("status")),
             limit=limit_of(parameters.get("limit")),
             cursor=parameters.get("cursor"),
         )
@@ -190,12 +191,3 @@ def _json(request: Request, value: Any, status: int = 200) -> Response:
 def _only_get(request: Request) -> None:
     if request.method not in {"GET", "HEAD"}:
         raise MethodNotAllowed(f"{request.url.path} can only be read", allowed=("GET", "HEAD"))
-
-
-def _status(text: str | None) -> Status | None:
-    if text is None:
-        return None
-    try:
-        return Status(text)
-    except ValueError:
-        raise InvalidParameter(f"status={text[:40]!r} is none of {', '.join(Status)}") from None

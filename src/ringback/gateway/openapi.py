@@ -8,7 +8,7 @@ from typing import Any, Final
 from ringback import __version__
 from ringback.core.delivery import DeliveryState
 from ringback.core.spec import OUTCOMES, Api, Event
-from ringback.core.workload import Status
+from ringback.core.workload import Ending, Status
 
 _JSON: Final = "application/json"
 _ERROR: Final = {
@@ -61,6 +61,47 @@ _SCHEMAS: Final[dict[str, Any]] = {
             "started_at": {"type": ["string", "null"], "format": "date-time"},
             "finished_at": {"type": ["string", "null"], "format": "date-time"},
             "error": {"$ref": "#/components/schemas/Error"},
+        },
+    },
+    "Attempt": {
+        "type": "object",
+        "required": ["number", "started_at", "ended_at", "ran_seconds", "ended"],
+        "properties": {
+            "number": {"type": ["integer", "null"], "description": "null: it ended without having begun."},
+            "started_at": {"type": ["string", "null"], "format": "date-time"},
+            "ended_at": {"type": ["string", "null"], "format": "date-time"},
+            "ran_seconds": {"type": ["number", "null"]},
+            "ended": {"enum": ["running", *(ending.value for ending in Ending)]},
+            "error": {"$ref": "#/components/schemas/Error"},
+        },
+    },
+    "Record": {
+        "allOf": [{"$ref": "#/components/schemas/Summary"}],
+        "type": "object",
+        "required": ["api", "path", "payload", "timing", "attempts", "deliveries"],
+        "properties": {
+            "api": {"type": "string"},
+            "path": {"type": "string"},
+            "due_at": {"type": ["string", "null"], "format": "date-time", "description": "While it is in the queue."},
+            "progress": {"anyOf": [_PROGRESS, {"type": "null"}]},
+            "payload": {"type": "object", "description": "content_type and bytes"},
+            "result": {"type": ["object", "null"], "description": "bytes, and the path it can be read at"},
+            "raised": {"type": "integer", "description": "How often predict has raised or timed out."},
+            "losses": {"type": "integer", "description": "How often a replica has died under it."},
+            "idempotency_key": {"type": ["string", "null"]},
+            "order_key": {"type": ["string", "null"]},
+            "trace_id": {"type": ["string", "null"]},
+            "timing": {
+                "type": "object",
+                "description": "waited_seconds, ran_seconds (all attempts together), total_seconds",
+                "additionalProperties": {"type": ["number", "null"]},
+            },
+            "attempts": {"type": "array", "items": {"$ref": "#/components/schemas/Attempt"}},
+            "deliveries": {
+                "type": "object",
+                "description": "How many of its webhooks stand in each state.",
+                "additionalProperties": {"type": "integer"},
+            },
         },
     },
     "Page": {
@@ -208,7 +249,40 @@ def _server_paths() -> dict[str, Any]:
             "The Ed25519 keys that verify what is signed with a whsk_ key (RFC 7517)", "application/jwk-set+json"
         ),
         "/-/apis": plain("What is served, and how it stands"),
+        **_overview_paths(),
         **_repair_paths(),
+    }
+
+
+def _overview_paths() -> dict[str, Any]:
+    """Workloads as an operator sees them."""
+    text = {"type": "string"}
+    api = _parameter("api", "query", text, "Only those of this API.")
+    search = [
+        api,
+        _parameter("status", "query", {"type": "string", "enum": [status.value for status in Status]}),
+        _parameter("q", "query", text, "Words in the id, the idempotency key or the error."),
+        _parameter("limit", "query", {"type": "integer", "minimum": 1, "maximum": 1000}),
+        _parameter("cursor", "query", text),
+    ]
+    tags, one = {"tags": ["workloads"]}, [_parameter("id", "path", text), api]
+    return {
+        "/-/workloads": {
+            "get": {
+                **tags,
+                "summary": "Workloads of all APIs, newest first",
+                "parameters": search,
+                "responses": _answers("Page", "400", "404"),
+            }
+        },
+        "/-/workloads/{id}": {
+            "get": {
+                **tags,
+                "summary": "One workload with its attempts, its deliveries' states and its timing",
+                "parameters": one,
+                "responses": _answers("Record", "400", "404", "410"),
+            }
+        },
     }
 
 

@@ -46,13 +46,13 @@ class Endings:
 
         self._say(lambda: self._store.finish(claimed.held, outcome, self._api.webhooks), landed)
 
-    def requeue(self, claimed: Claimed, spent: Spent, delay_seconds: float = 0.0) -> None:
-        """Put the workload back."""
+    def requeue(self, claimed: Claimed, spent: Spent, *, why: Failed | None = None, delay_seconds: float = 0.0) -> None:
+        """Put the workload back; without a `why` it had not begun."""
 
         def landed() -> None:
             self._emit("workload.requeued", api=self._api.name, spent=spent.value)
 
-        self._say(lambda: self._store.requeue(claimed.held, spent=spent, delay_seconds=delay_seconds), landed)
+        self._say(lambda: self._store.requeue(claimed.held, spent=spent, delay_seconds=delay_seconds, why=why), landed)
 
     async def all_said(self, timeout_seconds: float) -> bool:
         """Wait until the store has heard everything; False when time is up first."""

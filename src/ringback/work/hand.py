@@ -99,11 +99,11 @@ class Hand:
         waiting = list(self._items)[1:]
         return [(number, self._items.pop(number).claimed) for number in waiting]
 
-    def empty(self) -> list[Claimed]:
-        """Take out everything."""
-        held = list(self)
+    def empty(self) -> tuple[list[Claimed], list[Claimed]]:
+        """Take out everything: what has begun, and what has not."""
+        held, begun = list(self), 1 if self.in_order else len(self)
         self._items.clear()
-        return held
+        return held[:begun], held[begun:]
 
     def leave(self, gone: Gone, *, late_after: float | None, now: float) -> None:
         """Take out everything and sort it into what a dead replica leaves behind.
@@ -118,7 +118,7 @@ class Hand:
             if not begun:
                 gone.untouched.append(each.claimed)
             elif late_after is not None:
-                (gone.timed_out if now - each.began >= late_after else gone.untouched).append(each.claimed)
+                (gone.timed_out if now - each.began >= late_after else gone.interrupted).append(each.claimed)
             else:
                 gone.lost.append(each.claimed)
         self._items.clear()

@@ -23,6 +23,8 @@ class Gone:
     timed_out: list[Claimed] = field(default_factory=list)
     lost: list[Claimed] = field(default_factory=list)
     """Running when it died."""
+    interrupted: list[Claimed] = field(default_factory=list)
+    """Running when it was killed for another's sake."""
     untouched: list[Claimed] = field(default_factory=list)
     """Handed over, never begun."""
 

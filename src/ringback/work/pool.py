@@ -6,6 +6,7 @@ Owns every workload this member has claimed for the API until the store has hear
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Final
 
 from ringback.core.emit import Emit
@@ -23,6 +24,9 @@ from ringback.work.replica import Replica, timeout_failure
 
 _LAST_WORDS_SECONDS: Final = 5.0
 """How long a drain waits for the store to hear the last outcomes, after the grace period."""
+
+_STOPPED: Final = Failed(type="interrupted", message="its server was told to stop before it had ended")
+_NEIGHBOUR: Final = Failed(type="interrupted", message="its replica was killed for the sake of another workload on it")
 
 
 class Pool:
@@ -62,7 +66,9 @@ class Pool:
         self._crew.end_idle()
         if not await self._crew.emptied(grace_seconds):
             for replica in self._crew:
-                self._give_back(replica.forget_all())
+                begun, waiting = replica.forget_all()
+                self._give_back(begun, why=_STOPPED)
+                self._give_back(waiting)
                 replica.kill()
         await self._endings.all_said(_LAST_WORDS_SECONDS)
         self._endings.stop()
@@ -74,7 +80,7 @@ class Pool:
         self._endings.stop()
         self._crew.stop()
         for replica in self._crew:
-            for claimed in replica.forget_all():
+            for claimed in chain(*replica.forget_all()):
                 self._notes.drop(claimed)
             replica.kill()
 
@@ -89,14 +95,14 @@ class Pool:
         for each in claimed:
             (ready[0] if len(ready) == 1 else min(ready, key=_reluctance)).take(each)
 
-    def _give_back(self, claimed: list[Claimed]) -> None:
+    def _give_back(self, claimed: list[Claimed], why: Failed | None = None) -> None:
         for each in claimed:
             self._notes.drop(each)
-            self._endings.requeue(each, Spent.NOTHING)
+            self._endings.requeue(each, Spent.NOTHING, why=why)
 
     def _settle(self, claimed: Claimed, verdict: Again | Outcome, run_us: int = 0) -> None:
         if isinstance(verdict, Again):
-            self._endings.requeue(claimed, verdict.spent, verdict.delay_seconds)
+            self._endings.requeue(claimed, verdict.spent, why=verdict.why, delay_seconds=verdict.delay_seconds)
         else:
             self._endings.finish(claimed, verdict, run_us)
 
@@ -150,6 +156,7 @@ class Pool:
             self._settle(claimed, after_raise(retries, claimed.raised, failure, self._chance()))
         for claimed in gone.lost:
             self._settle(claimed, after_loss(retries, claimed.losses, gone.how))
+        self._give_back(gone.interrupted, why=_NEIGHBOUR)
         self._give_back(gone.untouched)
         self._crew.on_gone(replica, gone)
 

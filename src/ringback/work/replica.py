@@ -118,8 +118,8 @@ class Replica(asyncio.Protocol):
         if self._process is not None:
             self._process.kill()
 
-    def forget_all(self) -> list[Claimed]:
-        """Give up everything in hand without a word to the owner later."""
+    def forget_all(self) -> tuple[list[Claimed], list[Claimed]]:
+        """Give up everything in hand, begun and not begun, without a word to the owner later."""
         return self._hand.empty()
 
     # ── From the child ──────────────────────────────────────────────────────────────────────────

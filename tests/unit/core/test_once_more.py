@@ -38,8 +38,8 @@ def test_predict_that_raises_fails_the_workload_at_once_by_default() -> None:
 
 def test_predict_may_raise_as_often_as_the_file_allows() -> None:
     retries = Retries(max_attempts=3, initial_seconds=2)
-    assert after_raise(retries, 0, RAISED, 0.0) == Again(spent=Spent.ATTEMPT, delay_seconds=2)
-    assert after_raise(retries, 1, RAISED, 0.0) == Again(spent=Spent.ATTEMPT, delay_seconds=4)
+    assert after_raise(retries, 0, RAISED, 0.0) == Again(spent=Spent.ATTEMPT, why=RAISED, delay_seconds=2)
+    assert after_raise(retries, 1, RAISED, 0.0) == Again(spent=Spent.ATTEMPT, why=RAISED, delay_seconds=4)
     assert after_raise(retries, 2, RAISED, 0.0) is RAISED
 
 
@@ -47,7 +47,8 @@ def test_predict_may_raise_as_often_as_the_file_allows() -> None:
 def test_a_workload_that_kills_its_replicas_stops_when_its_losses_are_spent(budget: int, times: str) -> None:
     retries = Retries(max_losses=budget)
     for losses in range(budget - 1):
-        assert after_loss(retries, losses, "was killed by SIGKILL") == Again(spent=Spent.LOSS)
+        lost = Failed(type="replica_lost", message="the replica running it was killed by SIGKILL")
+        assert after_loss(retries, losses, "was killed by SIGKILL") == Again(spent=Spent.LOSS, why=lost)
     assert after_loss(retries, budget - 1, "was killed by SIGKILL") == Failed(
         type="replica_lost", message=f"the replica running it was lost {times}; the last one was killed by SIGKILL"
     )

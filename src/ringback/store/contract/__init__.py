@@ -19,10 +19,20 @@ from ringback.store.contract.deliveries import Deliveries
 from ringback.store.contract.meeting import NOTICE_SECONDS, Meeting, Outlet
 from ringback.store.contract.members import Members
 from ringback.store.contract.upkeep import MARKER_SECONDS, Upkeep
-from ringback.store.contract.workloads import Workloads
+from ringback.store.contract.workloads import SEARCH_ROWS, Workloads
 from ringback.store.values import Accepted, Backlog, QueueDepth, ReplicaState
 
-__all__ = ["MARKER_SECONDS", "NOTICE_SECONDS", "Accepted", "Backlog", "Outlet", "QueueDepth", "ReplicaState", "Store"]
+__all__ = [
+    "MARKER_SECONDS",
+    "NOTICE_SECONDS",
+    "SEARCH_ROWS",
+    "Accepted",
+    "Backlog",
+    "Outlet",
+    "QueueDepth",
+    "ReplicaState",
+    "Store",
+]
 
 
 class Store(Members, Workloads, Deliveries, Upkeep, Meeting, Protocol):

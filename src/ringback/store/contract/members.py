@@ -30,7 +30,7 @@ class Members(Protocol):
         M3  A lease ends at its end, not a microsecond before; a living member's work is never taken.
         M4  Workloads of dead members come into this member's hands under a higher attempt number, at most
             `room` of them and only of `apis`; what is left over is taken by a later call. The caller judges each:
-            `requeue` or `finish`.
+            `requeue` or `finish`. The attempt they were lost in stays readable by `describe`.
         M5  Deliveries held by dead members become due again, their recorded attempts intact.
         M6  On one machine, a killed member's work can be taken at once, without waiting for its lease.
         """

@@ -1,4 +1,4 @@
-"""From submit to the one outcome, and reading about it. Promises W, C, F, R, P, A, V and L1 to L3."""
+"""From submit to the one outcome, and reading about it. Promises W, C, F, R, P, A, V, U1, L1 to L3, L5, L6."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Protocol
 from ringback.core.spec import Endpoint
 from ringback.core.workload import (
     Claimed,
+    Failed,
     Held,
     Outcome,
     Output,
@@ -18,6 +19,7 @@ from ringback.core.workload import (
     Status,
     Submission,
     Workload,
+    WorkloadRecord,
 )
 from ringback.store.values import Accepted
 
@@ -65,12 +67,15 @@ class Workloads(Protocol):
         """
         ...
 
-    def requeue(self, held: Held, *, spent: Spent, delay_seconds: float = 0.0) -> Awaitable[None]:
-        """Put a workload back.
+    def requeue(
+        self, held: Held, *, spent: Spent, delay_seconds: float = 0.0, why: Failed | None = None
+    ) -> Awaitable[None]:
+        """Put a workload back; `why` is how its attempt ended, None when that had not begun.
 
         R1  It is `in_queue` again, due in `delay_seconds`, and its counts show what was `spent`.
         R2  `LeaseLost` as in F2.
         R3  Without delay it keeps its old place: it is claimed before whatever was submitted after it.
+        R4  The attempt and why it ended stay readable by `describe`.
         """
         ...
 
@@ -110,11 +115,31 @@ class Workloads(Protocol):
         """
         ...
 
-    async def page(self, api: str, *, status: Status | None, limit: int, cursor: str | None) -> Page:
-        """List an API's workloads, newest first, without payloads and results.
+    async def page(
+        self, apis: Sequence[str], *, status: Status | None, limit: int, cursor: str | None, words: str | None = None
+    ) -> Page:
+        """List workloads of some APIs, newest first, without payloads and results.
 
         L1  Following the cursor neither skips nor repeats a workload while others are added.
         L2  Only workloads of that status are listed, if one is given; erased ones never.
         L3  A cursor that this call did not make raises `InvalidParameter`.
+        L5  With `words`, only those that have them in their id, idempotency key or error, in whatever case.
+        L6  One call looks at no more than `SEARCH_ROWS`: a page may then have fewer than `limit`, or none, and still
+            a cursor.
         """
         ...
+
+    async def describe(self, api: str, workload_id: str) -> WorkloadRecord:
+        """All there is to tell about a workload, as last committed, but for payload and result themselves.
+
+        U1  Each attempt that had begun is there, in order: when, how long, how it ended and with what error.
+
+        Raises:
+            UnknownWorkload: there is none.
+            Erased: it has been erased.
+        """
+        ...
+
+
+SEARCH_ROWS: int = 200_000
+"""How many rows a search looks through before it answers with what it has."""

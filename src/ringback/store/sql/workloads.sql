@@ -59,7 +59,7 @@ FROM workloads WHERE seq = :seq;
 -- name: requeue
 UPDATE workloads
 SET status = 'in_queue', holder = NULL, due_at = coalesce(:due_at, due_at), fraction = NULL, message = NULL,
-    raised = raised + :raised, losses = losses + :losses
+    started_at = NULL, raised = raised + :raised, losses = losses + :losses
 WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member;
 
 -- name: progress

@@ -121,6 +121,10 @@ class Members:
                 {"api": api, "room": room - len(taken), "member": self._session.member},
             ).fetchall()
             taken += [rows.claimed(api, row) for row in sorted(found, key=rows.queue_order)]
+        for claimed in taken:
+            place = {"seq": claimed.held.seq, "now": self._session.clock.now()}
+            tx.execute(self._sql["note_lost"], place)
+            tx.execute(self._sql["unstart"], place)
         return taken
 
     def _strike_off(self, tx: Transaction, member: str) -> None:
@@ -145,7 +149,7 @@ class Members:
         for api, seconds in retention_seconds.items():
             parameters = {"api": api, "until": after(now, -seconds), "room": room - erased}
             for (seq,) in tx.execute(self._sql["expired"], parameters).fetchall():
-                for statement in ("erase_attempts", "erase_deliveries", "erase_workload"):
+                for statement in ("erase_attempts", "erase_deliveries", "erase_past_attempts", "erase_workload"):
                     tx.execute(self._sql[statement], {"seq": seq, "now": now, "nothing": b""})
                 erased += 1
         tx.execute(self._sql["drop_markers"], {"until": after(now, -MARKER_SECONDS), "room": room})

@@ -93,7 +93,7 @@ def all_statements() -> dict[str, str]:
     """Every statement of the backend by its name."""
     return {
         name: text
-        for file in ("members", "workloads", "deliveries")
+        for file in ("members", "workloads", "lives", "deliveries")
         for name, text in statements(file, FRAGMENTS).items()
     }
 

@@ -1,17 +1,16 @@
-"""The verbs that only read: get, ended, page, deliveries, depths, backlogs. Promises V and L."""
+"""The verbs that only read: get, ended, deliveries, depths, backlogs. Promises V and L4."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import heapq
 import sqlite3
 from collections.abc import Mapping
 
 from ringback.core.delivery import Attempt, DeliveryPage, DeliveryRecord, DeliveryState
 from ringback.core.errors import Erased, UnknownDelivery, UnknownWorkload
 from ringback.core.paging import decode_cursor, encode_cursor
-from ringback.core.workload import Page, Status, Workload
+from ringback.core.workload import Status, Workload
 from ringback.store.contract import Backlog, QueueDepth
 from ringback.store.sqlite import rows
 from ringback.store.sqlite.announcing import NEVER
@@ -55,23 +54,6 @@ class Readers:
             found = self._session.read("read_workload", api=api, id=workload_id)
             if found and not rows.is_erased(found[0]) and Status(found[0][3]).is_terminal:
                 self._session.meeting.tell_ended(api, workload_id)
-
-    async def page(self, api: str, *, status: Status | None, limit: int, cursor: str | None) -> Page:
-        before = _BEFORE_ALL if cursor is None else decode_cursor(cursor)
-        wanted = [status] if status is not None else list(Status)
-
-        def read(connection: sqlite3.Connection) -> list[rows.Row]:
-            ranges = [
-                connection.execute(
-                    self._sql["page"], {"api": api, "status": each.value, "before": before, "limit": limit + 1}
-                ).fetchall()
-                for each in wanted
-            ]
-            return list(heapq.merge(*ranges, key=lambda row: -row[0]))
-
-        found = await self._session.scan(read)
-        workloads = tuple(rows.workload(row) for row in found[:limit])
-        return Page(workloads=workloads, cursor=encode_cursor(workloads[-1].seq) if len(found) > limit else None)
 
     async def deliveries(self, api: str, workload_id: str) -> tuple[DeliveryRecord, ...]:
         return await self._session.scan(

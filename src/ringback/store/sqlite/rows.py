@@ -10,13 +10,28 @@ from typing import Any, Final
 from ringback.core.clock import Instant
 from ringback.core.delivery import Attempt, AttemptClass, DeliveryRecord, DeliveryState, Pause, PauseKind, Trace
 from ringback.core.spec import OUTCOMES, Endpoint, Event, guest_endpoint
-from ringback.core.workload import Canceled, Claimed, Completed, Failed, Held, Outcome, Progress, Status, Workload
+from ringback.core.workload import (
+    LOSSES,
+    AttemptRecord,
+    Canceled,
+    Claimed,
+    Completed,
+    Ending,
+    Failed,
+    Held,
+    Outcome,
+    Progress,
+    Spent,
+    Status,
+    Workload,
+)
 
 Row = tuple[Any, ...]
 Line = tuple[int | None, int]
 """Which delivery one is behind, if any, and how many are behind it."""
 
 _NOTHING: Final[frozenset[Event]] = frozenset()
+_ENDINGS: Final = {Spent.ATTEMPT: Ending.FAILED, Spent.LOSS: Ending.LOST, Spent.NOTHING: Ending.INTERRUPTED}
 
 
 def workload(row: Row) -> Workload:
@@ -141,6 +156,51 @@ def attempt_parameters(seq: int, made: Attempt) -> dict[str, object]:
         "response_head": trace.response_head or None,
         "excerpt": trace.excerpt or None,
     }
+
+
+def past(spent: Spent, why: Failed) -> dict[str, str]:
+    """How an attempt ended that is followed by another, as columns of `past_attempts`."""
+    return {
+        "ending": _ENDINGS[spent].value,
+        "error_type": storable(why.type),
+        "error_message": storable(why.message),
+    }
+
+
+def attempt_record(row: Row) -> AttemptRecord:
+    """A row of `past_attempts_of`."""
+    number, started_at, ended_at, ending, error_type, error_message = row
+    return AttemptRecord(
+        number=number,
+        started_at=started_at,
+        ended_at=ended_at,
+        ending=Ending(ending),
+        error=None if error_type is None else Failed(type=error_type, message=error_message),
+    )
+
+
+def latest_attempt(workload: Workload) -> tuple[AttemptRecord, ...]:
+    """The attempt that the workload's own row tells of, if one has begun since the last that is noted."""
+    if workload.started_at is None:
+        return ()
+    return (
+        AttemptRecord(
+            number=workload.attempt,
+            started_at=workload.started_at,
+            ended_at=workload.finished_at,
+            ending=ending_of(workload),
+            error=workload.error,
+        ),
+    )
+
+
+def ending_of(workload: Workload) -> Ending | None:
+    """How a workload's last attempt ended; None while it runs."""
+    if not workload.status.is_terminal:
+        return None
+    if workload.error is not None and workload.error.type in LOSSES:
+        return Ending.LOST
+    return Ending(workload.status.value)
 
 
 def outcome_columns(outcome: Outcome) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from ringback.core.errors import RingbackError, StoreError
 from ringback.core.spec import Endpoint
 from ringback.core.workload import (
     Claimed,
+    Failed,
     Held,
     Outcome,
     Output,
@@ -28,10 +29,12 @@ from ringback.core.workload import (
     Status,
     Submission,
     Workload,
+    WorkloadRecord,
 )
 from ringback.store.contract import NOTICE_SECONDS, Accepted, Backlog, Outlet, QueueDepth, ReplicaState
 from ringback.store.sqlite import opening
 from ringback.store.sqlite.deliveries import Deliveries
+from ringback.store.sqlite.listings import Listings
 from ringback.store.sqlite.members import Members
 from ringback.store.sqlite.readers import Readers
 from ringback.store.sqlite.session import Session
@@ -85,6 +88,7 @@ class SqliteStore:
         self._deliveries = Deliveries(session)
         self._members = Members(session)
         self._readers = Readers(session)
+        self._listings = Listings(session)
         self._watch: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -145,8 +149,10 @@ class SqliteStore:
     def finish(self, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> Awaitable[None]:
         return self._workloads.finish(held, outcome, endpoints)
 
-    def requeue(self, held: Held, *, spent: Spent, delay_seconds: float = 0.0) -> Awaitable[None]:
-        return self._workloads.requeue(held, spent, delay_seconds)
+    def requeue(
+        self, held: Held, *, spent: Spent, delay_seconds: float = 0.0, why: Failed | None = None
+    ) -> Awaitable[None]:
+        return self._workloads.requeue(held, spent, delay_seconds, why)
 
     def progress(self, held: Held, progress: Progress, *, tell: Sequence[Endpoint] | None = None) -> Awaitable[None]:
         return self._workloads.progress(held, progress, tell)
@@ -162,9 +168,15 @@ class SqliteStore:
         self._refuse_if_closed()
         return await self._readers.ended(api, workload_id, timeout_seconds)
 
-    async def page(self, api: str, *, status: Status | None, limit: int, cursor: str | None) -> Page:
+    async def page(
+        self, apis: Sequence[str], *, status: Status | None, limit: int, cursor: str | None, words: str | None = None
+    ) -> Page:
         self._refuse_if_closed()
-        return await self._readers.page(api, status=status, limit=limit, cursor=cursor)
+        return await self._listings.page(apis, status, limit, cursor, words)
+
+    async def describe(self, api: str, workload_id: str) -> WorkloadRecord:
+        self._refuse_if_closed()
+        return await self._listings.describe(api, workload_id)
 
     # ── Deliveries ──────────────────────────────────────────────────────────────────────────────
 

@@ -9,7 +9,7 @@ from functools import partial
 from ringback.core.clock import after
 from ringback.core.errors import IdTaken, LeaseLost, QueueFull
 from ringback.core.spec import Endpoint
-from ringback.core.workload import Claimed, Held, Outcome, Output, Progress, Spent, Started, Submission
+from ringback.core.workload import Claimed, Failed, Held, Outcome, Output, Progress, Spent, Started, Submission
 from ringback.store.contract import Accepted
 from ringback.store.sqlite import rows
 from ringback.store.sqlite.announcing import Announcing, Teller
@@ -129,10 +129,16 @@ class Workloads:
 
     # ── Going back ──────────────────────────────────────────────────────────────────────────────
 
-    def requeue(self, held: Held, spent: Spent, delay_seconds: float) -> Future[None]:
+    def requeue(self, held: Held, spent: Spent, delay_seconds: float, why: Failed | None) -> Future[None]:
         session = self._session
 
         def write(tx: Transaction) -> None:
+            if why is not None:
+                noted = tx.execute(
+                    self._sql["note_attempt"],
+                    {**self._fence(held), **rows.past(spent, why), "now": session.clock.now()},
+                )
+                self._must_hold(noted.rowcount, held)
             due_at = after(session.steady(), delay_seconds) if delay_seconds > 0 else None
             changed = tx.execute(
                 self._sql["requeue"],

@@ -1,0 +1,44 @@
+-- name: note_attempt
+INSERT INTO past_attempts (workload, number, started_at, ended_at, ending, error_type, error_message)
+SELECT seq, attempt, started_at, :now, :ending, :error_type, :error_message
+FROM workloads
+WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member;
+
+-- name: note_lost
+INSERT INTO past_attempts (workload, number, started_at, ended_at, ending, error_type, error_message)
+SELECT seq, attempt - 1, started_at, :now, 'lost', 'replica_lost', 'it went down with its server'
+FROM workloads
+WHERE seq = :seq AND started_at IS NOT NULL;
+
+-- name: unstart
+UPDATE workloads SET started_at = NULL WHERE seq = :seq;
+
+-- name: past_attempts_of
+SELECT number, started_at, ended_at, ending, error_type, error_message
+FROM past_attempts WHERE workload = :seq ORDER BY seq;
+
+-- name: describe
+SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, erased_at, fraction, message,
+       error_type, error_message, NULL AS result,
+       due_at, content_type, length(payload), length(result), raised, losses, idempotency_key, order_key, trace_id
+FROM workloads WHERE api = :api AND id = :id;
+
+-- name: deliveries_by_state
+SELECT state, count(*) FROM deliveries WHERE workload = :seq GROUP BY state;
+
+-- name: page_with_words
+-- As `page`, in a window of rows, so that a search whose words are rare ends.
+SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, erased_at, fraction, message,
+       error_type, error_message, NULL AS result
+FROM workloads
+WHERE api = :api AND status = :status AND seq < :before AND seq >= :from AND erased_at IS NULL
+  AND (lower(id) LIKE :words ESCAPE '!' OR lower(idempotency_key) LIKE :words ESCAPE '!'
+       OR lower(error_type) LIKE :words ESCAPE '!' OR lower(error_message) LIKE :words ESCAPE '!')
+ORDER BY seq DESC
+LIMIT :limit;
+
+-- name: newest
+SELECT coalesce(max(seq), 0) FROM workloads;
+
+-- name: erase_past_attempts
+DELETE FROM past_attempts WHERE workload = :seq;

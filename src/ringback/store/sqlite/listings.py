@@ -1,0 +1,108 @@
+"""Workloads listed and described: page and describe. Promises U1, L1 to L3, L5 and L6."""
+
+from __future__ import annotations
+
+import heapq
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from ringback.core.errors import Erased, UnknownWorkload
+from ringback.core.paging import decode_cursor, encode_cursor
+from ringback.core.workload import Page, Status, WorkloadRecord
+from ringback.store.contract import SEARCH_ROWS
+from ringback.store.sqlite import rows
+from ringback.store.sqlite.announcing import NEVER
+from ringback.store.sqlite.session import Session
+
+_BEFORE_ALL: Final = 2**63 - 1
+_WINDOW_ROWS: Final = SEARCH_ROWS // 10
+_WILD: Final = str.maketrans({"!": "!!", "%": "!%", "_": "!_"})
+
+
+class Listings:
+    """Reads for people, in a thread: none is on a workload's way."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._sql = session.sql
+
+    async def page(
+        self, apis: Sequence[str], status: Status | None, limit: int, cursor: str | None, words: str | None
+    ) -> Page:
+        before = _BEFORE_ALL if cursor is None else decode_cursor(cursor)
+        ranges = [(api, each.value) for api in apis for each in ([status] if status is not None else Status)]
+        if words:
+            return await self._session.scan(lambda connection: self._search(connection, ranges, limit, before, words))
+
+        def read(connection: sqlite3.Connection) -> list[rows.Row]:
+            return self._merged(connection, "page", ranges, {"before": before, "limit": limit + 1})
+
+        return _page(await self._session.scan(read), limit)
+
+    async def describe(self, api: str, workload_id: str) -> WorkloadRecord:
+        return await self._session.scan(lambda connection: self._describe(connection, api, workload_id))
+
+    def _merged(
+        self,
+        connection: sqlite3.Connection,
+        statement: str,
+        ranges: Sequence[tuple[str, str]],
+        bounds: dict[str, object],
+    ) -> list[rows.Row]:
+        """A short range of the index on (api, status, seq) for each, merged, newest first."""
+        found = [
+            connection.execute(self._sql[statement], {"api": api, "status": status, **bounds}).fetchall()
+            for api, status in ranges
+        ]
+        return list(heapq.merge(*found, key=lambda row: -row[0]))
+
+    def _search(
+        self, connection: sqlite3.Connection, ranges: Sequence[tuple[str, str]], limit: int, before: int, words: str
+    ) -> Page:
+        [(newest,)] = connection.execute(self._sql["newest"]).fetchall()
+        before = min(before, newest + 1)
+        last = max(1, before - SEARCH_ROWS)
+        like = f"%{words.lower().translate(_WILD)}%"
+        found: list[rows.Row] = []
+        while len(found) <= limit and before > last:
+            start = max(last, before - _WINDOW_ROWS)
+            bounds = {"before": before, "from": start, "limit": limit + 1 - len(found), "words": like}
+            found += self._merged(connection, "page_with_words", ranges, bounds)
+            before = start
+        page = _page(found, limit)
+        if page.cursor is None and last > 1:
+            return Page(workloads=page.workloads, cursor=encode_cursor(last))
+        return page
+
+    def _describe(self, connection: sqlite3.Connection, api: str, workload_id: str) -> WorkloadRecord:
+        found = connection.execute(self._sql["describe"], {"api": api, "id": workload_id}).fetchall()
+        if not found:
+            raise UnknownWorkload(f"{api} has no workload {workload_id}")
+        row = found[0]
+        if rows.is_erased(row):
+            raise Erased(f"workload {workload_id} of {api} is over and has been erased")
+        workload = rows.workload(row[:14])
+        due_at, content_type, payload_bytes, result_bytes, raised, losses, key, order_key, trace_id = row[14:]
+        place = {"seq": workload.seq}
+        past = connection.execute(self._sql["past_attempts_of"], place).fetchall()
+        waits = workload.status is Status.IN_QUEUE and due_at < NEVER
+        return WorkloadRecord(
+            workload=workload,
+            due_at=self._session.in_days_time(due_at) if waits else None,
+            content_type=content_type,
+            payload_bytes=payload_bytes,
+            result_bytes=result_bytes,
+            raised=raised,
+            losses=losses,
+            idempotency_key=key,
+            order_key=order_key,
+            trace_id=trace_id,
+            attempts=(*map(rows.attempt_record, past), *rows.latest_attempt(workload)),
+            deliveries=dict(connection.execute(self._sql["deliveries_by_state"], place).fetchall()),
+        )
+
+
+def _page(found: Sequence[rows.Row], limit: int) -> Page:
+    workloads = tuple(rows.workload(row) for row in found[:limit])
+    return Page(workloads=workloads, cursor=encode_cursor(workloads[-1].seq) if len(found) > limit else None)
