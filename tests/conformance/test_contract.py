@@ -9,8 +9,8 @@ from pathlib import Path
 from ringback.store import contract
 
 CONTRACT = Path(contract.__file__).parent
-PROMISE = re.compile(r"^ +([A-Z]\d+)  \S", re.MULTILINE)
-NAMED = re.compile(r"_([A-Z]\d+)(?=_)")
+PROMISE = re.compile(r"^ +([A-Z]{1,2}\d+)  \S", re.MULTILINE)
+NAMED = re.compile(r"_([A-Z]{1,2}\d+)(?=_)")
 
 
 def test_every_promise_has_a_test_and_every_number_is_a_promise() -> None:

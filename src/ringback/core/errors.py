@@ -127,6 +127,18 @@ class UnknownEndpoint(NotFound):
     code = "unknown_endpoint"
 
 
+class UnknownInbox(NotFound):
+    """There is no inbox of that id."""
+
+    code = "unknown_inbox"
+
+
+class UnknownCapture(NotFound):
+    """The inbox has no capture of that number, or keeps it no longer."""
+
+    code = "unknown_capture"
+
+
 class Erased(RingbackError):
     """The workload was here; retention or its owner has erased it."""
 

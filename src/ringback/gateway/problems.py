@@ -30,6 +30,8 @@ STATUS: Final[dict[type[errors.RingbackError], tuple[int, str]]] = {
     errors.UnknownWorkload: (404, "There is no such workload"),
     errors.UnknownDelivery: (404, "There is no such delivery"),
     errors.UnknownEndpoint: (404, "There is no such endpoint"),
+    errors.UnknownInbox: (404, "There is no such inbox"),
+    errors.UnknownCapture: (404, "There is no such capture"),
     errors.Erased: (410, "The workload has been erased"),
     errors.Conflict: (409, "The world has moved on"),
     errors.IdTaken: (409, "The id stands for another payload"),

@@ -25,6 +25,9 @@ _ROOM: Final = 256
 _TRIAL_SECONDS: Final = 86_400.0
 """How long the webhooks that only tried an endpoint out are kept."""
 
+CAPTURE_SECONDS: Final = 7 * 86_400.0
+"""How long requests captured by the inspector are kept, if not dropped for newer ones before."""
+
 _HEARTBEATS_PER_LEASE: Final = 3
 
 
@@ -65,9 +68,11 @@ class Keeper:
                 return
 
     async def erase(self) -> None:
-        """Erase what its API's retention no longer covers."""
+        """Erase what its API's retention no longer covers, and captures that are old."""
         retention = {name: api.retention_seconds for name, api in self._apis.items()} | {TRIAL_API: _TRIAL_SECONDS}
         while await self._store.erase_expired(retention, _ROOM) == _ROOM:
+            pass
+        while await self._store.inboxes.erase_expired(CAPTURE_SECONDS, _ROOM) == _ROOM:
             pass
 
     async def _heartbeat(self) -> None:

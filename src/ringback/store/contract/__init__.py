@@ -16,6 +16,7 @@ from typing import Protocol
 
 from ringback.core.clock import Clock
 from ringback.store.contract.deliveries import Deliveries
+from ringback.store.contract.inboxes import Inboxes
 from ringback.store.contract.meeting import NOTICE_SECONDS, Meeting, Outlet
 from ringback.store.contract.members import Members
 from ringback.store.contract.upkeep import MARKER_SECONDS, Upkeep
@@ -28,6 +29,7 @@ __all__ = [
     "SEARCH_ROWS",
     "Accepted",
     "Backlog",
+    "Inboxes",
     "Outlet",
     "QueueDepth",
     "ReplicaState",
@@ -59,4 +61,9 @@ class Store(Members, Workloads, Deliveries, Upkeep, Meeting, Protocol):
 
         K1  The same for every member, and after reopening.
         """
+        ...
+
+    @property
+    def inboxes(self) -> Inboxes:
+        """What the inspector keeps."""
         ...

@@ -29,6 +29,14 @@ class Wakes:
     def forget(self, key: str) -> None:
         self._wakes.pop(key, None)
 
+    def remove(self, key: str, wake: Callable[[], None]) -> None:
+        """Forget one of the key's wakes."""
+        wakes = self._wakes.get(key, [])
+        if wake in wakes:
+            wakes.remove(wake)
+        if not wakes:
+            self.forget(key)
+
     def call(self, key: str) -> None:
         """Call the key's wakes at the loop's next turn."""
         if key in self._wakes and key not in self._called_soon:
@@ -41,7 +49,7 @@ class Wakes:
 
     def _now(self, key: str) -> None:
         self._called_soon.discard(key)
-        for wake in self._wakes.get(key, ()):
+        for wake in tuple(self._wakes.get(key, ())):
             wake()
 
 
@@ -51,6 +59,7 @@ class Meeting:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.queued = Wakes(loop)
         self.due = Wakes(loop)
+        self.captured = Wakes(loop)
         self.outlet: Outlet | None = None
         self._loop = loop
         self._reports: dict[str, dict[str, ReplicaState]] = {}

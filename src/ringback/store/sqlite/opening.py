@@ -21,6 +21,8 @@ FRAGMENTS: Final = {
     "bytes": "BLOB",
     "by_key": " WITHOUT ROWID",
     "skip_locked": "",
+    "head_has": "instr(lower(CAST(head AS TEXT)), :header) > 0",
+    "body_has": "instr(body, :body) > 0",
 }
 """SQLite's words for the places where the dialects differ."""
 
@@ -93,7 +95,7 @@ def all_statements() -> dict[str, str]:
     """Every statement of the backend by its name."""
     return {
         name: text
-        for file in ("members", "workloads", "lives", "deliveries")
+        for file in ("members", "workloads", "lives", "deliveries", "inboxes")
         for name, text in statements(file, FRAGMENTS).items()
     }
 

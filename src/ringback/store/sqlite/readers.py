@@ -64,11 +64,7 @@ class Readers:
         )
 
     async def delivery(self, seq: int) -> DeliveryRecord:
-        def read(connection: sqlite3.Connection) -> DeliveryRecord | None:
-            found = connection.execute(self._sql["one_delivery"], {"seq": seq}).fetchall()
-            return self._whole(connection, found[0]) if found else None
-
-        record = await self._session.scan(read)
+        record = await self._session.scan(lambda connection: self.record_of(connection, seq))
         if record is None:
             raise UnknownDelivery(f"there is no delivery {seq}")
         return record
@@ -86,6 +82,11 @@ class Readers:
         found = await self._session.scan(read)
         records = tuple(found[:limit])
         return DeliveryPage(deliveries=records, cursor=encode_cursor(records[-1].seq) if len(found) > limit else None)
+
+    def record_of(self, connection: sqlite3.Connection, seq: int) -> DeliveryRecord | None:
+        """A delivery with its attempts, read within a scan."""
+        found = connection.execute(self._sql["one_delivery"], {"seq": seq}).fetchall()
+        return self._whole(connection, found[0]) if found else None
 
     def _whole(self, connection: sqlite3.Connection, row: rows.Row) -> DeliveryRecord:
         made = connection.execute(self._sql["attempts_of"], {"seq": row[0]})

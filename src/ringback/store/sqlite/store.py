@@ -34,6 +34,7 @@ from ringback.core.workload import (
 from ringback.store.contract import NOTICE_SECONDS, Accepted, Backlog, Outlet, QueueDepth, ReplicaState
 from ringback.store.sqlite import opening
 from ringback.store.sqlite.deliveries import Deliveries
+from ringback.store.sqlite.inboxes import Inboxes
 from ringback.store.sqlite.listings import Listings
 from ringback.store.sqlite.members import Members
 from ringback.store.sqlite.readers import Readers
@@ -89,6 +90,7 @@ class SqliteStore:
         self._members = Members(session)
         self._readers = Readers(session)
         self._listings = Listings(session)
+        self._inboxes = Inboxes(session, self._readers)
         self._watch: asyncio.Task[None] | None = None
         self._closed = False
 
@@ -99,6 +101,10 @@ class SqliteStore:
     @property
     def link_key(self) -> bytes:
         return self._session.link_key
+
+    @property
+    def inboxes(self) -> Inboxes:
+        return self._inboxes
 
     @property
     def member(self) -> str:
@@ -279,6 +285,7 @@ class SqliteStore:
             self._session.others_wrote = True  # look again next time
         self._session.meeting.queued.call_all()
         self._session.meeting.due.call_all()
+        self._session.meeting.captured.call_all()
 
     def _stop_watching(self) -> None:
         if self._watch is not None:
