@@ -58,7 +58,7 @@ async def test_IC1_a_name_or_an_id_that_is_taken_answers_with_who_has_it(store: 
     made = await store.inboxes.make("one", "first", FAIL_TWICE)
     assert await store.inboxes.make("two", "first", DEFAULTS) == made
     assert await store.inboxes.make("one", "second", DEFAULTS) == made
-    assert store.inboxes.all() == [made]
+    assert await store.inboxes.all() == [made]
     assert made.settings == FAIL_TWICE
 
 
@@ -68,7 +68,7 @@ async def test_IC2_there_is_a_most_and_none_is_dropped_for_another(store: Sqlite
         await each
     with pytest.raises(Conflict, match="delete one"):
         await store.inboxes.make("more", "more", DEFAULTS)
-    assert len(store.inboxes.all()) == MOST_INBOXES
+    assert len(await store.inboxes.all()) == MOST_INBOXES
 
 
 async def test_IC3_settings_hold_from_the_next_request_on_whoever_takes_it(
@@ -95,7 +95,7 @@ async def test_IC3_fewer_to_keep_drop_the_oldest_at_once(box: SqliteStore) -> No
     await filled(box, 5)
     await box.inboxes.change(BOX, InboxSettings(keep=2))
     assert await kept(box) == [5, 4]
-    found = box.inboxes.get(BOX)
+    found = await box.inboxes.get(BOX)
     assert (found.captured, found.dropped, found.settings.keep) == (5, 3, 2)
 
 
@@ -108,7 +108,7 @@ async def test_IC4_a_dropped_inbox_is_gone_with_all_it_held(box: SqliteStore, ot
         with pytest.raises(UnknownInbox):
             await look
     with pytest.raises(UnknownInbox):
-        box.inboxes.get(BOX)
+        await box.inboxes.get(BOX)
     with pytest.raises(UnknownInbox):
         await box.inboxes.capture(BOX, arrival(box))
 
@@ -116,7 +116,7 @@ async def test_IC4_a_dropped_inbox_is_gone_with_all_it_held(box: SqliteStore, ot
 async def test_IC5_a_cleared_inbox_counts_on(box: SqliteStore) -> None:
     await filled(box, 3)
     await box.inboxes.clear(BOX)
-    assert (await kept(box), box.inboxes.get(BOX).kept_bytes) == ([], 0)
+    assert (await kept(box), (await box.inboxes.get(BOX)).kept_bytes) == ([], 0)
     assert await filled(box, 1) == [4]
     assert await kept(box) == [4]
     with pytest.raises(UnknownInbox):
@@ -168,10 +168,10 @@ async def test_IC8_a_full_inbox_drops_its_oldest_by_bytes_and_keeps_the_newest(b
     for size in (100, 100, 100, 101):
         await box.inboxes.capture(BOX, arrival(box, b"x" * size))
     assert await kept(box) == [4, 3]
-    assert box.inboxes.get(BOX).kept_bytes == 2 * len(head) + 201
+    assert (await box.inboxes.get(BOX)).kept_bytes == 2 * len(head) + 201
     await box.inboxes.capture(BOX, arrival(box, b"x" * 100_000))
     assert await kept(box) == [5]
-    assert box.inboxes.get(BOX).kept_bytes == len(head) + 100_000
+    assert (await box.inboxes.get(BOX)).kept_bytes == len(head) + 100_000
 
 
 async def test_IC9_the_script_is_played_for_each_message_by_itself(box: SqliteStore, other: SqliteStore) -> None:
@@ -202,7 +202,7 @@ async def test_IC10_what_became_of_the_sender_is_added(box: SqliteStore) -> None
     await box.inboxes.note_answer(BOX, number, answered)
     found = await box.inboxes.one(BOX, number)
     assert found.answered == Answered(act=Act.HANG, duration_us=15_000_000, detail="the sender left ?")
-    assert found.change == box.inboxes.get(BOX).change
+    assert found.change == (await box.inboxes.get(BOX)).change
     await box.inboxes.note_answer(BOX, 99, answered)
     await box.inboxes.note_answer("none", 1, answered)
 
@@ -354,7 +354,7 @@ async def test_IC16_only_what_is_old_enough_is_erased(backend: SqliteBackend, bo
     assert await box.inboxes.erase_expired(10.000_001, 100) == 0
     assert await box.inboxes.erase_expired(10, 2) == 2
     assert await box.inboxes.erase_expired(10, 100) == 1
-    found = box.inboxes.get(BOX)
+    found = await box.inboxes.get(BOX)
     assert (await kept(box), found.captured, found.dropped) == ([5, 4], 5, 3)
     assert found.kept_bytes == 2 * (len(arrival(box).head) + 1)
     assert found.last_at == after(box.clock.now(), -1_000)

@@ -52,7 +52,7 @@ class Inboxes(Protocol):
         """
         ...
 
-    def get(self, inbox_id: str) -> Inbox:
+    async def get(self, inbox_id: str) -> Inbox:
         """One inbox, as last committed.
 
         Raises:
@@ -60,7 +60,7 @@ class Inboxes(Protocol):
         """
         ...
 
-    def all(self) -> Sequence[Inbox]:
+    async def all(self) -> Sequence[Inbox]:
         """Every inbox, the one that was made last first."""
         ...
 

@@ -13,9 +13,8 @@ from ringback.core.delivery import Delivery
 from ringback.core.links import RESULTS_PATH, signed_link
 from ringback.core.spec import BodyFormat, Endpoint, Order
 from ringback.core.workload import Completed, Held, News, Outcome, Output
-from ringback.store.sqlite import rows
-from ringback.store.sqlite.commits import Transaction
-from ringback.store.sqlite.session import Session
+from ringback.store.verbs import rows
+from ringback.store.verbs.session import Session, Transaction
 
 NEVER: Final = 1 << 62
 """The due time of a delivery that waits for another to arrive."""

@@ -12,9 +12,8 @@ from ringback.core.errors import LeaseLost
 from ringback.core.links import KEY_BYTES
 from ringback.core.workload import Claimed
 from ringback.store.contract import MARKER_SECONDS, ReplicaState
-from ringback.store.sqlite import rows
-from ringback.store.sqlite.commits import Transaction
-from ringback.store.sqlite.session import Session
+from ringback.store.verbs import rows
+from ringback.store.verbs.session import Session, Transaction
 
 
 class Members:
@@ -27,16 +26,15 @@ class Members:
     # ── Living ──────────────────────────────────────────────────────────────────────────────────
 
     def join(self) -> Future[None]:
-        """Become a member: the lock first, so that nobody ever sees a member whose lock is free."""
+        """Become a member."""
         session = self._session
-        session.locks.hold(session.member)
 
         def write(tx: Transaction) -> None:
             self._find_timeline(tx)
             session.link_key = self._find_key(tx, "links")
             tx.execute(self._sql["join"], {"member": session.member, "lease_until": self._lease_until()})
-            tx.after(session.recall_replicas)
-            tx.after(session.recall_pauses)
+            self._hear_of_replicas(tx)
+            tx.after(partial(session.retell_pauses, tx.execute(self._sql["pauses"]).fetchall()))
 
         return session.commits.write(write)
 
@@ -48,7 +46,7 @@ class Members:
             if renewed.rowcount == 0:
                 raise self._declared_dead()
             tx.execute(self._sql["note_timeline"], {"epoch": session.clock.epoch, "seen": session.steady()})
-            tx.after(session.recall_replicas)
+            self._hear_of_replicas(tx)
 
         return session.commits.write(write)
 
@@ -70,6 +68,9 @@ class Members:
             tx.execute(self._sql["report"], {"member": session.member, "api": api, **row})
 
         return session.commits.write(write)
+
+    def _hear_of_replicas(self, tx: Transaction) -> None:
+        tx.after(partial(self._session.retell_replicas, tx.execute(self._sql["reports"]).fetchall()))
 
     def _find_timeline(self, tx: Transaction) -> None:
         """Join the timeline of this boot, or go on where that of the last one was seen, never before."""
@@ -103,13 +104,13 @@ class Members:
         if leases.pop(session.member, None) is None:
             raise self._declared_dead()
         now = session.steady()
-        dead = [member for member, until in leases.items() if until <= now or session.locks.is_gone(member)]
+        dead = [member for member, until in leases.items() if until <= now or session.is_gone(tx, member)]
         for member in dead:
             self._strike_off(tx, member)
-            tx.after(partial(session.locks.forget, member))
+            tx.after(partial(session.forget, member))
         if dead:
             tx.execute(self._sql["release_dead"])
-            tx.after(session.recall_replicas)
+            self._hear_of_replicas(tx)
             session.meeting.due.call_all()
         return self._take_workloads(tx, apis, room)
 

@@ -26,11 +26,10 @@ from ringback.core.inbox import (
     settings_to_bytes,
 )
 from ringback.core.script import Step, step_for
-from ringback.store.sqlite import rows
-from ringback.store.sqlite.captures import Captures, inbox_of
-from ringback.store.sqlite.commits import Transaction
-from ringback.store.sqlite.readers import Readers
-from ringback.store.sqlite.session import Session
+from ringback.store.verbs import rows
+from ringback.store.verbs.captures import Captures, inbox_of
+from ringback.store.verbs.readers import Readers
+from ringback.store.verbs.session import Session, Transaction
 
 _MOST_AT_ONCE: Final = 256
 """Captures looked at together when the oldest have to go; as a rule it is one that has to."""
@@ -173,14 +172,14 @@ class Inboxes:
 
     # ── Reading ─────────────────────────────────────────────────────────────────────────────────
 
-    def get(self, inbox_id: str) -> Inbox:
-        found = self._session.read("inbox", id=inbox_id)
+    async def get(self, inbox_id: str) -> Inbox:
+        found = await self._session.read("inbox", id=inbox_id)
         if not found:
             raise _unknown(inbox_id)
         return inbox_of(found[0])
 
-    def all(self) -> Sequence[Inbox]:
-        return [inbox_of(row) for row in self._session.read("all_inboxes")]
+    async def all(self) -> Sequence[Inbox]:
+        return [inbox_of(row) for row in await self._session.read("all_inboxes")]
 
     async def one(self, inbox_id: str, number: int) -> Capture:
         return await self._captures.one(inbox_id, number)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
@@ -11,9 +10,9 @@ from ringback.core.errors import Erased, UnknownWorkload
 from ringback.core.paging import decode_cursor, encode_cursor
 from ringback.core.workload import Page, Status, WorkloadRecord
 from ringback.store.contract import SEARCH_ROWS
-from ringback.store.sqlite import rows
-from ringback.store.sqlite.announcing import NEVER
-from ringback.store.sqlite.session import Session
+from ringback.store.verbs import rows
+from ringback.store.verbs.announcing import NEVER
+from ringback.store.verbs.session import Connection, Session
 
 _BEFORE_ALL: Final = 2**63 - 1
 _WINDOW_ROWS: Final = SEARCH_ROWS // 10
@@ -35,7 +34,7 @@ class Listings:
         if words:
             return await self._session.scan(lambda connection: self._search(connection, ranges, limit, before, words))
 
-        def read(connection: sqlite3.Connection) -> list[rows.Row]:
+        def read(connection: Connection) -> list[rows.Row]:
             return self._merged(connection, "page", ranges, {"before": before, "limit": limit + 1})
 
         return _page(await self._session.scan(read), limit)
@@ -45,7 +44,7 @@ class Listings:
 
     def _merged(
         self,
-        connection: sqlite3.Connection,
+        connection: Connection,
         statement: str,
         ranges: Sequence[tuple[str, str]],
         bounds: dict[str, object],
@@ -58,7 +57,7 @@ class Listings:
         return list(heapq.merge(*found, key=lambda row: -row[0]))
 
     def _search(
-        self, connection: sqlite3.Connection, ranges: Sequence[tuple[str, str]], limit: int, before: int, words: str
+        self, connection: Connection, ranges: Sequence[tuple[str, str]], limit: int, before: int, words: str
     ) -> Page:
         [(newest,)] = connection.execute(self._sql["newest"]).fetchall()
         before = min(before, newest + 1)
@@ -75,7 +74,7 @@ class Listings:
             return Page(workloads=page.workloads, cursor=encode_cursor(last))
         return page
 
-    def _describe(self, connection: sqlite3.Connection, api: str, workload_id: str) -> WorkloadRecord:
+    def _describe(self, connection: Connection, api: str, workload_id: str) -> WorkloadRecord:
         found = connection.execute(self._sql["describe"], {"api": api, "id": workload_id}).fetchall()
         if not found:
             raise UnknownWorkload(f"{api} has no workload {workload_id}")

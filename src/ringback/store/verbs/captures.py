@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
@@ -22,9 +21,9 @@ from ringback.core.inbox import (
 )
 from ringback.core.paging import decode_cursor, encode_cursor
 from ringback.core.script import Act
-from ringback.store.sqlite import rows
-from ringback.store.sqlite.readers import Readers
-from ringback.store.sqlite.session import Session
+from ringback.store.verbs import rows
+from ringback.store.verbs.readers import Readers
+from ringback.store.verbs.session import Connection, Session
 
 _BEFORE_ALL: Final = 2**63 - 1
 _MESSAGE_ID: Final = re.compile(r"msg_([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
@@ -41,7 +40,7 @@ class Captures:
         self._readers = readers
 
     async def one(self, inbox_id: str, number: int) -> Capture:
-        def read(connection: sqlite3.Connection) -> list[rows.Row]:
+        def read(connection: Connection) -> list[rows.Row]:
             return connection.execute(self._sql["one_capture"], {"id": inbox_id, "number": number}).fetchall()
 
         found = await self._session.scan(read)
@@ -63,7 +62,7 @@ class Captures:
             "body": search.body,
         }
 
-        def read(connection: sqlite3.Connection) -> list[Capture]:
+        def read(connection: Connection) -> list[Capture]:
             inbox = self._seq(connection, inbox_id)
             found = connection.execute(self._sql["page_of_captures"], {"inbox": inbox, **wanted})
             return [_capture_of(inbox_id, row) for row in found]
@@ -90,21 +89,21 @@ class Captures:
         return CapturePage(captures=(found,) if fits else (), cursor=None)
 
     async def since(self, inbox_id: str, change: int, limit: int) -> Sequence[Capture]:
-        def read(connection: sqlite3.Connection) -> list[Capture]:
+        def read(connection: Connection) -> list[Capture]:
             wanted = {"inbox": self._seq(connection, inbox_id), "after": change, "limit": limit}
             return [_capture_of(inbox_id, row) for row in connection.execute(self._sql["captures_since"], wanted)]
 
         return await self._session.scan(read)
 
     async def of_message(self, message_id: str, limit: int) -> Sequence[Capture]:
-        def read(connection: sqlite3.Connection) -> list[Capture]:
+        def read(connection: Connection) -> list[Capture]:
             wanted = {"message_id": message_id, "limit": limit}
             found = connection.execute(self._sql["captures_of_message"], wanted)
             return [_capture_of(inbox_id, tuple(row)) for *row, inbox_id in found]
 
         return (await self._session.scan(read))[::-1]
 
-    def _seq(self, connection: sqlite3.Connection, inbox_id: str) -> int:
+    def _seq(self, connection: Connection, inbox_id: str) -> int:
         for row in connection.execute(self._sql["inbox"], {"id": inbox_id}):
             return int(row[0])
         raise UnknownInbox(f"there is no inbox {inbox_id[:80]!r}; it may have been deleted")
@@ -117,7 +116,7 @@ class Captures:
             return ()
         at = Instant(int(made[1] + made[2], 16) * 1_000)
 
-        def read(connection: sqlite3.Connection) -> list[tuple[DeliveryRecord, bytes]]:
+        def read(connection: Connection) -> list[tuple[DeliveryRecord, bytes]]:
             [(last,)] = connection.execute(self._sql["last_delivery"]).fetchall()
             if last is None:
                 return []
@@ -132,16 +131,16 @@ class Captures:
 
         return await self._session.scan(read)
 
-    def _first_at(self, connection: sqlite3.Connection, at: int, last: int) -> int:
+    def _first_at(self, connection: Connection, at: int, last: int) -> int:
         """The first delivery that was made at that time or later: seqs and times ascend together."""
         low, high = 0, last + 1
         while low < high:
             middle = (low + high) // 2
-            found = connection.execute(self._sql["delivery_from"], {"seq": middle}).fetchone()
-            if found is None or found[1] >= at:
+            found = connection.execute(self._sql["delivery_from"], {"seq": middle}).fetchall()
+            if not found or found[0][1] >= at:
                 high = middle
             else:
-                low = found[0] + 1
+                low = found[0][0] + 1
         return low
 
 

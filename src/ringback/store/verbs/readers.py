@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sqlite3
 from collections.abc import Mapping
 
 from ringback.core.delivery import Attempt, DeliveryPage, DeliveryRecord, DeliveryState
@@ -12,9 +11,9 @@ from ringback.core.errors import Erased, UnknownDelivery, UnknownWorkload
 from ringback.core.paging import decode_cursor, encode_cursor
 from ringback.core.workload import Status, Workload
 from ringback.store.contract import Backlog, QueueDepth
-from ringback.store.sqlite import rows
-from ringback.store.sqlite.announcing import NEVER
-from ringback.store.sqlite.session import Session
+from ringback.store.verbs import rows
+from ringback.store.verbs.announcing import NEVER
+from ringback.store.verbs.session import Connection, Session
 
 _BEFORE_ALL = 2**63 - 1
 
@@ -26,8 +25,8 @@ class Readers:
         self._session = session
         self._sql = session.sql
 
-    def get(self, api: str, workload_id: str) -> Workload:
-        found = self._session.read("read_workload", api=api, id=workload_id)
+    async def get(self, api: str, workload_id: str) -> Workload:
+        found = await self._session.read("read_workload", api=api, id=workload_id)
         if not found:
             raise UnknownWorkload(f"{api} has no workload {workload_id}")
         if rows.is_erased(found[0]):
@@ -38,20 +37,20 @@ class Readers:
         # First the waiter, then the look: an end between the two is not missed.
         waiter = self._session.meeting.wait_for(api, workload_id)
         try:
-            workload = self.get(api, workload_id)
+            workload = await self.get(api, workload_id)
             if workload.status.is_terminal or timeout_seconds <= 0:
                 return workload
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_seconds):
                     await waiter
-            return self.get(api, workload_id)
+            return await self.get(api, workload_id)
         finally:
             waiter.cancel()
 
-    def tell_ended_elsewhere(self) -> None:
+    async def tell_ended_elsewhere(self) -> None:
         """Answer those who wait for a workload that another member has ended."""
         for api, workload_id in self._session.meeting.awaited():
-            found = self._session.read("read_workload", api=api, id=workload_id)
+            found = await self._session.read("read_workload", api=api, id=workload_id)
             if found and not rows.is_erased(found[0]) and Status(found[0][3]).is_terminal:
                 self._session.meeting.tell_ended(api, workload_id)
 
@@ -76,27 +75,27 @@ class Readers:
         statement = self._sql[f"page_of_{state.value if state is not None else 'any'}"]
         wanted = {"endpoint": endpoint, "before": before, "limit": limit + 1}
 
-        def read(connection: sqlite3.Connection) -> list[DeliveryRecord]:
+        def read(connection: Connection) -> list[DeliveryRecord]:
             return [self._record(connection, row, ()) for row in connection.execute(statement, wanted).fetchall()]
 
         found = await self._session.scan(read)
         records = tuple(found[:limit])
         return DeliveryPage(deliveries=records, cursor=encode_cursor(records[-1].seq) if len(found) > limit else None)
 
-    def record_of(self, connection: sqlite3.Connection, seq: int) -> DeliveryRecord | None:
+    def record_of(self, connection: Connection, seq: int) -> DeliveryRecord | None:
         """A delivery with its attempts, read within a scan."""
         found = connection.execute(self._sql["one_delivery"], {"seq": seq}).fetchall()
         return self._whole(connection, found[0]) if found else None
 
-    def _whole(self, connection: sqlite3.Connection, row: rows.Row) -> DeliveryRecord:
+    def _whole(self, connection: Connection, row: rows.Row) -> DeliveryRecord:
         made = connection.execute(self._sql["attempts_of"], {"seq": row[0]})
         return self._record(connection, row, tuple(map(rows.attempt, made)))
 
-    def _record(self, connection: sqlite3.Connection, row: rows.Row, attempts: tuple[Attempt, ...]) -> DeliveryRecord:
+    def _record(self, connection: Connection, row: rows.Row, attempts: tuple[Attempt, ...]) -> DeliveryRecord:
         due_at = None if row[9] == NEVER else self._session.in_days_time(row[9])
         return rows.record(row, attempts, due_at=due_at, line=self._line(connection, row))
 
-    def _line(self, connection: sqlite3.Connection, row: rows.Row) -> rows.Line:
+    def _line(self, connection: Connection, row: rows.Row) -> rows.Line:
         """Where a delivery stands among those of its order key."""
         if row[14] is None or row[7] == DeliveryState.DELIVERED.value:
             return None, 0

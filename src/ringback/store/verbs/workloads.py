@@ -11,10 +11,9 @@ from ringback.core.errors import IdTaken, LeaseLost, QueueFull
 from ringback.core.spec import Endpoint
 from ringback.core.workload import Claimed, Failed, Held, Outcome, Output, Progress, Spent, Started, Submission
 from ringback.store.contract import Accepted
-from ringback.store.sqlite import rows
-from ringback.store.sqlite.announcing import Announcing, Teller
-from ringback.store.sqlite.commits import Transaction
-from ringback.store.sqlite.session import Session
+from ringback.store.verbs import rows
+from ringback.store.verbs.announcing import Announcing, Teller
+from ringback.store.verbs.session import Session, Transaction
 
 _QUEUE_FULL_RETRY_SECONDS = 1
 

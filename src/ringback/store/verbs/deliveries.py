@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections.abc import Sequence
+from functools import partial
 
 from ringback.core.clock import Instant, after
 from ringback.core.delivery import Attempt, Delivered, Delivery, DeliveryState, Park, Pause, TryAgain, Verdict
 from ringback.core.errors import Conflict, UnknownDelivery
 from ringback.core.spec import BodyFormat, Event
-from ringback.store.sqlite import rows
-from ringback.store.sqlite.announcing import NEVER, Announcing
-from ringback.store.sqlite.commits import Transaction
-from ringback.store.sqlite.session import Session
+from ringback.store.verbs import rows
+from ringback.store.verbs.announcing import NEVER, Announcing
+from ringback.store.verbs.session import Session, Transaction
 
 
 class Deliveries:
@@ -159,7 +159,7 @@ class Deliveries:
 
         def write(tx: Transaction) -> None:
             tx.execute(self._sql["pause"], {"endpoint": endpoint, **row})
-            tx.after(session.recall_pauses)
+            self._hear_of_pauses(tx)
 
         return session.commits.write(write)
 
@@ -168,6 +168,9 @@ class Deliveries:
 
         def write(tx: Transaction) -> None:
             tx.execute(self._sql["resume"], {"endpoint": endpoint})
-            tx.after(session.recall_pauses)
+            self._hear_of_pauses(tx)
 
         return session.commits.write(write)
+
+    def _hear_of_pauses(self, tx: Transaction) -> None:
+        tx.after(partial(self._session.retell_pauses, tx.execute(self._sql["pauses"]).fetchall()))

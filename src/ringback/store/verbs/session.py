@@ -1,0 +1,148 @@
+"""What every verb works with: statements, the clock, this member's name, and a place to write and to read.
+
+A backend makes a session of its own; the verbs beside this module know nothing else of it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from asyncio import AbstractEventLoop, Future
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol, TypeVar
+
+from ringback.core.clock import SECOND, Clock, Instant
+from ringback.core.delivery import Pause
+from ringback.core.errors import RingbackError
+from ringback.core.ids import Ids
+from ringback.store.values import ReplicaState
+from ringback.store.verbs import rows
+from ringback.store.verbs.meeting import Meeting
+from ringback.store.verbs.rows import Row
+
+T = TypeVar("T")
+
+
+class Cursor(Protocol):
+    """What a statement has brought, as both databases' drivers have it (PEP 249)."""
+
+    @property
+    def rowcount(self) -> int: ...
+
+    def fetchall(self) -> list[Any]: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Connection(Protocol):
+    """A place to run statements, with parameters by name."""
+
+    def execute(self, sql: str, parameters: Mapping[str, object] = ..., /) -> Cursor: ...
+
+
+class Execute(Protocol):
+    """Runs one statement."""
+
+    def __call__(self, sql: str, parameters: Mapping[str, object] = ..., /) -> Cursor: ...
+
+
+class Transaction(Protocol):
+    """What a write sees. It may be run twice, so it touches nothing else."""
+
+    @property
+    def execute(self) -> Execute:
+        """Run a statement, with parameters by name."""
+        ...
+
+    def after(self, act: Callable[[], None]) -> None:
+        """Run `act` on the loop once the commit is done; never, if it fails."""
+        ...
+
+
+class Commits(Protocol):
+    """Where writes go that share commits."""
+
+    def write(self, write: Callable[[Any], T]) -> Future[T]:
+        """Run `write` in the batch that is gathering; the future is done once that batch is on disk."""
+        ...
+
+
+class Session(ABC):
+    """One member's open database."""
+
+    commits: Commits
+
+    def __init__(self, loop: AbstractEventLoop, *, clock: Clock, lease_seconds: float, sql: Mapping[str, str]) -> None:
+        self.clock = clock
+        self.lease_seconds = lease_seconds
+        self.sql = sql
+        self.ids = Ids(clock)
+        self.member = self.ids.new()
+        self.meeting = Meeting(loop)
+        self.pauses: dict[str, Pause] = {}
+        self.public_url = ""
+        self.link_key = b""  # found on joining
+        self.origin = 0  # of the timeline; found on joining
+
+    # ── Time ────────────────────────────────────────────────────────────────────────────────────
+
+    def steady(self) -> Instant:
+        """Now, on the timeline that all members share and nobody sets: what is due when is judged by it."""
+        return Instant(self.origin + self.clock.elapsed())
+
+    def seconds_until(self, due_at: int) -> float:
+        """How long until a moment of the timeline."""
+        return (due_at - self.steady()) / SECOND
+
+    def in_days_time(self, due_at: int) -> Instant:
+        """A moment of the timeline as the time of day it will be."""
+        return Instant(self.clock.now() + due_at - self.steady())
+
+    # ── Reading ─────────────────────────────────────────────────────────────────────────────────
+
+    @abstractmethod
+    async def read(self, statement: str, **parameters: object) -> list[Row]:
+        """Rows of a short read, as last committed."""
+
+    @abstractmethod
+    async def scan(self, reading: Callable[[Connection], T]) -> T:
+        """A read that may take long, off the loop and from one snapshot."""
+
+    # ── How full it is ──────────────────────────────────────────────────────────────────────────
+
+    @abstractmethod
+    def unfinished(self, tx: Transaction, api: str) -> int:
+        """How many of the API's workloads have not ended."""
+
+    @abstractmethod
+    def count(self, api: str, change: int) -> None:
+        """Keep what `unfinished` knows in step with a change the transaction has made."""
+
+    # ── Members ─────────────────────────────────────────────────────────────────────────────────
+
+    @abstractmethod
+    def is_gone(self, tx: Transaction, member: str) -> bool:
+        """Whether another member's process is provably dead."""
+
+    @abstractmethod
+    def forget(self, member: str) -> None:
+        """Clean up what proved that a member was dead."""
+
+    def retell_replicas(self, reports: Iterable[Row]) -> None:
+        """Take in what the living members tell of their replicas: rows of `reports`."""
+        self.meeting.retell_replicas(
+            (
+                (member, api, ReplicaState(ready=ready, starting=starting, problem=problem))
+                for member, api, ready, starting, problem in reports
+            ),
+            but=self.member,
+        )
+
+    def retell_pauses(self, found: Iterable[Row]) -> None:
+        """Take in which endpoints are at rest, rows of `pauses`, and wake those whose rest has begun or ended."""
+        before, self.pauses = self.pauses, {row[0]: rows.pause(row) for row in found}
+        for endpoint in before.keys() ^ self.pauses.keys():
+            self.meeting.due.call(endpoint)
+
+    @abstractmethod
+    def refusal(self) -> RingbackError:
+        """What verbs raise once the store is closed."""

@@ -1,0 +1,219 @@
+"""A store's face: one method per verb of the contract. A backend adds how it is joined, watched and closed.
+
+Everything it promises is written in `store.contract`; everything it does, in the modules beside this one.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+from ringback.core.clock import Clock, Instant
+from ringback.core.delivery import Attempt, Delivery, DeliveryPage, DeliveryRecord, DeliveryState, Pause, Verdict
+from ringback.core.spec import Endpoint
+from ringback.core.workload import (
+    Claimed,
+    Failed,
+    Held,
+    Outcome,
+    Output,
+    Page,
+    Progress,
+    Spent,
+    Started,
+    Status,
+    Submission,
+    Workload,
+    WorkloadRecord,
+)
+from ringback.store.contract import Accepted, Backlog, Outlet, QueueDepth, ReplicaState
+from ringback.store.verbs.deliveries import Deliveries
+from ringback.store.verbs.inboxes import Inboxes
+from ringback.store.verbs.listings import Listings
+from ringback.store.verbs.members import Members
+from ringback.store.verbs.readers import Readers
+from ringback.store.verbs.session import Session
+from ringback.store.verbs.workloads import Workloads
+
+
+class VerbStore(ABC):
+    """A `store.contract.Store` over one session."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._workloads = Workloads(session)
+        self._deliveries = Deliveries(session)
+        self._members = Members(session)
+        self._readers = Readers(session)
+        self._listings = Listings(session)
+        self._inboxes = Inboxes(session, self._readers)
+        self._closed = False
+
+    @property
+    def clock(self) -> Clock:
+        return self._session.clock
+
+    @property
+    def link_key(self) -> bytes:
+        return self._session.link_key
+
+    @property
+    def inboxes(self) -> Inboxes:
+        return self._inboxes
+
+    @property
+    def member(self) -> str:
+        return self._session.member
+
+    # ── Members ─────────────────────────────────────────────────────────────────────────────────
+
+    def heartbeat(self) -> Awaitable[None]:
+        return self._members.heartbeat()
+
+    def take_over(self, apis: Sequence[str], room: int) -> Awaitable[list[Claimed]]:
+        return self._members.take_over(apis, room)
+
+    @abstractmethod
+    async def close(self) -> None: ...
+
+    @abstractmethod
+    def abandon(self) -> None:
+        """Stop as a killed process does: nothing is answered, nothing given back. For tests of crashes."""
+
+    # ── Workloads ───────────────────────────────────────────────────────────────────────────────
+
+    def submit(self, submission: Submission, *, limit: int | None = None) -> Awaitable[Accepted]:
+        return self._workloads.submit(submission, limit)
+
+    def claim(self, api: str, room: int) -> Awaitable[tuple[list[Claimed], float | None]]:
+        return self._workloads.claim(api, room)
+
+    def finish(self, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> Awaitable[None]:
+        return self._workloads.finish(held, outcome, endpoints)
+
+    def requeue(
+        self, held: Held, *, spent: Spent, delay_seconds: float = 0.0, why: Failed | None = None
+    ) -> Awaitable[None]:
+        return self._workloads.requeue(held, spent, delay_seconds, why)
+
+    def progress(self, held: Held, progress: Progress, *, tell: Sequence[Endpoint] | None = None) -> Awaitable[None]:
+        return self._workloads.progress(held, progress, tell)
+
+    def announce(self, held: Held, news: Started | Output, endpoints: Sequence[Endpoint]) -> Awaitable[None]:
+        return self._workloads.announce(held, news, endpoints)
+
+    async def get(self, api: str, workload_id: str) -> Workload:
+        self._refuse_if_closed()
+        return await self._readers.get(api, workload_id)
+
+    async def ended(self, api: str, workload_id: str, timeout_seconds: float) -> Workload:
+        self._refuse_if_closed()
+        return await self._readers.ended(api, workload_id, timeout_seconds)
+
+    async def page(
+        self, apis: Sequence[str], *, status: Status | None, limit: int, cursor: str | None, words: str | None = None
+    ) -> Page:
+        self._refuse_if_closed()
+        return await self._listings.page(apis, status, limit, cursor, words)
+
+    async def describe(self, api: str, workload_id: str) -> WorkloadRecord:
+        self._refuse_if_closed()
+        return await self._listings.describe(api, workload_id)
+
+    # ── Deliveries ──────────────────────────────────────────────────────────────────────────────
+
+    def take_due(self, endpoint: str, room: int, *, again: bool) -> Awaitable[tuple[list[Delivery], float | None]]:
+        return self._deliveries.take_due(endpoint, room, again)
+
+    def record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> Awaitable[None]:
+        return self._deliveries.record(delivery, attempt, verdict)
+
+    def release(self, deliveries: Sequence[Delivery]) -> Awaitable[None]:
+        return self._deliveries.release(deliveries)
+
+    def pause(self, endpoint: str, pause: Pause) -> Awaitable[None]:
+        return self._deliveries.pause(endpoint, pause)
+
+    def resume(self, endpoint: str) -> Awaitable[None]:
+        return self._deliveries.resume(endpoint)
+
+    def paused(self, endpoint: str) -> Pause | None:
+        return self._session.pauses.get(endpoint)
+
+    def replay(self, seq: int) -> Awaitable[None]:
+        return self._deliveries.replay(seq)
+
+    def skip(self, seq: int) -> Awaitable[None]:
+        return self._deliveries.skip(seq)
+
+    def recover(self, endpoint: str, since: Instant, room: int) -> Awaitable[int]:
+        return self._deliveries.recover(endpoint, since, room)
+
+    async def delivery(self, seq: int) -> DeliveryRecord:
+        self._refuse_if_closed()
+        return await self._readers.delivery(seq)
+
+    async def find_deliveries(
+        self, *, endpoint: str | None, state: DeliveryState | None, limit: int, cursor: str | None
+    ) -> DeliveryPage:
+        self._refuse_if_closed()
+        return await self._readers.find_deliveries(endpoint, state, limit, cursor)
+
+    async def deliveries(self, api: str, workload_id: str) -> tuple[DeliveryRecord, ...]:
+        self._refuse_if_closed()
+        return await self._readers.deliveries(api, workload_id)
+
+    # ── Upkeep ──────────────────────────────────────────────────────────────────────────────────
+
+    def erase_expired(self, retention_seconds: Mapping[str, float], room: int) -> Awaitable[int]:
+        return self._members.erase_expired(retention_seconds, room)
+
+    async def depths(self) -> Mapping[str, QueueDepth]:
+        self._refuse_if_closed()
+        return await self._readers.depths()
+
+    async def backlogs(self) -> Mapping[str, Backlog]:
+        self._refuse_if_closed()
+        return await self._readers.backlogs()
+
+    # ── Meeting ─────────────────────────────────────────────────────────────────────────────────
+
+    def report(self, api: str, state: ReplicaState) -> Awaitable[None]:
+        return self._members.report(api, state)
+
+    def replicas(self, api: str) -> ReplicaState:
+        return self._session.meeting.replicas(api)
+
+    def on_queued(self, api: str, wake: Callable[[], None]) -> None:
+        self._session.meeting.queued.register(api, wake)
+
+    def on_due(self, endpoint: str, wake: Callable[[], None]) -> None:
+        self._session.meeting.due.register(endpoint, wake)
+
+    def off_due(self, endpoint: str) -> None:
+        self._session.meeting.due.forget(endpoint)
+
+    def hand_on(self, outlet: Outlet) -> None:
+        self._session.meeting.outlet = outlet
+
+    # ── What others write ───────────────────────────────────────────────────────────────────────
+
+    async def _pass_on(self) -> None:
+        """Another member has written: find out what concerns this one, and wake whoever waits for it.
+
+        Raises:
+            StoreError: it cannot be found out now.
+        """
+        session = self._session
+        try:
+            session.retell_replicas(await session.read("reports"))
+            session.retell_pauses(await session.read("pauses"))
+            await self._readers.tell_ended_elsewhere()
+        finally:
+            session.meeting.queued.call_all()
+            session.meeting.due.call_all()
+            session.meeting.captured.call_all()
+
+    def _refuse_if_closed(self) -> None:
+        if self._closed:
+            raise self._session.refusal()
