@@ -17,6 +17,7 @@ from typing import Protocol
 from ringback.core.clock import Clock
 from ringback.store.contract.deliveries import Deliveries
 from ringback.store.contract.inboxes import Inboxes
+from ringback.store.contract.journal import Journal
 from ringback.store.contract.meeting import NOTICE_SECONDS, Meeting, Outlet
 from ringback.store.contract.members import Members
 from ringback.store.contract.upkeep import MARKER_SECONDS, Upkeep
@@ -37,7 +38,7 @@ __all__ = [
 ]
 
 
-class Store(Members, Workloads, Deliveries, Upkeep, Meeting, Protocol):
+class Store(Members, Workloads, Journal, Deliveries, Upkeep, Meeting, Protocol):
     """The only shared state.
 
     G1  A write whose awaitable is done survives the death of the process at any later moment.

@@ -14,7 +14,7 @@ class Upkeep(Protocol):
     def erase_expired(self, retention_seconds: Mapping[str, float], room: int) -> Awaitable[int]:
         """Erase up to `room` workloads that have been over for longer than their API's retention; say how many.
 
-        E1  Payload, result, error, deliveries and attempts are gone; `get` raises `Erased`.
+        E1  Payload, result, error, journal, deliveries and attempts are gone; `get` raises `Erased`.
         E2  What is unfinished is never erased, nor what has a pending or parked delivery.
         E3  Retention counts from the last outcome: of the workload or of its deliveries, whichever is later.
         E4  The marker left behind, which lets `get` tell erased from unknown, is dropped after `MARKER_SECONDS`.

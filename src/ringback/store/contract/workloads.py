@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
+from ringback.core.journal import Entry
 from ringback.core.spec import Endpoint
 from ringback.core.workload import (
     Claimed,
@@ -51,7 +52,9 @@ class Workloads(Protocol):
         """
         ...
 
-    def finish(self, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> Awaitable[None]:
+    def finish(
+        self, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint], *, entries: Sequence[Entry] = ()
+    ) -> Awaitable[None]:
         """End a workload, with a delivery for each endpoint that asked for the event.
 
         F1  Terminal status, result or error, and all deliveries are visible together or not at all.
@@ -63,12 +66,19 @@ class Workloads(Protocol):
         F6  A delivery handed to the outlet is held by this member; one it had no room for is due at once.
         F7  Endpoints that came with the submit are told as those given here.
         F8  A result over an endpoint's inline limit is left out of its body; a signed link stands in its place.
+        F9  With `entries`, predict's last words, the journal has them together with the terminal status, or neither.
         F9  All deliveries tell the very moment that `get` shows as the workload's end.
         """
         ...
 
     def requeue(
-        self, held: Held, *, spent: Spent, delay_seconds: float = 0.0, why: Failed | None = None
+        self,
+        held: Held,
+        *,
+        spent: Spent,
+        delay_seconds: float = 0.0,
+        why: Failed | None = None,
+        entries: Sequence[Entry] = (),
     ) -> Awaitable[None]:
         """Put a workload back; `why` is how its attempt ended, None when that had not begun.
 
@@ -76,15 +86,20 @@ class Workloads(Protocol):
         R2  `LeaseLost` as in F2.
         R3  Without delay it keeps its old place: it is claimed before whatever was submitted after it.
         R4  The attempt and why it ended stay readable by `describe`.
+        R5  With `entries` as in F9.
         """
         ...
 
-    def progress(self, held: Held, progress: Progress, *, tell: Sequence[Endpoint] | None = None) -> Awaitable[None]:
-        """Note the latest progress.
+    def progress(
+        self, held: Held, progress: Progress, *, tell: Sequence[Endpoint] | None = None, instead: bool = False
+    ) -> Awaitable[None]:
+        """Note the latest progress, in the row and in the journal.
 
         P1  `get` shows it while the workload is in progress, and no longer afterwards.
         P2  `LeaseLost` as in F2: nothing lands after the terminal status.
         P3  With `tell` it is announced as well, in the same transaction, as by `announce` to these endpoints.
+        P4  The journal has every word that was noted, but for those that another was noted `instead` of: the attempt's
+            word before it.
         """
         ...
 

@@ -117,6 +117,11 @@ class GroupCommit:
         """Whether the connection is busy on its way to the disk, so that touching it would block the loop."""
         return self._held_back
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether something has been written that is not on disk yet."""
+        return self._open or self._held_back
+
     async def close(self) -> None:
         """Commit what is under way, then refuse all further writes. The connection stays the caller's."""
         self._closed = f"{self._path} is closed"

@@ -23,6 +23,7 @@ FRAGMENTS: Final = {
     "skip_locked": "",
     "head_has": "instr(lower(CAST(head AS TEXT)), :header) > 0",
     "body_has": "instr(body, :body) > 0",
+    "for_update": "",
 }
 """SQLite's words for the places where the dialects differ."""
 
@@ -95,7 +96,7 @@ def all_statements() -> dict[str, str]:
     """Every statement of the backend by its name."""
     return {
         name: text
-        for file in ("members", "workloads", "lives", "deliveries", "inboxes")
+        for file in ("members", "workloads", "lives", "journal", "deliveries", "inboxes")
         for name, text in statements(file, FRAGMENTS).items()
     }
 

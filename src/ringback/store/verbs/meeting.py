@@ -12,6 +12,9 @@ from collections.abc import Callable, Iterable
 from ringback.core.errors import RingbackError
 from ringback.store.contract import Outlet, ReplicaState
 
+Key = tuple[str, str]
+"""A workload's API and id."""
+
 
 class Wakes:
     """Callbacks by key, each called once per turn of the loop however often it is asked for."""
@@ -53,6 +56,50 @@ class Wakes:
             wake()
 
 
+class Waiters:
+    """Futures by workload."""
+
+    __slots__ = ("_futures", "_loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._futures: dict[Key, set[asyncio.Future[None]]] = {}
+
+    def wait_for(self, key: Key) -> asyncio.Future[None]:
+        """A future that is done at the next `tell`; cancel it to give up."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._futures.setdefault(key, set()).add(future)
+        future.add_done_callback(lambda done: self._forget(key, done))
+        return future
+
+    def __bool__(self) -> bool:
+        return bool(self._futures)
+
+    def waits_for(self, key: Key) -> bool:
+        return key in self._futures
+
+    def awaited(self) -> list[Key]:
+        return list(self._futures)
+
+    def tell(self, key: Key) -> None:
+        for future in self._futures.pop(key, ()):
+            if not future.done():
+                future.set_result(None)
+
+    def dismiss(self, error: RingbackError) -> None:
+        for futures in list(self._futures.values()):
+            for future in list(futures):
+                if not future.done():
+                    future.set_exception(error)
+
+    def _forget(self, key: Key, future: asyncio.Future[None]) -> None:
+        futures = self._futures.get(key)
+        if futures is not None:
+            futures.discard(future)
+            if not futures:
+                del self._futures[key]
+
+
 class Meeting:
     """The part of a store that lives in memory."""
 
@@ -61,43 +108,48 @@ class Meeting:
         self.due = Wakes(loop)
         self.captured = Wakes(loop)
         self.outlet: Outlet | None = None
-        self._loop = loop
         self._reports: dict[str, dict[str, ReplicaState]] = {}
         self._sums: dict[str, ReplicaState] = {}
-        self._waiters: dict[tuple[str, str], set[asyncio.Future[None]]] = {}
+        self._ends = Waiters(loop)
+        self._listeners = Waiters(loop)
 
-    # ── Waiting for an end ──────────────────────────────────────────────────────────────────────
+    # ── Waiting for an end, or for anything ─────────────────────────────────────────────────────
 
     def wait_for(self, api: str, workload_id: str) -> asyncio.Future[None]:
         """A future that is done when `tell_ended` has been told of this workload; cancel it to give up."""
-        future: asyncio.Future[None] = self._loop.create_future()
-        key = (api, workload_id)
-        self._waiters.setdefault(key, set()).add(future)
-        future.add_done_callback(lambda done: self._forget_waiter(key, done))
-        return future
+        return self._ends.wait_for((api, workload_id))
+
+    def listen_for(self, api: str, workload_id: str) -> asyncio.Future[None]:
+        """A future that is done when something has happened to this workload; cancel it to give up."""
+        return self._listeners.wait_for((api, workload_id))
 
     def tell_ended(self, api: str, workload_id: str) -> None:
-        for future in self._waiters.pop((api, workload_id), ()):
-            if not future.done():
-                future.set_result(None)
+        self._ends.tell((api, workload_id))
+        self._listeners.tell((api, workload_id))
+
+    @property
+    def has_listeners(self) -> bool:
+        return bool(self._listeners)
+
+    def is_listened_for(self, api: str, workload_id: str) -> bool:
+        return self._listeners.waits_for((api, workload_id))
+
+    def tell_happened(self, api: str, workload_id: str) -> None:
+        self._listeners.tell((api, workload_id))
+
+    def stir_all(self) -> None:
+        """Tell everybody who listens: something may have happened to any workload."""
+        for key in self._listeners.awaited():
+            self._listeners.tell(key)
 
     def awaited(self) -> list[tuple[str, str]]:
-        """The workloads somebody waits for."""
-        return list(self._waiters)
+        """The workloads whose end somebody waits for."""
+        return self._ends.awaited()
 
     def dismiss(self, error: RingbackError) -> None:
         """Let nobody wait for what will not come."""
-        for futures in list(self._waiters.values()):
-            for future in list(futures):
-                if not future.done():
-                    future.set_exception(error)
-
-    def _forget_waiter(self, key: tuple[str, str], future: asyncio.Future[None]) -> None:
-        futures = self._waiters.get(key)
-        if futures is not None:
-            futures.discard(future)
-            if not futures:
-                del self._waiters[key]
+        self._ends.dismiss(error)
+        self._listeners.dismiss(error)
 
     # ── Replicas ────────────────────────────────────────────────────────────────────────────────
 

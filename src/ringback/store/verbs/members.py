@@ -6,6 +6,7 @@ import os
 from asyncio import Future
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Final
 
 from ringback.core.clock import after
 from ringback.core.errors import LeaseLost
@@ -14,6 +15,8 @@ from ringback.core.workload import Claimed
 from ringback.store.contract import MARKER_SECONDS, ReplicaState
 from ringback.store.verbs import rows
 from ringback.store.verbs.session import Session, Transaction
+
+_ERASING: Final = ("erase_attempts", "erase_deliveries", "erase_past_attempts", "erase_journal", "erase_workload")
 
 
 class Members:
@@ -150,7 +153,7 @@ class Members:
         for api, seconds in retention_seconds.items():
             parameters = {"api": api, "until": after(now, -seconds), "room": room - erased}
             for (seq,) in tx.execute(self._sql["expired"], parameters).fetchall():
-                for statement in ("erase_attempts", "erase_deliveries", "erase_past_attempts", "erase_workload"):
+                for statement in _ERASING:
                     tx.execute(self._sql[statement], {"seq": seq, "now": now, "nothing": b""})
                 erased += 1
         tx.execute(self._sql["drop_markers"], {"until": after(now, -MARKER_SECONDS), "room": room})

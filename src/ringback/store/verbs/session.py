@@ -8,6 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from asyncio import AbstractEventLoop, Future
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from ringback.core.clock import SECOND, Clock, Instant
@@ -65,6 +66,11 @@ class Commits(Protocol):
         """Run `write` in the batch that is gathering; the future is done once that batch is on disk."""
         ...
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether something has been written that is not on disk yet; what is written now is so no earlier."""
+        ...
+
 
 class Session(ABC):
     """One member's open database."""
@@ -116,6 +122,13 @@ class Session(ABC):
     @abstractmethod
     def count(self, api: str, change: int) -> None:
         """Keep what `unfinished` knows in step with a change the transaction has made."""
+
+    # ── Who listens ─────────────────────────────────────────────────────────────────────────────
+
+    def stir(self, tx: Transaction, api: str, workload_id: str) -> None:
+        """Tell those who listen for a workload, if there are any, once the transaction is on disk."""
+        if self.meeting.is_listened_for(api, workload_id):
+            tx.after(partial(self.meeting.tell_happened, api, workload_id))
 
     # ── Members ─────────────────────────────────────────────────────────────────────────────────
 

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from ringback.core.clock import Clock, Instant
 from ringback.core.delivery import Attempt, Delivery, DeliveryPage, DeliveryRecord, DeliveryState, Pause, Verdict
+from ringback.core.journal import Entry, Story
 from ringback.core.spec import Endpoint
 from ringback.core.workload import (
     Claimed,
@@ -29,6 +30,7 @@ from ringback.core.workload import (
 from ringback.store.contract import Accepted, Backlog, Outlet, QueueDepth, ReplicaState
 from ringback.store.verbs.deliveries import Deliveries
 from ringback.store.verbs.inboxes import Inboxes
+from ringback.store.verbs.journal import Journal
 from ringback.store.verbs.listings import Listings
 from ringback.store.verbs.members import Members
 from ringback.store.verbs.readers import Readers
@@ -42,6 +44,7 @@ class VerbStore(ABC):
     def __init__(self, session: Session) -> None:
         self._session = session
         self._workloads = Workloads(session)
+        self._journal = Journal(session)
         self._deliveries = Deliveries(session)
         self._members = Members(session)
         self._readers = Readers(session)
@@ -88,16 +91,26 @@ class VerbStore(ABC):
     def claim(self, api: str, room: int) -> Awaitable[tuple[list[Claimed], float | None]]:
         return self._workloads.claim(api, room)
 
-    def finish(self, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> Awaitable[None]:
-        return self._workloads.finish(held, outcome, endpoints)
+    def finish(
+        self, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint], *, entries: Sequence[Entry] = ()
+    ) -> Awaitable[None]:
+        return self._workloads.finish(held, outcome, endpoints, entries)
 
     def requeue(
-        self, held: Held, *, spent: Spent, delay_seconds: float = 0.0, why: Failed | None = None
+        self,
+        held: Held,
+        *,
+        spent: Spent,
+        delay_seconds: float = 0.0,
+        why: Failed | None = None,
+        entries: Sequence[Entry] = (),
     ) -> Awaitable[None]:
-        return self._workloads.requeue(held, spent, delay_seconds, why)
+        return self._workloads.requeue(held, spent, delay_seconds, why, entries)
 
-    def progress(self, held: Held, progress: Progress, *, tell: Sequence[Endpoint] | None = None) -> Awaitable[None]:
-        return self._workloads.progress(held, progress, tell)
+    def progress(
+        self, held: Held, progress: Progress, *, tell: Sequence[Endpoint] | None = None, instead: bool = False
+    ) -> Awaitable[None]:
+        return self._workloads.progress(held, progress, tell, instead)
 
     def announce(self, held: Held, news: Started | Output, endpoints: Sequence[Endpoint]) -> Awaitable[None]:
         return self._workloads.announce(held, news, endpoints)
@@ -119,6 +132,15 @@ class VerbStore(ABC):
     async def describe(self, api: str, workload_id: str) -> WorkloadRecord:
         self._refuse_if_closed()
         return await self._listings.describe(api, workload_id)
+
+    # ── The journal ─────────────────────────────────────────────────────────────────────────────
+
+    def enter(self, held: Held, entries: Sequence[Entry], *, drop: range | None = None) -> Awaitable[None]:
+        return self._journal.enter(held, entries, drop)
+
+    async def happenings(self, api: str, workload_id: str, *, after: int, room: int, timeout_seconds: float) -> Story:
+        self._refuse_if_closed()
+        return await self._journal.happenings(api, workload_id, after, room, timeout_seconds)
 
     # ── Deliveries ──────────────────────────────────────────────────────────────────────────────
 
@@ -210,6 +232,7 @@ class VerbStore(ABC):
             session.retell_pauses(await session.read("pauses"))
             await self._readers.tell_ended_elsewhere()
         finally:
+            session.meeting.stir_all()
             session.meeting.queued.call_all()
             session.meeting.due.call_all()
             session.meeting.captured.call_all()

@@ -8,11 +8,13 @@ from functools import partial
 
 from ringback.core.clock import after
 from ringback.core.errors import IdTaken, LeaseLost, QueueFull
+from ringback.core.journal import Entry
 from ringback.core.spec import Endpoint
 from ringback.core.workload import Claimed, Failed, Held, Outcome, Output, Progress, Spent, Started, Submission
 from ringback.store.contract import Accepted
 from ringback.store.verbs import rows
 from ringback.store.verbs.announcing import Announcing, Teller
+from ringback.store.verbs.journal import Journal
 from ringback.store.verbs.session import Session, Transaction
 
 _QUEUE_FULL_RETRY_SECONDS = 1
@@ -25,6 +27,7 @@ class Workloads:
         self._session = session
         self._sql = session.sql
         self._announcing = Announcing(session)
+        self._journal = Journal(session)
 
     # ── Taking in ───────────────────────────────────────────────────────────────────────────────
 
@@ -103,16 +106,19 @@ class Workloads:
         ).fetchall()
         if len(taken) > 1:
             taken.sort(key=rows.queue_order)
+        for row in taken if session.meeting.has_listeners else ():
+            session.stir(tx, api, row[1])
         following = tx.execute(self._sql["next_queued"], parameters).fetchall()
         return [rows.claimed(api, row) for row in taken], session.seconds_until(following[0][0]) if following else None
 
-    def progress(self, held: Held, progress: Progress, tell: Sequence[Endpoint] | None) -> Future[None]:
+    def progress(self, held: Held, progress: Progress, tell: Sequence[Endpoint] | None, instead: bool) -> Future[None]:
         message = None if progress.message is None else rows.storable(progress.message)
         columns = {"fraction": progress.fraction, "message": message, "telling": tell is not None}
 
         def write(tx: Transaction) -> None:
             noted = tx.execute(self._sql["progress"], {**self._fence(held), **columns}).fetchall()
             self._must_hold(len(noted), held)
+            self._journal.write(tx, held, [progress], instead=instead)
             if tell is not None:
                 self._announcing.tell(tx, held, progress, Teller(self._session.clock.now(), *noted[0]), tell)
 
@@ -128,7 +134,9 @@ class Workloads:
 
     # ── Going back ──────────────────────────────────────────────────────────────────────────────
 
-    def requeue(self, held: Held, spent: Spent, delay_seconds: float, why: Failed | None) -> Future[None]:
+    def requeue(
+        self, held: Held, spent: Spent, delay_seconds: float, why: Failed | None, entries: Sequence[Entry]
+    ) -> Future[None]:
         session = self._session
 
         def write(tx: Transaction) -> None:
@@ -149,25 +157,35 @@ class Workloads:
                 },
             )
             self._must_hold(changed.rowcount, held)
+            self._journal.write(tx, held, entries)
             session.meeting.queued.call(held.api)
+            session.stir(tx, held.api, held.id)
 
         return session.commits.write(write)
 
     # ── Ending ──────────────────────────────────────────────────────────────────────────────────
 
-    def finish(self, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> Future[None]:
-        return self._session.commits.write(lambda tx: self._finish(tx, held, outcome, endpoints))
+    def finish(
+        self, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint], entries: Sequence[Entry]
+    ) -> Future[None]:
+        def write(tx: Transaction) -> None:
+            if self._end(tx, held, outcome, endpoints):
+                self._journal.write(tx, held, entries)
 
-    def _finish(self, tx: Transaction, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> None:
+        return self._session.commits.write(write)
+
+    def _end(self, tx: Transaction, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> bool:
+        """Whether it has ended only now."""
         session, now = self._session, self._session.clock.now()
         columns = rows.outcome_columns(outcome)
         ended = tx.execute(self._sql["finish"], {**self._fence(held), **columns, "now": now}).fetchall()
         if not ended:
             self._must_have_ended_so(tx, held, columns)
-            return
+            return False
         session.count(held.api, -1)
         self._announcing.tell(tx, held, outcome, Teller(now, *ended[0]), endpoints)
         tx.after(partial(session.meeting.tell_ended, held.api, held.id))
+        return True
 
     def _must_have_ended_so(self, tx: Transaction, held: Held, columns: Mapping[str, object]) -> None:
         """Accept a repeated finish; refuse a late one, or one that says something else."""
