@@ -102,9 +102,11 @@ class Retries:
 class Compute:
     """What one replica asks of the engine."""
 
-    cpu: float = 1.0
+    cpu: float | None = None
+    """Cores; None means that they are not counted."""
     gpu: int = 0
     mem_bytes: int | None = None
+    """Memory a replica and its children may use; past it they are killed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +118,8 @@ class Autoscaling:
     init_replicas: int | None = None
     max_replica_concurrency: int = 1024
     """Unfinished workloads the API may hold per replica; more are refused."""
-    target_replica_concurrency: float = 1.0
+    target_replica_concurrency: float | None = None
+    """Workloads in flight per replica aimed at; None means the API's `concurrency`."""
     window_seconds: float = 60.0
     downscale_stabilization_seconds: float = 300.0
     upscale_stabilization_seconds: float = 60.0

@@ -157,6 +157,7 @@ def test_a_cortex_file_is_served_with_one_warning_for_each_key_that_means_nothin
             name="text-generator",
             endpoint="text-generator",
             predictor=Predictor(path=desk.file.parent / "predictor.py"),
+            compute=Compute(cpu=1),
         ),
     )
     means_nothing = "means nothing to Ringback and is ignored"

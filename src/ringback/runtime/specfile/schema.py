@@ -110,7 +110,9 @@ PREDICTOR: Final[Keys] = {
 }
 
 COMPUTE: Final[Keys] = {
-    "cpu": Key(read=values.number(0.001), shape="a number, or 500m", meaning="Cores one replica asks of the engine"),
+    "cpu": Key(
+        read=values.number(0.001), shape="a number, or 500m", meaning="Cores one replica needs; counted if given"
+    ),
     "gpu": Key(read=values.whole(0), shape="a whole number", meaning="GPUs one replica asks of the engine"),
     "mem": Key(read=values.optional_size, shape="a size, like 2Gi", meaning="Memory one replica asks of the engine"),
     "inf": _ignored(_MEANS_NOTHING),
@@ -130,7 +132,9 @@ AUTOSCALING: Final[Keys] = {
         meaning="Unfinished workloads per replica; more are answered 503 with Retry-After",
     ),
     "target_replica_concurrency": Key(
-        read=values.number(0.001), shape="a number", meaning="Unfinished workloads per replica aimed at"
+        read=values.number(0.001),
+        shape="a number",
+        meaning="Unfinished workloads per replica aimed at; by default `concurrency`",
     ),
     "window": Key(read=values.duration(1), shape="a duration", meaning="Time over which the load is averaged"),
     "downscale_stabilization_period": Key(read=values.duration(), shape="a duration", meaning="Calm before fewer"),
