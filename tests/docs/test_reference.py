@@ -22,7 +22,9 @@ def test_generated_tables_are_current(page: Path) -> None:
     assert page.read_text() == fill(page.read_text())
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "file.md"], ids=lambda page: str(page.name))
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", DOCS / "file.md", DOCS / "replicas.md"], ids=lambda page: str(page.name)
+)
 def test_yaml_on_the_pages_can_be_served(page: Path, tmp_path: Path) -> None:
     (tmp_path / "predictor.py").touch()
     environment = {"HELLO_SECRET": "whsec_" + "A" * 43 + "=", "IRIS_SECRET": "whsec_" + "B" * 43 + "="}

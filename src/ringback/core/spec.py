@@ -155,6 +155,8 @@ class Api:
     compute: Compute = Compute()
     autoscaling: Autoscaling = Autoscaling()
     concurrency: int = 1
+    recycle_after: int | None = None
+    """Workloads a replica runs before it is replaced; None means any number."""
     timeout_seconds: float = 3_600.0
     retries: Retries = Retries()
     retention_seconds: float = 604_800.0

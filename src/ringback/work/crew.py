@@ -1,6 +1,6 @@
-"""One API's replicas: kept at their number, replaced when they die, and how they stand told to the store.
+"""One API's replicas: kept at the number wanted, of the version wanted, and how they stand told to the store.
 
-Knows nothing of workloads but how many a replica has in hand.
+Replacements are made ready before those they replace are let go. Knows nothing of workloads but how many a replica has.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _RESTART_MOST_SECONDS: Final = 30.0
 
 
 class Crew:
-    """Starts replicas for an owner, who passes on what they tell."""
+    """Starts replicas for an owner, who passes on what they tell, and lets them go."""
 
     def __init__(self, api: Api, owner: Owner, store: Store, emit: Emit, *, chance: Callable[[], float]) -> None:
         self._api = api
@@ -31,39 +31,65 @@ class Crew:
         self._emit = emit
         self._chance = chance
         self._loop = asyncio.get_running_loop()
-        self._replicas: dict[int, Replica] = {}
+        self._version = 1
+        self._wanted = 0
+        self._serving: dict[int, Replica] = {}
+        self._leaving: dict[int, Replica] = {}
         self._timers: set[asyncio.TimerHandle] = set()
+        """One for each replica that is to be started when its time has come."""
         self._starts: set[asyncio.Task[None]] = set()
         self._failures = 0
         self._number = 0
-        self._wanted = 0
         self._problem: str | None = None
         self._reported: ReplicaState | None = None
         self._ending = False
         self._emptied = asyncio.Event()
 
     def __iter__(self) -> Iterator[Replica]:
-        return iter(list(self._replicas.values()))
+        """All there are, those that are leaving included."""
+        return iter([*self._serving.values(), *self._leaving.values()])
+
+    @property
+    def wanted(self) -> int:
+        """How many there are to be."""
+        return self._wanted
 
     @property
     def room(self) -> int:
         """How many workloads its replicas should be given now, all together."""
-        return sum(replica.room for replica in self._replicas.values())
+        return sum(replica.room for replica in self._serving.values())
 
-    def start(self, wanted: int) -> None:
-        """Begin to start so many replicas, and keep that number."""
-        self._wanted = wanted
-        for _ in range(wanted):
-            self._start_replica()
-        self._tell_state()
+    # ── From the owner: what there is to be ─────────────────────────────────────────────────────
 
-    def ready(self) -> list[Replica]:
-        """The replicas that can be given work."""
-        return [replica for replica in self._replicas.values() if replica.is_ready]
+    def want(self, count: int) -> None:
+        """Have so many from now on: start what is missing, let go what is too many once it has nothing in hand."""
+        self._wanted = count
+        if count == 0:
+            self._problem = None  # nobody tries any more; the next workload finds out whether it still stands
+        self._settle()
+
+    def serve(self, api: Api) -> None:
+        """Replace the replicas one by one with new ones that are as `api` says; the old serve until then.
+
+        When the new ones do not start, the old stay.
+        """
+        self._api = api
+        self._version += 1
+        self._failures = 0
+        self._problem = None
+        self._cancel_starts()
+        self._settle()
+
+    def choose(self) -> Replica | None:
+        """The replica that should be given the next workload: with room, and the least to do; None if none is ready."""
+        ready = [replica for replica in self._serving.values() if replica.is_ready]
+        if len(ready) < 2:
+            return ready[0] if ready else None
+        return min(ready, key=_reluctance)
 
     def listen(self, on: bool) -> None:
         """Stop to read what replicas say, which makes them wait, or go on."""
-        for replica in self._replicas.values():
+        for replica in self:
             replica.listen(on)
 
     # ── From the owner: what replicas told it ───────────────────────────────────────────────────
@@ -71,36 +97,52 @@ class Crew:
     def on_ready(self, replica: Replica, load_us: int) -> None:
         """It can be given work."""
         self._emit("replica.ready", api=self._api.name, replica=replica.number, load_us=load_us)
-        self._problem = None
-        self._tell_state()
+        if replica.version == self._version:
+            self._problem = None
+        self._settle()
 
-    def on_works(self) -> None:
-        """A replica has brought a workload to its end: they are not broken."""
-        self._failures = 0
+    def on_taken(self, replica: Replica) -> None:
+        """It has been given a workload: see whether it has had its share."""
+        if replica.left == 0:
+            self._let_go(replica)
+            self._settle()
+        elif replica.is_waning:
+            self._settle()
+
+    def on_outcome(self, replica: Replica) -> None:
+        """It has brought a workload to its end: its version is not broken."""
+        if replica.version == self._version:
+            self._failures = 0
+        if replica.number in self._leaving and replica.is_idle:
+            replica.kill()
 
     def on_gone(self, replica: Replica, gone: Gone) -> None:
-        """It has ended: say so, and start another."""
-        self._replicas.pop(replica.number, None)
+        """It has ended: if it was not to, say so, and have another started."""
+        was_leaving = self._leaving.pop(replica.number, None) is not None
+        self._serving.pop(replica.number, None)
         if self._ending:
-            if not self._replicas:
+            if not self._serving and not self._leaving:
                 self._emptied.set()
+            return
+        if was_leaving and gone.is_clean:
+            self._emit("replica.retired", api=self._api.name, replica=replica.number)
             return
         if gone.was_ready:
             self._emit("replica.lost", api=self._api.name, replica=replica.number, reason=gone.how)
+            if was_leaving:
+                return
         else:
             self._problem = gone.broken or f"its replica {gone.how} before it was ready; the log says more"
             self._emit("replica.broken", api=self._api.name, replica=replica.number, reason=self._problem)
         self._failures += 1
-        self._tell_state()
-        self._start_later()
+        self._settle()
 
     # ── The end ─────────────────────────────────────────────────────────────────────────────────
 
     def stop(self) -> None:
         """Start no more, and replace none."""
         self._ending = True
-        for timer in self._timers:
-            timer.cancel()
+        self._cancel_starts()
 
     def end_idle(self) -> None:
         """End the replicas that have nothing in hand."""
@@ -110,7 +152,7 @@ class Crew:
 
     async def emptied(self, timeout_seconds: float) -> bool:
         """After `stop`: wait until the last replica has ended; False when time is up first."""
-        if not self._replicas:
+        if not self._serving and not self._leaving:
             return True
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -119,13 +161,66 @@ class Crew:
             return False
         return True
 
+    # ── Keeping the number ──────────────────────────────────────────────────────────────────────
+
+    def _settle(self) -> None:
+        """Bring what there is nearer to what there is to be; called whenever either has changed."""
+        if self._ending:
+            return
+        self._let_go_what_is_replaced()
+        self._let_go_what_is_too_many()
+        self._start_what_is_missing()
+        self._tell_state()
+
+    def _let_go_what_is_replaced(self) -> None:
+        """Those that will not last go as others become ready; those of them that have not started, at once."""
+        passing = [replica for replica in self._serving.values() if not self._lasts(replica)]
+        for replica in passing:
+            if not replica.is_ready:
+                self._let_go(replica)
+        ready = sum(replica.is_ready and self._lasts(replica) for replica in self._serving.values())
+        going = sorted((replica for replica in passing if replica.is_ready), key=_dispensability)
+        for replica in going[: max(0, len(going) - max(0, self._wanted - ready))]:
+            self._let_go(replica)
+
+    def _let_go_what_is_too_many(self) -> None:
+        lasting = [replica for replica in self._serving.values() if self._lasts(replica)]
+        too_many = len(lasting) + len(self._timers) - self._wanted
+        while too_many > 0 and self._timers:
+            self._timers.pop().cancel()
+            too_many -= 1
+        for replica in sorted(lasting, key=_dispensability)[: max(0, too_many)]:
+            self._let_go(replica)
+
+    def _start_what_is_missing(self) -> None:
+        lasting = sum(self._lasts(replica) for replica in self._serving.values())
+        coming = len(self._timers)
+        waning = sum(replica.is_waning and replica.version == self._version for replica in self._serving.values())
+        old = any(replica.version != self._version for replica in self._serving.values())
+        # Beside those of an old version, one new one at a time; beside each that has nearly had its share, one.
+        most = self._wanted + waning + old
+        for _ in range(min(self._wanted - lasting, most - len(self._serving)) - coming):
+            self._start_later()
+
+    def _lasts(self, replica: Replica) -> bool:
+        """Whether it need not be replaced."""
+        return replica.version == self._version and not replica.is_waning
+
+    def _let_go(self, replica: Replica) -> None:
+        """Give it nothing more, and end it once it has nothing in hand."""
+        del self._serving[replica.number]
+        self._leaving[replica.number] = replica
+        if replica.is_idle:
+            replica.kill()
+
     # ── Starting ────────────────────────────────────────────────────────────────────────────────
 
     def _start_later(self) -> None:
-        # The first replacement comes at once; a replica that keeps dying is given ever more time.
-        wait = 0.0
-        if self._failures > 1:
-            wait = doubling_wait(_RESTART_SECONDS, _RESTART_MOST_SECONDS, self._failures - 1, self._chance())
+        # The first replacement comes at once; a version whose replicas keep dying is given ever more time.
+        if self._failures <= 1:
+            self._start_replica()
+            return
+        wait = doubling_wait(_RESTART_SECONDS, _RESTART_MOST_SECONDS, self._failures - 1, self._chance())
 
         def start() -> None:
             self._timers.discard(timer)
@@ -135,10 +230,15 @@ class Crew:
         timer = self._loop.call_later(wait, start)
         self._timers.add(timer)
 
+    def _cancel_starts(self) -> None:
+        for timer in self._timers:
+            timer.cancel()
+        self._timers.clear()
+
     def _start_replica(self) -> None:
         self._number += 1
-        replica = Replica(self._api, self._owner, self._number)
-        self._replicas[replica.number] = replica
+        replica = Replica(self._api, self._owner, self._number, version=self._version)
+        self._serving[replica.number] = replica
         task = self._loop.create_task(self._started(replica))
         self._starts.add(task)
         task.add_done_callback(self._starts.discard)
@@ -154,8 +254,8 @@ class Crew:
     # ── How they stand ──────────────────────────────────────────────────────────────────────────
 
     def _tell_state(self) -> None:
-        ready = sum(replica.is_ready for replica in self._replicas.values())
-        state = ReplicaState(ready=ready, starting=self._wanted - ready, problem=self._problem)
+        ready = sum(replica.is_ready for replica in self._serving.values())
+        state = ReplicaState(ready=ready, starting=max(0, self._wanted - ready), problem=self._problem)
         if state != self._reported and not self._ending:
             self._reported = state
             asyncio.ensure_future(self._store.report(self._api.name, state)).add_done_callback(self._on_reported)
@@ -166,3 +266,12 @@ class Crew:
             self._reported = None
             if not isinstance(error, RingbackError):
                 raise error
+
+
+def _reluctance(replica: Replica) -> tuple[bool, int]:
+    return replica.room == 0, replica.load
+
+
+def _dispensability(replica: Replica) -> tuple[bool, int, int]:
+    """First those that have not started, then those with the least in hand, then the youngest."""
+    return replica.is_ready, replica.load, -replica.number

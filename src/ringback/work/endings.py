@@ -37,6 +37,10 @@ class Endings:
         self._all_said.set()
         self._stopped = False
 
+    def serve(self, api: Api) -> None:
+        """Tell the endpoints of `api` from now on."""
+        self._api = api
+
     def finish(self, claimed: Claimed, outcome: Outcome, run_us: int) -> None:
         """End the workload."""
         status = _STATUS[type(outcome)]

@@ -21,6 +21,7 @@ _SHORT_SECONDS: Final = 0.010
 _AHEAD_SECONDS: Final = 0.008
 _AHEAD_MOST: Final = 64
 _MEMORY_OF_RUNS: Final = 0.8
+_ANY_NUMBER: Final = 1 << 62
 
 
 @dataclass(slots=True)
@@ -38,11 +39,17 @@ class Hand:
     With a concurrency of 1 they run in the order of arrival, and only the first has begun.
     """
 
-    __slots__ = ("_concurrency", "_depth", "_items", "_mean_run", "_number", "in_order")
+    __slots__ = ("_depth", "_items", "_mean_run", "_number", "in_order", "left")
 
-    def __init__(self, concurrency: int) -> None:
+    def __init__(self, concurrency: int, *, most: int | None = None) -> None:
+        """Begin with nothing in hand.
+
+        Args:
+            concurrency: how many the child runs at once.
+            most: how many it may be given from its start to its end; None means any number.
+        """
         self.in_order = concurrency == 1
-        self._concurrency = concurrency
+        self.left = _ANY_NUMBER if most is None else most
         self._items: dict[int, InHand] = {}
         self._depth = concurrency
         self._mean_run = _SHORT_SECONDS * 2
@@ -66,10 +73,11 @@ class Hand:
     def room(self, now: float) -> int:
         """How many more it should be given."""
         depth = 1 if self.in_order and self._is_at_a_long_one(now) else self._depth
-        return max(0, depth - len(self._items))
+        return max(0, min(depth - len(self._items), self.left))
 
     def put(self, claimed: Claimed, now: float) -> int:
         """Add one; its number on the wire."""
+        self.left -= 1
         self._number = number = self._number + 1 & 0xFFFF_FFFF
         self._items[number] = InHand(claimed, now)
         return number

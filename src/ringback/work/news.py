@@ -31,13 +31,17 @@ class News:
             emit: is told of what could not be.
             listen: called with False when more comes than the store takes, with True when it has caught up.
         """
-        self._api = api
         self._store = store
         self._emit = emit
         self._listen = listen
-        self._asked: frozenset[Event] = frozenset().union(*(hook.events for hook in api.webhooks)) - OUTCOMES
         self._under_way = 0
         self._crowded = False
+        self.serve(api)
+
+    def serve(self, api: Api) -> None:
+        """Tell the endpoints of `api` from now on."""
+        self._api = api
+        self._asked: frozenset[Event] = frozenset().union(*(hook.events for hook in api.webhooks)) - OUTCOMES
 
     def wanted(self, claimed: Claimed, event: Event) -> bool:
         """Whether anybody asked to be told of such an event of this workload."""

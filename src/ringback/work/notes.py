@@ -6,12 +6,11 @@ Of these, endpoints that asked are told at most once a second, and of the latest
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ringback.core.errors import RingbackError
-from ringback.core.spec import Endpoint
+from ringback.core.spec import Api
 from ringback.core.workload import Claimed, Held, Progress
 from ringback.store.contract import Store
 
@@ -35,11 +34,15 @@ class _Note:
 class Notes:
     """Throttles one pool's progress. A word that cannot be stored is dropped: a newer one follows."""
 
-    def __init__(self, store: Store, endpoints: Sequence[Endpoint]) -> None:
+    def __init__(self, api: Api, store: Store) -> None:
         self._store = store
-        self._endpoints = endpoints
+        self._endpoints = api.webhooks
         self._loop = asyncio.get_running_loop()
         self._notes: dict[int, _Note] = {}
+
+    def serve(self, api: Api) -> None:
+        """Tell the endpoints of `api` from now on."""
+        self._endpoints = api.webhooks
 
     def take(self, claimed: Claimed, progress: Progress, *, is_told: bool = False) -> None:
         """Store it now if nothing was stored lately, else when the pause is over."""

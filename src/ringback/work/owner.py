@@ -28,6 +28,11 @@ class Gone:
     untouched: list[Claimed] = field(default_factory=list)
     """Handed over, never begun."""
 
+    @property
+    def is_clean(self) -> bool:
+        """Whether it had nothing to do any more."""
+        return not (self.timed_out or self.lost)
+
 
 class Owner(Protocol):
     """Whom a replica tells."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Final
 
+from ringback.core.autoscaling import first
 from ringback.core.emit import Emit
 from ringback.core.policy import Again, after_loss, after_raise
 from ringback.core.spec import Api, Event
@@ -39,7 +40,7 @@ class Pool:
         self._chance = chance
         self._crew = Crew(api, self, store, emit, chance=chance)
         self._endings = Endings(api, store, emit)
-        self._notes = Notes(store, api.webhooks)
+        self._notes = Notes(api, store)
         self._news = News(api, store, emit, listen=self._crew.listen)
         self._claims = Claims(api.name, store, emit, room=lambda: self._crew.room, hand_over=self._hand_over)
         self._draining = False
@@ -48,9 +49,17 @@ class Pool:
 
     async def start(self) -> None:
         """Begin to start the replicas; they take work as each becomes ready."""
-        scaling = self._api.autoscaling
         self._store.on_queued(self._api.name, self._claims.on_queued)
-        self._crew.start(scaling.init_replicas or max(1, scaling.min_replicas))
+        self._crew.want(max(1, first(self._api.autoscaling)))
+
+    def serve(self, api: Api) -> None:
+        """Go on as `api` says: replicas are replaced one by one, and workloads end on the one that took them.
+
+        Whoever is told of a workload is told as `api` says from now on, whichever replica runs it.
+        """
+        self._api = api
+        for each in (self._endings, self._notes, self._news, self._crew):
+            each.serve(api)
 
     async def drain(self, grace_seconds: float) -> None:
         """Take no more, give back what has not begun, let the rest end within `grace_seconds`, then end the replicas.
@@ -88,12 +97,13 @@ class Pool:
 
     def _hand_over(self, claimed: list[Claimed]) -> None:
         """Each workload to a replica with room, the one with the least to do; back to the queue when none is ready."""
-        ready = [] if self._draining else self._crew.ready()
-        if not ready:
-            self._give_back(claimed)
-            return
-        for each in claimed:
-            (ready[0] if len(ready) == 1 else min(ready, key=_reluctance)).take(each)
+        for place, each in enumerate(claimed):
+            replica = None if self._draining else self._crew.choose()
+            if replica is None:
+                self._give_back(claimed[place:])
+                return
+            replica.take(each)
+            self._crew.on_taken(replica)
 
     def _give_back(self, claimed: list[Claimed], why: Failed | None = None) -> None:
         for each in claimed:
@@ -116,7 +126,7 @@ class Pool:
             self._claims.on_queued()
 
     def on_outcome(self, replica: Replica, claimed: Claimed, outcome: Outcome, run_us: int) -> None:
-        self._crew.on_works()
+        self._crew.on_outcome(replica)
         self._notes.drop(claimed)
         if isinstance(outcome, Failed):
             verdict = after_raise(self._api.retries, claimed.raised, outcome, self._chance())
@@ -152,14 +162,10 @@ class Pool:
         for claimed in (*gone.timed_out, *gone.lost):
             self._notes.drop(claimed)
         for claimed in gone.timed_out:
-            failure = timeout_failure(self._api.timeout_seconds)
+            failure = timeout_failure(replica.api.timeout_seconds)
             self._settle(claimed, after_raise(retries, claimed.raised, failure, self._chance()))
         for claimed in gone.lost:
             self._settle(claimed, after_loss(retries, claimed.losses, gone.how))
         self._give_back(gone.interrupted, why=_NEIGHBOUR)
         self._give_back(gone.untouched)
         self._crew.on_gone(replica, gone)
-
-
-def _reluctance(replica: Replica) -> tuple[bool, int]:
-    return replica.room == 0, replica.load

@@ -25,19 +25,30 @@ _REAP_SECONDS: Final = 0.01
 class Replica(asyncio.Protocol):
     """One child process, from its start to its end."""
 
-    def __init__(self, api: Api, owner: Owner, number: int) -> None:
+    def __init__(self, api: Api, owner: Owner, number: int, *, version: int = 1) -> None:
+        """Begin with no process.
+
+        Args:
+            api: what it runs, and how.
+            owner: is told.
+            number: its own among its crew's, for people.
+            version: of what it runs; a later one replaces it.
+        """
         self.number = number
+        self.version = version
         self.is_ready = False
-        self._api = api
+        self.api = api
         self._owner = owner
         self._loop = asyncio.get_running_loop()
         self._frames = wire.Frames()
-        self._hand = Hand(api.concurrency)
+        self._hand = Hand(api.concurrency, most=api.recycle_after)
+        self._waning_at = 0 if api.recycle_after is None else api.recycle_after // 10
         self._timer: asyncio.TimerHandle | None = None
         self._looks_soon = False
         self._broken: str | None = None
         self._fault: str | None = None
         self._timed_out = False
+        self._killed = False
         self._began = perf_counter()
         self._transport: asyncio.Transport | None = None
         self._process: ReplicaProcess | None = None
@@ -48,9 +59,11 @@ class Replica(asyncio.Protocol):
         """Start the process and say hello.
 
         Raises:
-            Unavailable: there is no room for another process.
+            Unavailable: there is no room for another process, or it has been killed already.
         """
-        self._process = ReplicaProcess(self._api.predictor)
+        if self._killed:
+            raise Unavailable("it was let go before it had begun")
+        self._process = ReplicaProcess(self.api.predictor)
         try:
             await self._loop.create_unix_connection(lambda: self, sock=self._process.end)
         except OSError as error:
@@ -75,6 +88,16 @@ class Replica(asyncio.Protocol):
     def is_idle(self) -> bool:
         return not self._hand
 
+    @property
+    def left(self) -> int:
+        """How many more workloads it may ever be given."""
+        return self._hand.left
+
+    @property
+    def is_waning(self) -> bool:
+        """Whether it has nearly had its share, so that another should be made ready."""
+        return self._hand.left <= self._waning_at
+
     def take(self, claimed: Claimed) -> None:
         """Hand over one workload."""
         assert self._transport is not None
@@ -84,7 +107,7 @@ class Replica(asyncio.Protocol):
                 wire.Work(
                     number=number,
                     attempt=claimed.held.attempt,
-                    timeout=self._api.timeout_seconds,
+                    timeout=self.api.timeout_seconds,
                     id=claimed.held.id,
                     content_type=claimed.content_type,
                     headers=claimed.headers,
@@ -96,7 +119,7 @@ class Replica(asyncio.Protocol):
         if not self._hand.in_order or len(self._hand) == 1:
             self._owner.on_began(claimed)
         if self._timer is None:
-            self._arm(self._api.timeout_seconds)
+            self._arm(self.api.timeout_seconds)
         elif not self._looks_soon and self._hand.in_order:
             self._timer.cancel()
             self._arm(STUCK_SECONDS)
@@ -114,7 +137,8 @@ class Replica(asyncio.Protocol):
             (self._transport.resume_reading if on else self._transport.pause_reading)()
 
     def kill(self) -> None:
-        """End the process; `on_gone` follows."""
+        """End the process, or never start it; `on_gone` follows."""
+        self._killed = True
         if self._process is not None:
             self._process.kill()
 
@@ -126,14 +150,14 @@ class Replica(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        predictor = self._api.predictor
+        predictor = self.api.predictor
         hello = {
-            "api": self._api.name,
+            "api": self.api.name,
             "path": str(predictor.path),
             "python_path": None if predictor.python_path is None else str(predictor.python_path),
             "config": predictor.config,
             "log_level": predictor.log_level,
-            "concurrency": self._api.concurrency,
+            "concurrency": self.api.concurrency,
         }
         self._transport.write(wire.object_frame(Kind.HELLO, hello))
 
@@ -196,13 +220,13 @@ class Replica(asyncio.Protocol):
         if oldest is None:
             return
         ran = perf_counter() - oldest.began
-        if ran >= self._api.timeout_seconds:
+        if ran >= self.api.timeout_seconds:
             self._timed_out = True
             self.kill()
             return
         if ran >= STUCK_SECONDS and (returned := self.take_back()):
             self._owner.on_returned(returned)
-        self._arm(self._api.timeout_seconds - ran)
+        self._arm(self.api.timeout_seconds - ran)
 
     def _arm(self, remaining: float) -> None:
         """One timer watches whatever runs; it is set again when it fires, not for every workload."""
@@ -224,7 +248,7 @@ class Replica(asyncio.Protocol):
             self._loop.call_later(_REAP_SECONDS, self._reap, was_ready)
             return
         gone = Gone(self._fault or how, was_ready, self._broken)
-        late_after = self._api.timeout_seconds if self._timed_out else None
+        late_after = self.api.timeout_seconds if self._timed_out else None
         self._hand.leave(gone, late_after=late_after, now=perf_counter())
         self._owner.on_gone(self, gone)
 

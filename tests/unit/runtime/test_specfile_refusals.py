@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from ringback.runtime.specfile.schema import API
 from ringback.runtime.specfile.source import MAX_BYTES
 from unit.runtime.conftest import IRIS, Desk
 
@@ -67,11 +68,7 @@ def test_what_is_no_readable_yaml(content: str | bytes, line: str, desk: Desk) -
         ),
         (
             IRIS + '  "a\\nb\\e": 1\n  concurrency: 1\n',
-            (
-                "3:3: [0].a\\nb\\x1b: there is no such key; known are name, kind, predictor, compute, networking, "
-                "autoscaling, concurrency, timeout, retries, retention, webhook, webhooks, update_strategy, "
-                "monitoring, pod, node_groups"
-            ),
+            f"3:3: [0].a\\nb\\x1b: there is no such key; known are {', '.join(API)}",
         ),
     ],
 )

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, cast
 
 from ringback.core.clock import Instant
-from ringback.core.spec import Endpoint
+from ringback.core.spec import Api, Endpoint, Predictor
 from ringback.core.workload import Claimed, Held, Progress
 from ringback.store.contract import Store
 from ringback.work.notes import Notes
@@ -75,7 +76,8 @@ class Remembering:
 def made() -> tuple[Notes, Remembering, Timers]:
     timers = Timers()
     store = Remembering(timers)
-    notes = Notes(cast("Store", store), [HOOK])
+    api = Api(name="iris", endpoint="iris", predictor=Predictor(path=Path("/p.py")), webhooks=(HOOK,))
+    notes = Notes(api, cast("Store", store))
     notes._loop = cast("asyncio.AbstractEventLoop", timers)
     return notes, store, timers
 

@@ -28,6 +28,9 @@ FIELDS: Final[Mapping[str, str]] = {
 }
 """Keys whose value has another name in `core.spec`, where units are part of names."""
 
+_PLAIN: Final = ("concurrency", "recycle_after", "timeout", "retention")
+"""Keys of an API whose value is used as it was read."""
+
 
 def build_apis(source: Source, root: yaml.Node) -> tuple[Api, ...]:
     """Every API of the file.
@@ -65,7 +68,7 @@ def _build_api(source: Source, node: yaml.Node, place: int) -> Api | None:
         autoscaling=autoscaling,
         retries=Retries(**_fields(found.get("retries", {}))),
         webhooks=tuple(_endpoints(source, name, found)),
-        **_fields({key: found[key] for key in ("concurrency", "timeout", "retention") if key in found}),
+        **_fields({key: found[key] for key in _PLAIN if key in found}),
     )
 
 

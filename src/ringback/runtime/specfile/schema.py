@@ -210,6 +210,11 @@ API: Final[Keys] = {
     "concurrency": Key(
         read=values.whole(1, 10_000), shape="a whole number", meaning="Workloads one replica runs at once"
     ),
+    "recycle_after": Key(
+        read=values.optional_whole(1),
+        shape="a whole number",
+        meaning="Workloads a replica runs before a fresh one replaces it",
+    ),
     "timeout": Key(read=values.duration(0.001), shape="a duration", meaning="One attempt's run time"),
     "retries": Key(read=section(RETRIES), shape="a mapping, below", meaning="How often a workload runs again"),
     "retention": Key(read=values.duration(), shape="a duration", meaning="How long payload, result and log are kept"),

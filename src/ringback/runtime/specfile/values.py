@@ -71,6 +71,17 @@ def whole(least: int, most: int = 1_000_000_000) -> Reader:
     return read
 
 
+def optional_whole(least: int) -> Reader:
+    """A whole number from `least` on; null is as good as absent."""
+    one = whole(least)
+
+    def read(source: Source, node: yaml.Node, path: str) -> int | None:
+        value: int | None = None if source.is_null(node, path) else one(source, node, path)
+        return value
+
+    return read
+
+
 def number(least: float, most: float = 1e9) -> Reader:
     """A number from `least` to `most`; Kubernetes' `500m` means 0.5."""
 

@@ -1,0 +1,86 @@
+"""A pool of real replicas over a real store, in one process with the test."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import dedent
+from typing import Any, Final
+
+from ringback.core.clock import HandWound
+from ringback.core.spec import Api, Autoscaling, Predictor
+from ringback.core.workload import Workload
+from ringback.store.sqlite import SqliteStore
+from ringback.work.pool import Pool
+from support.facts import Facts
+from support.stores import API, submission
+
+HEAD: Final = """
+import asyncio, os, pathlib, signal, sys, time
+
+HERE = pathlib.Path(__file__).parent
+"""
+
+
+@dataclass(slots=True)
+class World:
+    """A folder with a predictor, a store, and what happens."""
+
+    folder: Path
+    store: SqliteStore
+    clock: HandWound
+    facts: Facts = field(default_factory=Facts)
+
+    def api(self, predict: str, *, replicas: int = 1, **spec: Any) -> Api:
+        """What serves this predictor class (or body of `predict`), which is written down for it."""
+        path = self.folder / "predictor.py"
+        path.write_text(HEAD + predictor_of(predict))
+        fixed = Autoscaling(min_replicas=replicas, max_replicas=replicas)
+        return Api(**{"name": API, "endpoint": API, "predictor": Predictor(path=path), "autoscaling": fixed, **spec})
+
+    @contextlib.asynccontextmanager
+    async def serving(
+        self, predict: str, *, replicas: int = 1, grace_seconds: float = 5, **spec: Any
+    ) -> AsyncIterator[Pool]:
+        """A pool of replicas with this predictor class (or body of `predict`), drained at the end."""
+        api = self.api(predict, replicas=replicas, **spec)
+        pool = Pool(api, self.store, self.facts, chance=lambda: 0.0)
+        await pool.start()
+        try:
+            yield pool
+        finally:
+            await pool.drain(grace_seconds)
+
+    async def submit(self, payload: bytes = b"{}", workload_id: str | None = None) -> str:
+        return (await self.store.submit(submission(payload=payload, workload_id=workload_id))).id
+
+    async def ended(self, workload_id: str) -> Workload:
+        workload = await self.store.ended(API, workload_id, 20)
+        assert workload.status.is_terminal, workload
+        return workload
+
+    async def run(self, payload: bytes = b"{}") -> Workload:
+        return await self.ended(await self.submit(payload))
+
+    async def begun(self, *names: str) -> None:
+        """Wait until predict has left these files beside itself."""
+        async with asyncio.timeout(20):
+            while not all((self.folder / name).exists() for name in names):
+                await asyncio.to_thread(os.sched_yield)
+
+    def pid(self, number: int = -1) -> int:
+        pid = self.facts.of("replica.started")[number]["pid"]
+        assert isinstance(pid, int)
+        return pid
+
+
+def predictor_of(predict: str) -> str:
+    text = dedent(predict)
+    if "class PythonPredictor" in text:
+        return text
+    body = "\n".join(f"        {line}" for line in text.strip().splitlines())
+    return f"class PythonPredictor:\n    def predict(self, payload, workload, request_id):\n{body}\n"
