@@ -203,6 +203,18 @@ class StoreFull(Unavailable):
     code = "store_full"
 
 
+class BlobsUnavailable(Unavailable):
+    """Where large payloads and results are kept cannot be reached, or cannot be written to."""
+
+    code = "blobs_unavailable"
+
+
+class BlobTooOld(Unavailable):
+    """A blob has waited for its row for so long that it may be swept; its bytes must be put under a new name."""
+
+    code = "blob_too_old"
+
+
 class ShuttingDown(Unavailable):
     """The server is draining and takes no new work."""
 
@@ -216,6 +228,12 @@ class StoreError(RingbackError):
     """The store cannot be opened or has failed; the message says which file and why."""
 
     code = "store_error"
+
+
+class BlobLost(StoreError):
+    """A blob that a row refers to is not where it was put: somebody else has removed it."""
+
+    code = "blob_lost"
 
 
 class StoreTooNew(StoreError):

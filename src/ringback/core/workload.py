@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from ringback.core.blob import Blob
 from ringback.core.clock import Instant
 from ringback.core.errors import InvalidParameter
 from ringback.core.spec import Endpoint, Event
@@ -70,6 +71,7 @@ class Submission:
 
     api: str
     payload: bytes
+    """Empty when it is a blob."""
     content_type: str
     headers: bytes = b"{}"
     """The submit request's headers as a JSON object with lower-case keys."""
@@ -80,6 +82,10 @@ class Submission:
     """Where to ring besides the API's own endpoints: guests, made by `spec.guest_endpoint`."""
     trace_id: str | None = None
     """32 hexadecimal digits taken from the caller's `traceparent` (W3C Trace Context)."""
+    blob: Blob | None = None
+    """The payload, when it is too large for a row."""
+    digest: bytes | None = None
+    """`PayloadDigest` of a payload that is a blob."""
     order_key: str | None = None
     """Webhooks of workloads with the same one wait for each other at endpoints with `order: fifo`."""
 
@@ -112,6 +118,8 @@ class Claimed:
     losses: int
     """How often a replica has died under it before."""
     submitted_at: Instant
+    blob: Blob | None = None
+    """The payload, when it is too large for a row; `payload` is empty then."""
     asked: frozenset[Event] = frozenset()
     """What endpoints that its holder cannot know want to be told of on the way: those that came with the submit."""
 
@@ -120,7 +128,9 @@ class Claimed:
 class Completed:
     """predict returned. `result` is its JSON text, UTF-8, embedded as it is wherever it goes."""
 
-    result: bytes
+    result: bytes = b""
+    blob: Blob | None = None
+    """The result, when it is too large for a row or no JSON; `result` is empty then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,6 +191,8 @@ class Workload:
     """Start of the attempt that runs, or was the last; None while none has begun since the one before."""
     finished_at: Instant | None = None
     result: bytes | None = None
+    blob: Blob | None = None
+    """The result, when it is a blob; `result` is None then."""
     error: Failed | None = None
     progress: Progress | None = None
 

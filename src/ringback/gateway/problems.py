@@ -40,6 +40,7 @@ STATUS: Final[dict[type[errors.RingbackError], tuple[int, str]]] = {
     errors.ApiNotReady: (503, "No replica can start"),
     errors.StoreBusy: (503, "The store is busy"),
     errors.StoreFull: (503, "The store's disk is full"),
+    errors.BlobsUnavailable: (503, "The blobs cannot be reached"),
     errors.ShuttingDown: (503, "The server is shutting down"),
 }
 

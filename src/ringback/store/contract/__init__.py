@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ringback.core.clock import Clock
+from ringback.store.contract.blobs import BlobRows, Blobs
 from ringback.store.contract.deliveries import Deliveries
 from ringback.store.contract.inboxes import Inboxes
 from ringback.store.contract.journal import Journal
@@ -30,6 +31,7 @@ __all__ = [
     "SEARCH_ROWS",
     "Accepted",
     "Backlog",
+    "Blobs",
     "Inboxes",
     "Outlet",
     "QueueDepth",
@@ -38,7 +40,7 @@ __all__ = [
 ]
 
 
-class Store(Members, Workloads, Journal, Deliveries, Upkeep, Meeting, Protocol):
+class Store(Members, Workloads, Journal, Deliveries, Upkeep, BlobRows, Meeting, Protocol):
     """The only shared state.
 
     G1  A write whose awaitable is done survives the death of the process at any later moment.

@@ -20,7 +20,10 @@ FROM past_attempts WHERE workload = :seq ORDER BY seq;
 -- name: describe
 SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, erased_at, fraction, message,
        error_type, error_message, NULL AS result,
-       due_at, content_type, length(payload), length(result), raised, losses, idempotency_key, order_key, trace_id
+       due_at, content_type,
+       coalesce((SELECT size FROM blobs WHERE workload = workloads.seq AND part = 'payload'), length(payload)),
+       coalesce((SELECT size FROM blobs WHERE workload = workloads.seq AND part = 'result'), length(result)),
+       raised, losses, idempotency_key, order_key, trace_id
 FROM workloads WHERE api = :api AND id = :id;
 
 -- name: deliveries_by_state

@@ -24,7 +24,8 @@ WITH picked AS MATERIALIZED (
 UPDATE workloads
 SET status = 'in_progress', holder = :member, attempt = attempt + 1, started_at = :started_at
 WHERE seq IN (SELECT seq FROM picked)
-RETURNING seq, id, attempt, payload, content_type, headers, trace_id, raised, losses, submitted_at, due_at, webhooks;
+RETURNING seq, id, attempt, payload, content_type, headers, trace_id, raised, losses, submitted_at, due_at, webhooks,
+          large;
 
 -- name: next_queued
 SELECT due_at FROM workloads
@@ -42,7 +43,8 @@ WITH picked AS MATERIALIZED (
 UPDATE workloads
 SET holder = :member, attempt = attempt + 1
 WHERE seq IN (SELECT seq FROM picked)
-RETURNING seq, id, attempt, payload, content_type, headers, trace_id, raised, losses, submitted_at, due_at, webhooks;
+RETURNING seq, id, attempt, payload, content_type, headers, trace_id, raised, losses, submitted_at, due_at, webhooks,
+          large;
 
 -- name: finish
 UPDATE workloads
@@ -53,7 +55,7 @@ RETURNING trace_id, webhooks, told, order_key;
 
 -- name: read_end
 SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, erased_at, fraction, message,
-       error_type, error_message, result
+       error_type, error_message, result, large
 FROM workloads WHERE seq = :seq;
 
 -- name: requeue
@@ -76,7 +78,7 @@ RETURNING trace_id, webhooks, told, order_key;
 
 -- name: read_workload
 SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, erased_at, fraction, message,
-       error_type, error_message, result
+       error_type, error_message, result, large
 FROM workloads WHERE api = :api AND id = :id;
 
 -- name: page

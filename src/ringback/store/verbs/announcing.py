@@ -135,7 +135,7 @@ class Announcing:
     def _left_out(self, told: Told, happened: Outcome | News, endpoint: Endpoint) -> tuple[str | None, bool]:
         """The link that stands in a result's place, and whether an output's value is left out, for their size."""
         match happened:
-            case Completed(result=result) if len(result) > endpoint.inline_limit_bytes:
+            case Completed(result=result, blob=blob) if blob or len(result) > endpoint.inline_limit_bytes:
                 until = after(told.at, max(_LINK_SECONDS, sum(endpoint.retry_seconds) + _LINK_SLACK_SECONDS))
                 session, path = self._session, f"{RESULTS_PATH}/{told.api}/{told.workload_id}"
                 return signed_link(session.public_url, path, session.link_key, until), False

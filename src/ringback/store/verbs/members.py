@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
+from ringback.core.blob import SPACE_BYTES
 from ringback.core.clock import after
 from ringback.core.errors import LeaseLost
 from ringback.core.links import KEY_BYTES
 from ringback.core.workload import Claimed
 from ringback.store.contract import MARKER_SECONDS, ReplicaState
 from ringback.store.verbs import rows
+from ringback.store.verbs.blobs import BlobRows
 from ringback.store.verbs.session import Session, Transaction
 
 _ERASING: Final = ("erase_attempts", "erase_deliveries", "erase_past_attempts", "erase_journal", "erase_workload")
@@ -25,6 +27,7 @@ class Members:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._sql = session.sql
+        self._blobs = BlobRows(session)
 
     # ── Living ──────────────────────────────────────────────────────────────────────────────────
 
@@ -34,7 +37,8 @@ class Members:
 
         def write(tx: Transaction) -> None:
             self._find_timeline(tx)
-            session.link_key = self._find_key(tx, "links")
+            session.link_key = self._find_key(tx, "links", KEY_BYTES)
+            session.blob_space = self._find_key(tx, "blobs", SPACE_BYTES).hex()
             tx.execute(self._sql["join"], {"member": session.member, "lease_until": self._lease_until()})
             self._hear_of_replicas(tx)
             tx.after(partial(session.retell_pauses, tx.execute(self._sql["pauses"]).fetchall()))
@@ -88,11 +92,11 @@ class Members:
         tx.execute(self._sql["forget_timelines"])
         tx.execute(self._sql["begin_timeline"], {"epoch": epoch, "origin": session.origin, "seen": session.steady()})
 
-    def _find_key(self, tx: Transaction, name: str) -> bytes:
+    def _find_key(self, tx: Transaction, name: str, length: int) -> bytes:
         found = tx.execute(self._sql["key"], {"name": name}).fetchall()
         if found:
             return bytes(found[0][0])
-        value = os.urandom(KEY_BYTES)
+        value = os.urandom(length)
         tx.execute(self._sql["make_key"], {"name": name, "value": value})
         return value
 
@@ -124,7 +128,7 @@ class Members:
                 self._sql["take_over_workloads"],
                 {"api": api, "room": room - len(taken), "member": self._session.member},
             ).fetchall()
-            taken += [rows.claimed(api, row) for row in sorted(found, key=rows.queue_order)]
+            taken += [self._blobs.claimed(tx, api, row) for row in sorted(found, key=rows.queue_order)]
         for claimed in taken:
             place = {"seq": claimed.held.seq, "now": self._session.clock.now()}
             tx.execute(self._sql["note_lost"], place)
@@ -155,6 +159,7 @@ class Members:
             for (seq,) in tx.execute(self._sql["expired"], parameters).fetchall():
                 for statement in _ERASING:
                     tx.execute(self._sql[statement], {"seq": seq, "now": now, "nothing": b""})
+                self._blobs.doom(tx, seq)
                 erased += 1
         tx.execute(self._sql["drop_markers"], {"until": after(now, -MARKER_SECONDS), "room": room})
         return erased

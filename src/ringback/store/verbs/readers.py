@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 
 from ringback.core.delivery import Attempt, DeliveryPage, DeliveryRecord, DeliveryState
 from ringback.core.errors import Erased, UnknownDelivery, UnknownWorkload
@@ -13,6 +14,7 @@ from ringback.core.workload import Status, Workload
 from ringback.store.contract import Backlog, QueueDepth
 from ringback.store.verbs import rows
 from ringback.store.verbs.announcing import NEVER
+from ringback.store.verbs.blobs import RESULT, BlobRows
 from ringback.store.verbs.session import Connection, Session
 
 _BEFORE_ALL = 2**63 - 1
@@ -24,6 +26,7 @@ class Readers:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._sql = session.sql
+        self._blobs = BlobRows(session)
 
     async def get(self, api: str, workload_id: str) -> Workload:
         found = await self._session.read("read_workload", api=api, id=workload_id)
@@ -31,7 +34,10 @@ class Readers:
             raise UnknownWorkload(f"{api} has no workload {workload_id}")
         if rows.is_erased(found[0]):
             raise Erased(f"workload {workload_id} of {api} is over and has been erased")
-        return rows.workload(found[0])
+        workload = rows.workload(found[0])
+        if workload.result is None and rows.is_large(found[0]):
+            return replace(workload, blob=await self._blobs.committed(workload.seq, RESULT))
+        return workload
 
     async def ended(self, api: str, workload_id: str, timeout_seconds: float) -> Workload:
         # First the waiter, then the look: an end between the two is not missed.

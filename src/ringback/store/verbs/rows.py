@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from typing import Any, Final
 
+from ringback.core.blob import PayloadDigest
 from ringback.core.clock import Instant
 from ringback.core.delivery import Attempt, AttemptClass, DeliveryRecord, DeliveryState, Pause, PauseKind, Trace
 from ringback.core.spec import OUTCOMES, Endpoint, Event, guest_endpoint
@@ -37,7 +37,7 @@ _ENDINGS: Final = {Spent.ATTEMPT: Ending.FAILED, Spent.LOSS: Ending.LOST, Spent.
 def workload(row: Row) -> Workload:
     """A row of `read_workload` or `page`."""
     seq, api, workload_id, status, attempt, submitted_at, started_at, finished_at, _, fraction, message, *rest = row
-    error_type, error_message, result = rest
+    error_type, error_message, result, *_ = rest
     return Workload(
         seq=seq,
         api=api,
@@ -53,6 +53,11 @@ def workload(row: Row) -> Workload:
     )
 
 
+def is_large(row: Row) -> bool:
+    """Whether a part of the workload in a row of `read_workload`, `claim` or their like may be a blob."""
+    return row[-1] is not None
+
+
 def is_erased(row: Row) -> bool:
     """Whether a row of `read_workload` is only the marker of an erased workload."""
     return row[8] is not None
@@ -60,7 +65,7 @@ def is_erased(row: Row) -> bool:
 
 def claimed(api: str, row: Row) -> Claimed:
     """A row of `claim` or `take_over_workloads`."""
-    seq, workload_id, attempt, payload, content_type, headers, trace_id, raised, losses, submitted_at, _, hooks = row
+    seq, workload_id, attempt, payload, content_type, headers, trace_id, raised, losses, submitted_at, _, hooks, _ = row
     return Claimed(
         held=Held(seq=seq, api=api, id=workload_id, attempt=attempt),
         payload=payload,
@@ -206,8 +211,9 @@ def ending_of(workload: Workload) -> Ending | None:
 def outcome_columns(outcome: Outcome) -> dict[str, Any]:
     """What an outcome writes into a workload's row."""
     match outcome:
-        case Completed(result=result):
-            return {"status": Status.COMPLETED.value, "error_type": None, "error_message": None, "result": result}
+        case Completed(result=result, blob=blob):
+            kept = result if blob is None else None
+            return {"status": Status.COMPLETED.value, "error_type": None, "error_message": None, "result": kept}
         case Failed(type=kind, message=message):
             return {
                 "status": Status.FAILED.value,
@@ -243,4 +249,4 @@ def guests(column: bytes) -> tuple[Endpoint, ...]:
 
 def fingerprint(content_type: str, payload: bytes) -> bytes:
     """What two submits under one id are compared by, also after the payload has been erased."""
-    return hashlib.sha256(content_type.encode() + b"\0" + payload).digest()
+    return PayloadDigest(content_type, payload).value()

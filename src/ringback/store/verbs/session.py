@@ -87,6 +87,7 @@ class Session(ABC):
         self.pauses: dict[str, Pause] = {}
         self.public_url = ""
         self.link_key = b""  # found on joining
+        self.blob_space = ""  # found on joining
         self.origin = 0  # of the timeline; found on joining
 
     # ── Time ────────────────────────────────────────────────────────────────────────────────────

@@ -28,6 +28,7 @@ from ringback.core.workload import (
     WorkloadRecord,
 )
 from ringback.store.contract import Accepted, Backlog, Outlet, QueueDepth, ReplicaState
+from ringback.store.verbs.blobs import BlobRows
 from ringback.store.verbs.deliveries import Deliveries
 from ringback.store.verbs.inboxes import Inboxes
 from ringback.store.verbs.journal import Journal
@@ -50,6 +51,7 @@ class VerbStore(ABC):
         self._readers = Readers(session)
         self._listings = Listings(session)
         self._inboxes = Inboxes(session, self._readers)
+        self._blobs = BlobRows(session)
         self._closed = False
 
     @property
@@ -197,6 +199,26 @@ class VerbStore(ABC):
     async def backlogs(self) -> Mapping[str, Backlog]:
         self._refuse_if_closed()
         return await self._readers.backlogs()
+
+    # ── Blobs ───────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def blob_space(self) -> str:
+        return self._session.blob_space
+
+    def name_blob(self) -> str:
+        return self._blobs.name()
+
+    async def strays(self, keys: Sequence[str]) -> list[str]:
+        self._refuse_if_closed()
+        return await self._blobs.strays(keys)
+
+    async def doomed(self, room: int) -> list[str]:
+        self._refuse_if_closed()
+        return await self._blobs.doomed(room)
+
+    def forget(self, keys: Sequence[str]) -> Awaitable[None]:
+        return self._blobs.forget(keys)
 
     # ── Meeting ─────────────────────────────────────────────────────────────────────────────────
 

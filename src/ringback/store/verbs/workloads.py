@@ -6,14 +6,27 @@ from asyncio import Future
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+from ringback.core.blob import Blob
 from ringback.core.clock import after
 from ringback.core.errors import IdTaken, LeaseLost, QueueFull
 from ringback.core.journal import Entry
 from ringback.core.spec import Endpoint
-from ringback.core.workload import Claimed, Failed, Held, Outcome, Output, Progress, Spent, Started, Submission
+from ringback.core.workload import (
+    Claimed,
+    Completed,
+    Failed,
+    Held,
+    Outcome,
+    Output,
+    Progress,
+    Spent,
+    Started,
+    Submission,
+)
 from ringback.store.contract import Accepted
 from ringback.store.verbs import rows
 from ringback.store.verbs.announcing import Announcing, Teller
+from ringback.store.verbs.blobs import PAYLOAD, RESULT, BlobRows
 from ringback.store.verbs.journal import Journal
 from ringback.store.verbs.session import Session, Transaction
 
@@ -28,6 +41,7 @@ class Workloads:
         self._sql = session.sql
         self._announcing = Announcing(session)
         self._journal = Journal(session)
+        self._blobs = BlobRows(session)
 
     # ── Taking in ───────────────────────────────────────────────────────────────────────────────
 
@@ -37,8 +51,8 @@ class Workloads:
     def _submit(self, tx: Transaction, submission: Submission, limit: int | None) -> Accepted:
         session, api = self._session, submission.api
         named = submission.id is not None or submission.idempotency_key is not None
-        mark = rows.fingerprint(submission.content_type, submission.payload) if named else None
-        if mark is not None:
+        mark = submission.digest or (rows.fingerprint(submission.content_type, submission.payload) if named else None)
+        if named and mark is not None:
             known = self._known(tx, submission, mark)
             if known is not None:
                 return known
@@ -47,6 +61,8 @@ class Workloads:
                 f"{api} holds {limit} unfinished workloads, as many as its replicas may; try again soon",
                 retry_after_seconds=_QUEUE_FULL_RETRY_SECONDS,
             )
+        if submission.blob is not None:
+            self._blobs.must_be_young(submission.blob)
         now = session.clock.now()
         workload_id = submission.id or session.ids.new()
         tx.execute(
@@ -66,6 +82,9 @@ class Workloads:
                 "order_key": submission.order_key,
             },
         )
+        if submission.blob is not None:
+            [(_, _, seq)] = tx.execute(self._sql["find_by_id"], {"api": api, "id": workload_id}).fetchall()
+            self._blobs.attach(tx, seq, PAYLOAD, submission.blob)
         session.count(api, +1)
         session.meeting.queued.call(api)
         return Accepted(id=workload_id, created=True)
@@ -109,7 +128,8 @@ class Workloads:
         for row in taken if session.meeting.has_listeners else ():
             session.stir(tx, api, row[1])
         following = tx.execute(self._sql["next_queued"], parameters).fetchall()
-        return [rows.claimed(api, row) for row in taken], session.seconds_until(following[0][0]) if following else None
+        claimed = [self._blobs.claimed(tx, api, row) for row in taken]
+        return claimed, session.seconds_until(following[0][0]) if following else None
 
     def progress(self, held: Held, progress: Progress, tell: Sequence[Endpoint] | None, instead: bool) -> Future[None]:
         message = None if progress.message is None else rows.storable(progress.message)
@@ -178,21 +198,30 @@ class Workloads:
         """Whether it has ended only now."""
         session, now = self._session, self._session.clock.now()
         columns = rows.outcome_columns(outcome)
+        blob = outcome.blob if isinstance(outcome, Completed) else None
+        if blob is not None:
+            self._blobs.must_be_young(blob)
         ended = tx.execute(self._sql["finish"], {**self._fence(held), **columns, "now": now}).fetchall()
         if not ended:
-            self._must_have_ended_so(tx, held, columns)
+            self._must_have_ended_so(tx, held, columns, blob)
             return False
+        if blob is not None:
+            self._blobs.attach(tx, held.seq, RESULT, blob)
         session.count(held.api, -1)
         self._announcing.tell(tx, held, outcome, Teller(now, *ended[0]), endpoints)
         tx.after(partial(session.meeting.tell_ended, held.api, held.id))
         return True
 
-    def _must_have_ended_so(self, tx: Transaction, held: Held, columns: Mapping[str, object]) -> None:
+    def _must_have_ended_so(
+        self, tx: Transaction, held: Held, columns: Mapping[str, object], blob: Blob | None
+    ) -> None:
         """Accept a repeated finish; refuse a late one, or one that says something else."""
         found = tx.execute(self._sql["read_end"], {"seq": held.seq}).fetchall()
         if found and not rows.is_erased(found[0]):
             workload = rows.workload(found[0])
             same = workload.attempt == held.attempt and rows.end_columns(found[0]) == columns
+            if rows.is_large(found[0]) or blob is not None:
+                same = same and self._blobs.of(tx, held.seq, RESULT) == blob
             if workload.status.is_terminal and same:
                 return
         raise self._lost(held)

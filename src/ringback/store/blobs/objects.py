@@ -1,0 +1,267 @@
+"""Blobs as objects of S3 and the like, through obstore: uploaded in parts as they come, read in ranges.
+
+The only module that knows obstore. What it needs besides the URL comes from the environment, as obstore reads it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, TypeVar
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import ObjectStore, from_url
+
+from ringback.core.blob import JSON, Blob, named_at
+from ringback.core.errors import BlobLost, BlobsUnavailable, StoreError, StoreFull
+from ringback.store.blobs.spool import Spool
+from ringback.store.blobs.threads import NO_ROOM, Threads, write_all
+
+T = TypeVar("T")
+
+_PART_BYTES: Final = 8 * 1024 * 1024
+"""S3 takes at most 10,000 parts, so a blob may have 80 GiB."""
+_PARTS_AT_ONCE: Final = 2
+_PIECE_BYTES: Final = 4 * 1024 * 1024
+_PORTION: Final = 1_000
+_RETRY_SECONDS: Final = 5
+_REASON_CHARACTERS: Final = 300
+
+_PATIENCE: Final = timedelta(seconds=20)
+_RETRIES: Final = 3
+_CONNECT_SECONDS: Final = timedelta(seconds=5)
+_REQUEST_SECONDS: Final = timedelta(seconds=120)
+"""For one part or one range: they are small, however large the blob is."""
+
+_FAULTS: Final = (BaseError, OSError, ValueError, TimeoutError)
+_ENDPOINTS: Final = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT", "GOOGLE_BASE_URL", "AZURE_ENDPOINT")
+_ALLOWS: Final = ("AWS_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP", "AZURE_ALLOW_HTTP")
+
+
+def object_store(url: str, environment: Mapping[str, str]) -> ObjectStore:
+    """The object store a URL leads to; nothing is asked of it yet.
+
+    Raises:
+        StoreError: the URL, or something in the environment, makes no sense to obstore.
+    """
+    plain = any(environment.get(name, "").startswith("http://") for name in _ENDPOINTS)
+    allowed = any(environment.get(name, "").lower() in {"1", "true", "yes", "on"} for name in _ALLOWS)
+    try:
+        return from_url(
+            url,
+            client_options={
+                "allow_http": plain or allowed,
+                "connect_timeout": _CONNECT_SECONDS,
+                "timeout": _REQUEST_SECONDS,
+            },
+            retry_config={"max_retries": _RETRIES, "retry_timeout": _PATIENCE},
+        )
+    except _FAULTS as error:
+        raise StoreError(f"--blobs {url} cannot be used: {_reason(error)}") from error
+
+
+class ObjectBlobs:
+    """A `store.contract.Blobs` on one object store."""
+
+    def __init__(self, store: ObjectStore, url: str, space: str, *, name: Callable[[], str], spool: Path) -> None:
+        """Begin; the object store is first asked when it is first needed.
+
+        Args:
+            store: where they are kept.
+            url: what errors call it.
+            space: this store's own room in it.
+            name: makes names for new blobs.
+            spool: a folder of the local disk for what is on its way.
+
+        Raises:
+            StoreError: the folder cannot be made.
+        """
+        self._store = store
+        self._url = url
+        self._space = space
+        self._name = name
+        self._threads = Threads()
+        self._spool = Spool(spool)
+        self._copies = 0
+
+    @property
+    def spool(self) -> Path:
+        return self._spool.folder
+
+    # ── Writing ─────────────────────────────────────────────────────────────────────────────────
+
+    async def write(self, source: AsyncIterable[bytes], content_type: str = JSON) -> Blob:
+        key = self._name()
+        counted = _Counted(source)
+        await self._put(key, counted, content_type, stop=counted.stop)
+        return Blob(key=key, size_bytes=counted.size, content_type=content_type)
+
+    async def adopt(self, file: Path, content_type: str = JSON) -> Blob:
+        key = self._name()
+        size = (await self._try(self._threads.run(file.stat))).st_size
+        await self._put(key, file, content_type, stop=lambda: None)
+        return Blob(key=key, size_bytes=size, content_type=content_type)
+
+    async def _put(
+        self, key: str, what: AsyncIterable[bytes] | Path, content_type: str, *, stop: Callable[[], None]
+    ) -> None:
+        """Upload, to the end or not at all: an upload that is dropped would leave its parts behind, unseen."""
+        upload = asyncio.ensure_future(
+            obstore.put_async(
+                self._store,
+                self._path(key),
+                what,
+                attributes={"Content-Type": content_type},
+                chunk_size=_PART_BYTES,
+                max_concurrency=_PARTS_AT_ONCE,
+            )
+        )
+        try:
+            await asyncio.shield(upload)
+        except asyncio.CancelledError:
+            stop()
+            await asyncio.wait([upload])
+            if not upload.cancelled() and upload.exception() is None:
+                await self.remove([key])
+            raise
+        except _FAULTS as error:
+            raise self._translated(error) from error
+
+    # ── Reading ─────────────────────────────────────────────────────────────────────────────────
+
+    async def read(self, blob: Blob, start: int, stop: int) -> AsyncIterator[bytes]:
+        coming = self._range(blob, start, stop) if start < stop else None
+        try:
+            while coming is not None:
+                piece = await coming
+                start += len(piece)
+                # The next one is on its way while this one is being used.
+                coming = self._range(blob, start, stop) if start < stop else None
+                yield piece
+        finally:
+            if coming is not None:
+                coming.cancel()
+                await asyncio.gather(coming, return_exceptions=True)
+
+    def _range(self, blob: Blob, start: int, stop: int) -> asyncio.Future[bytes]:
+        return asyncio.ensure_future(self._read(blob, start, min(stop, start + _PIECE_BYTES)))
+
+    async def _read(self, blob: Blob, start: int, end: int) -> bytes:
+        path = self._path(blob.key)
+        piece = bytes(await self._try(obstore.get_range_async(self._store, path, start=start, end=end)))
+        if not piece:
+            raise BlobLost(f"the blob {self._url}/{path} is shorter than it was")
+        return piece
+
+    async def borrow(self, blob: Blob) -> Path:
+        self._copies += 1
+        file = self._spool.file(f"{blob.key}.{self._copies}")
+        try:
+            copy = await self._try(self._threads.run(file.open, "xb", 0))
+            try:
+                async for piece in self.read(blob, 0, blob.size_bytes):
+                    await self._try(self._threads.run(write_all, copy, piece))
+            finally:
+                copy.close()
+        except BaseException:
+            self.give_back(file)
+            raise
+        return file
+
+    def give_back(self, file: Path) -> None:
+        with contextlib.suppress(OSError):
+            file.unlink()
+
+    # ── Removing ────────────────────────────────────────────────────────────────────────────────
+
+    async def remove(self, keys: Sequence[str]) -> None:
+        paths = [self._path(key) for key in keys]
+        if not paths:
+            return
+        try:
+            await obstore.delete_async(self._store, paths)
+        except FileNotFoundError:  # one was not there, which may have kept the others
+            for path in paths:
+                with contextlib.suppress(BlobLost):
+                    await self._try(obstore.delete_async(self._store, path))
+        except _FAULTS as error:
+            raise self._translated(error) from error
+
+    async def listed(self) -> AsyncIterator[list[str]]:
+        listing = obstore.list(self._store, self._space, chunk_size=_PORTION)
+        while True:
+            try:
+                found = await anext(listing, None)
+            except _FAULTS as error:
+                raise self._translated(error) from error
+            if found is None:
+                return
+            names = (entry["path"].rpartition("/")[2] for entry in found)
+            yield [name for name in names if named_at(name) is not None]
+
+    async def close(self) -> None:
+        await self._threads.run(self._spool.close)
+        await self._threads.close()
+
+    def _path(self, key: str) -> str:
+        return f"{self._space}/{key[-2:]}/{key}"
+
+    async def _try(self, act: Awaitable[T]) -> T:
+        try:
+            return await act
+        except _FAULTS as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: BaseException) -> BlobLost | BlobsUnavailable | StoreFull:
+        if isinstance(error, FileNotFoundError):
+            return BlobLost(f"a blob is not in {self._url} any more: {_reason(error)}")
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            return StoreFull(f"no room left on the disk of {self.spool}", retry_after_seconds=_RETRY_SECONDS)
+        return BlobsUnavailable(f"{self._url} cannot be used: {_reason(error)}", retry_after_seconds=_RETRY_SECONDS)
+
+
+class _Stopped(Exception):
+    """Nobody wants the blob any more: makes obstore take the upload back."""
+
+
+class _Counted:
+    """A source that counts what it has yielded, and that can be told to fail."""
+
+    __slots__ = ("_coming", "_is_stopped", "_source", "size")
+
+    def __init__(self, source: AsyncIterable[bytes]) -> None:
+        self._source = aiter(source)
+        self._coming: asyncio.Future[bytes] | None = None
+        self._is_stopped = False
+        self.size = 0
+
+    def stop(self) -> None:
+        self._is_stopped = True
+        if self._coming is not None:
+            self._coming.cancel()
+
+    def __aiter__(self) -> _Counted:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._is_stopped:
+            raise _Stopped
+        self._coming = asyncio.ensure_future(anext(self._source))
+        try:
+            piece = await self._coming
+        except asyncio.CancelledError:
+            if self._is_stopped:
+                raise _Stopped from None
+            raise
+        self.size += len(piece)
+        return piece
+
+
+def _reason(error: BaseException) -> str:
+    """The part of obstore's words that is for people: its first line, without the XML of a server's answer."""
+    line = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+    return line.partition(": <?xml")[0][:_REASON_CHARACTERS]
