@@ -139,3 +139,29 @@ def _in_order(
 
 def _moved(attempt: int, place: int, status: Status, at: Instant | None, error: Failed | None = None) -> Happening:
     return Happening(id=attempt * _SPAN + place, attempt=attempt, at=at, what=Moved(status=status, error=error))
+
+
+class LogText:
+    """Puts together what was said, with a mark where lines were left out and where another attempt begins."""
+
+    __slots__ = ("_attempt", "_in_line", "_next_line")
+
+    def __init__(self, attempt: int = 1) -> None:
+        """Begin with an attempt, which needs no mark."""
+        self._attempt = attempt
+        self._next_line = 1
+        self._in_line = False
+
+    def add(self, attempt: int, said: Said) -> str:
+        """What stands next in the text."""
+        mark = ""
+        if attempt != self._attempt:
+            mark = f"── attempt {attempt} ──\n"
+            self._attempt, self._next_line = attempt, 1
+        if said.line > self._next_line:
+            mark += f"… {said.line - self._next_line} lines left out\n"
+        if mark and self._in_line:
+            mark = f"\n{mark}"
+        self._next_line = said.line + said.text.count("\n")
+        self._in_line = not said.text.endswith("\n")
+        return mark + said.text

@@ -63,6 +63,10 @@ class Gateway:
         self._control.is_draining = True
         self._data.close_to_new()
 
+    def end_streams(self) -> None:
+        """Let everybody go who follows a workload; they come again, here or elsewhere."""
+        self._control.streams.close()
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise RuntimeError(f"only HTTP is spoken here, not {scope['type']}")

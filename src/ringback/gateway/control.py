@@ -20,6 +20,7 @@ from ringback.gateway import answers, incoming
 from ringback.gateway.openapi import openapi
 from ringback.gateway.overview import Overview, status_of
 from ringback.gateway.repair import Repair, limit_of
+from ringback.gateway.streams import Streams
 from ringback.store.contract import Store
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -51,6 +52,7 @@ class ControlPlane:
         self._document = orjson.dumps(openapi(list(apis.values())), option=orjson.OPT_INDENT_2)
         self._jwks = orjson.dumps(jwks(_public_keys(apis.values())))
         self.is_draining = False
+        self.streams = Streams(store, apis)
         self.router = Router(
             routes=[
                 *others,
@@ -71,6 +73,7 @@ class ControlPlane:
                         ("/{api}/{workload_id}/result", self._result),
                     )
                 ),
+                *self.streams.routes,
             ],
             default=self._nothing,
             redirect_slashes=False,

@@ -106,7 +106,7 @@ class DataPlane:
     async def _ended(self, api: Api, workload_id: str, wait: float, receive: Receive) -> Workload:
         """The workload once it has ended; as it stands when time is up, the client leaves or the server drains."""
         ended = asyncio.create_task(self._store.ended(api.name, workload_id, wait))
-        others = [asyncio.create_task(_left(receive)), asyncio.create_task(_raised(self._draining))]
+        others = [asyncio.create_task(incoming.left(receive)), asyncio.create_task(_raised(self._draining))]
         try:
             await asyncio.wait({ended, *others}, return_when=asyncio.FIRST_COMPLETED)
             return await ended if ended.done() else await self._store.get(api.name, workload_id)
@@ -114,11 +114,6 @@ class DataPlane:
             for task in (ended, *others):
                 task.cancel()
             await asyncio.gather(ended, *others, return_exceptions=True)
-
-
-async def _left(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 async def _raised(flag: asyncio.Event) -> None:

@@ -208,6 +208,12 @@ async def body_of(headers: dict[str, str], receive: Receive, limit: int) -> byte
     return b"".join(parts)
 
 
+async def left(receive: Receive) -> None:
+    """Wait until the client has gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
 def parameters_of(scope: Scope, known: frozenset[str]) -> dict[str, str]:
     """The query's parameters, each at most once.
 

@@ -8,21 +8,10 @@ from typing import Any, Final
 from ringback import __version__
 from ringback.core.delivery import DeliveryState
 from ringback.core.spec import OUTCOMES, Api, Event
-from ringback.core.workload import Ending, Status
+from ringback.core.workload import Status
+from ringback.gateway.schemas import SCHEMAS
 
 _JSON: Final = "application/json"
-_ERROR: Final = {
-    "type": "object",
-    "required": ["type", "message"],
-    "properties": {
-        "type": {"type": "string", "description": "The exception's class name, or one of Ringback's own words."},
-        "message": {"type": "string"},
-    },
-}
-_PROGRESS: Final = {
-    "type": "object",
-    "properties": {"fraction": {"type": "number"}, "message": {"type": ["string", "null"]}},
-}
 _SUMMARIES: Final = {
     Event.STARTED: "A replica has begun with a workload",
     Event.PROGRESS: "A workload has come further; at most once a second",
@@ -30,140 +19,6 @@ _SUMMARIES: Final = {
     Event.COMPLETED: "A workload completed",
     Event.FAILED: "A workload failed",
     Event.CANCELED: "A workload was canceled",
-}
-_SCHEMAS: Final[dict[str, Any]] = {
-    "Accepted": {
-        "type": "object",
-        "required": ["id"],
-        "properties": {"id": {"type": "string"}},
-    },
-    "Error": _ERROR,
-    "Workload": {
-        "type": "object",
-        "required": ["id", "status"],
-        "properties": {
-            "id": {"type": "string"},
-            "status": {"type": "string", "enum": [status.value for status in Status]},
-            "result": {"description": "What predict returned; present when completed."},
-            "timestamp": {"type": "string", "format": "date-time", "description": "When it completed."},
-            "error": {"$ref": "#/components/schemas/Error"},
-            "progress": _PROGRESS,
-        },
-    },
-    "Summary": {
-        "type": "object",
-        "required": ["id", "status", "attempt", "submitted_at"],
-        "properties": {
-            "id": {"type": "string"},
-            "status": {"type": "string", "enum": [status.value for status in Status]},
-            "attempt": {"type": "integer"},
-            "submitted_at": {"type": "string", "format": "date-time"},
-            "started_at": {"type": ["string", "null"], "format": "date-time"},
-            "finished_at": {"type": ["string", "null"], "format": "date-time"},
-            "error": {"$ref": "#/components/schemas/Error"},
-        },
-    },
-    "Attempt": {
-        "type": "object",
-        "required": ["number", "started_at", "ended_at", "ran_seconds", "ended"],
-        "properties": {
-            "number": {"type": ["integer", "null"], "description": "null: it ended without having begun."},
-            "started_at": {"type": ["string", "null"], "format": "date-time"},
-            "ended_at": {"type": ["string", "null"], "format": "date-time"},
-            "ran_seconds": {"type": ["number", "null"]},
-            "ended": {"enum": ["running", *(ending.value for ending in Ending)]},
-            "error": {"$ref": "#/components/schemas/Error"},
-        },
-    },
-    "Record": {
-        "allOf": [{"$ref": "#/components/schemas/Summary"}],
-        "type": "object",
-        "required": ["api", "path", "payload", "timing", "attempts", "deliveries"],
-        "properties": {
-            "api": {"type": "string"},
-            "path": {"type": "string"},
-            "due_at": {"type": ["string", "null"], "format": "date-time", "description": "While it is in the queue."},
-            "progress": {"anyOf": [_PROGRESS, {"type": "null"}]},
-            "payload": {"type": "object", "description": "content_type and bytes"},
-            "result": {"type": ["object", "null"], "description": "bytes, and the path it can be read at"},
-            "raised": {"type": "integer", "description": "How often predict has raised or timed out."},
-            "losses": {"type": "integer", "description": "How often a replica has died under it."},
-            "idempotency_key": {"type": ["string", "null"]},
-            "order_key": {"type": ["string", "null"]},
-            "trace_id": {"type": ["string", "null"]},
-            "timing": {
-                "type": "object",
-                "description": "waited_seconds, ran_seconds (all attempts together), total_seconds",
-                "additionalProperties": {"type": ["number", "null"]},
-            },
-            "attempts": {"type": "array", "items": {"$ref": "#/components/schemas/Attempt"}},
-            "deliveries": {
-                "type": "object",
-                "description": "How many of its webhooks stand in each state.",
-                "additionalProperties": {"type": "integer"},
-            },
-        },
-    },
-    "Page": {
-        "type": "object",
-        "required": ["workloads", "cursor"],
-        "properties": {
-            "workloads": {"type": "array", "items": {"$ref": "#/components/schemas/Summary"}},
-            "cursor": {"type": ["string", "null"]},
-        },
-    },
-    "Completed": {
-        "type": "object",
-        "required": ["id", "status", "timestamp"],
-        "properties": {
-            "id": {"type": "string"},
-            "status": {"const": "completed"},
-            "result": {},
-            "result_url": {"type": "string", "format": "uri", "description": "In the place of a large result."},
-            "timestamp": {"type": "string", "format": "date-time"},
-        },
-    },
-    "Failed": {
-        "type": "object",
-        "required": ["id", "status", "error"],
-        "properties": {
-            "id": {"type": "string"},
-            "status": {"const": "failed"},
-            "error": {"$ref": "#/components/schemas/Error"},
-        },
-    },
-    "Canceled": {
-        "type": "object",
-        "required": ["id", "status"],
-        "properties": {"id": {"type": "string"}, "status": {"const": "canceled"}},
-    },
-    "News": {
-        "type": "object",
-        "description": "What happens on the way to an outcome.",
-        "required": ["id", "status", "event", "sequence", "timestamp"],
-        "properties": {
-            "id": {"type": "string"},
-            "status": {"const": "in_progress"},
-            "event": {"enum": ["started", "progress", "output"]},
-            "sequence": {"type": "integer", "description": "Higher for a later event of the workload."},
-            "timestamp": {"type": "string", "format": "date-time"},
-            "progress": _PROGRESS,
-            "index": {"type": "integer", "description": "Of an output: 0 for the attempt's first."},
-            "output": {"description": "What predict has yielded; null when it is over the inline limit."},
-            "output_bytes": {"type": "integer", "description": "The size of an output that is left out."},
-        },
-    },
-    "Problem": {
-        "type": "object",
-        "description": "RFC 9457",
-        "required": ["type", "title", "status", "detail"],
-        "properties": {
-            "type": {"type": "string", "format": "uri"},
-            "title": {"type": "string"},
-            "status": {"type": "integer"},
-            "detail": {"type": "string"},
-        },
-    },
 }
 
 
@@ -178,7 +33,7 @@ def openapi(apis: Sequence[Api]) -> dict[str, Any]:
         "paths": {**paths, **_server_paths()},
         "webhooks": {event.value: _webhook(event) for event in Event},
         "components": {
-            "schemas": _SCHEMAS,
+            "schemas": SCHEMAS,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -230,6 +85,41 @@ def _paths(api: Api) -> dict[str, Any]:
                 "responses": {"200": {"description": "The result", "content": {_JSON: {}}}, **_problems("404", "410")},
             },
         },
+        **_followed(at, tag, workload_id),
+    }
+
+
+def _followed(at: str, tag: dict[str, Any], workload_id: dict[str, Any]) -> dict[str, Any]:
+    """A workload as it happens."""
+    failures = _problems("400", "404", "410", "503")
+    known = "The id of the last event that is known; only what came after it is sent."
+    number = {"type": "integer", "minimum": 0}
+    events = {
+        "summary": "Follow a workload: status, progress, output and log as server-sent events, to its end",
+        "parameters": [
+            _parameter("Last-Event-ID", "header", number, known),
+            _parameter("after", "query", number, f"{known} The header goes first."),
+        ],
+        "responses": {
+            "200": {
+                "description": "Events, each with a growing id and JSON data; comments when nothing else comes",
+                "content": {"text/event-stream": {"schema": {"$ref": "#/components/schemas/Happening"}}},
+            },
+            "204": {"description": "It is over, and nothing came after that id"},
+            **failures,
+        },
+    }
+    logs = {
+        "summary": "What predict printed and logged",
+        "parameters": [
+            _parameter("attempt", "query", {"type": "integer", "minimum": 1}, "Of this attempt alone."),
+            _parameter("follow", "query", {"type": "boolean"}, "Go on until it ends."),
+        ],
+        "responses": {"200": {"description": "The text", "content": {"text/plain": {}}}, **failures},
+    }
+    return {
+        f"{at}/{{id}}/events": {"parameters": [workload_id], "get": {**tag, **events}},
+        f"{at}/{{id}}/logs": {"parameters": [workload_id], "get": {**tag, **logs}},
     }
 
 

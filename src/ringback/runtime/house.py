@@ -120,6 +120,7 @@ class House:
         self.gateway.close_to_new()
         await asyncio.gather(*(pool.drain(grace * (1 - _DELIVERY_SHARE)) for pool in self._pools))
         await self._dispatcher.stop(grace * _DELIVERY_SHARE)
+        self.gateway.end_streams()
 
     async def close(self) -> None:
         """Leave the store; after this nothing is this member's any more."""
