@@ -57,6 +57,77 @@ async def test_S2_nor_one_that_has_left(store: SqliteStore, other: SqliteStore) 
     assert store.replicas(API).ready == 0
 
 
+async def test_S2_nor_one_that_was_taken_back(store: SqliteStore, other: SqliteStore) -> None:
+    await other.report(API, ReplicaState(ready=1))
+    await other.report(API, None)
+    await store.heartbeat()
+    for each in (store, other):
+        assert each.replicas(API) == ReplicaState()
+        assert each.serving(API) == []
+
+
+async def test_S3_what_waits_or_runs_is_counted_as_long_as_it_does(
+    backend: SqliteBackend, store: SqliteStore, other: SqliteStore
+) -> None:
+    await store.submit(submission(api="another"))
+    assert await store.in_flight(API, 10) == 0
+    for number in range(4):
+        await other.submit(submission(workload_id=f"w{number}"))
+    assert await store.in_flight(API, 10) == 4
+    first = (await claim_one(store)).held
+    assert await store.in_flight(API, 10) == 4
+    await store.finish(first, DONE, [])
+    assert await store.in_flight(API, 10) == 3
+    assert await store.in_flight(API, 2) == 2
+    assert await store.in_flight(API, 0) == 0
+
+    later = (await claim_one(store)).held
+    await store.requeue(later, spent=Spent.ATTEMPT, delay_seconds=60)
+    assert await store.in_flight(API, 10) == 2
+    backend.clock.wind(59)
+    assert await store.in_flight(API, 10) == 2
+    backend.clock.wind(1)
+    assert await store.in_flight(API, 10) == 3
+
+
+async def test_S4_what_was_written_before_the_call_is_counted(store: SqliteStore) -> None:
+    submits = [store.submit(submission()) for _ in range(3)]
+    assert await store.in_flight(API, 10) == 3
+    await asyncio.gather(*submits)
+
+    counts: list[asyncio.Future[int]] = []
+    store.on_queued(API, lambda: counts.append(asyncio.ensure_future(store.in_flight(API, 10))))
+    await store.submit(submission())
+    assert [await each for each in counts] == [4], "a count made on waking sees what it was woken for"
+
+
+async def test_S5_who_serves_an_api_or_could(backend: SqliteBackend, store: SqliteStore) -> None:
+    backend.clock.wind(1)
+    other = await backend.open()
+    assert store.serving(API) == []
+    await other.report(API, ReplicaState(starting=1))
+    await store.report(API, ReplicaState())
+    await store.heartbeat()
+    assert store.serving(API) == [store.member, other.member], "the older member first"
+
+    await other.report(API, ReplicaState(starting=1, problem="no model"))
+    await store.heartbeat()
+    assert store.serving(API) == [store.member]
+    await other.report(API, ReplicaState(ready=1, problem="no model"))
+    await store.heartbeat()
+    assert store.serving(API) == [store.member, other.member]
+    await backend.leave(other)
+    await store.heartbeat()
+    assert store.serving(API) == [store.member]
+
+
+async def test_S1_a_report_shows_all_that_was_told(store: SqliteStore, other: SqliteStore) -> None:
+    told = ReplicaState(ready=1, starting=2, problem="no model", preparing="its environment")
+    await store.report(API, told)
+    await other.heartbeat()
+    assert other.replicas(API) == told
+
+
 async def test_N1_a_claim_made_on_waking_shares_the_submits_commit(tmp_path: Path) -> None:
     commits: list[object] = []
 

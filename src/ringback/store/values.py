@@ -24,6 +24,13 @@ class ReplicaState:
     starting: int = 0
     problem: str | None = None
     """Why the last replica that failed to start did; None once one has started since."""
+    preparing: str | None = None
+    """What has to be done before any can start: an environment in the making."""
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether there is none, and it is known why."""
+        return self.ready == 0 and self.problem is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,7 +31,7 @@ class Gone:
     @property
     def is_clean(self) -> bool:
         """Whether it had nothing to do any more."""
-        return not (self.timed_out or self.lost)
+        return not (self.timed_out or self.lost or self.interrupted)
 
 
 class Owner(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from ringback.core.delivery import Delivery
@@ -24,16 +24,23 @@ class Outlet(Protocol):
 class Meeting(Protocol):
     """Reports, wakes and the outlet."""
 
-    def report(self, api: str, state: ReplicaState) -> Awaitable[None]:
-        """Tell how this member's replicas of an API stand.
+    def report(self, api: str, state: ReplicaState | None) -> Awaitable[None]:
+        """Tell how this member's replicas of an API stand; None when it has nothing to do with the API any more.
 
         S1  `replicas` shows it at once here, and to other members after their next heartbeat.
-        S2  A dead member's report counts no longer.
+        S2  A dead member's report counts no longer, nor does one that was taken back.
         """
         ...
 
     def replicas(self, api: str) -> ReplicaState:
         """How an API's replicas stand: sums over living members, and any one problem. From memory."""
+        ...
+
+    def serving(self, api: str) -> Sequence[str]:
+        """The living members that report replicas of an API or that they keep none for now, oldest first. From memory.
+
+        S5  Those whose replicas cannot start, so that they have none, are left out.
+        """
         ...
 
     def on_queued(self, api: str, wake: Callable[[], None]) -> None:

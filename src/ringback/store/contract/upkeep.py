@@ -1,4 +1,4 @@
-"""Retention, and the figures of queues. Promises E."""
+"""Retention, and the figures of queues. Promises E, S3 and S4."""
 
 from __future__ import annotations
 
@@ -23,6 +23,14 @@ class Upkeep(Protocol):
 
     async def depths(self) -> Mapping[str, QueueDepth]:
         """Unfinished workloads by API."""
+        ...
+
+    async def in_flight(self, api: str, most: int) -> int:
+        """Count the workloads of an API that wait or run, over all members, up to `most`.
+
+        S3  What waits for its time is counted from then on, what has ended no longer; counting ends at `most`.
+        S4  What this member has written before the call is counted.
+        """
         ...
 
     async def backlogs(self) -> Mapping[str, Backlog]:

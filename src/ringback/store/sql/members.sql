@@ -14,12 +14,16 @@ DELETE FROM members WHERE id = :member;
 DELETE FROM replicas WHERE member = :member;
 
 -- name: report
-INSERT INTO replicas (member, api, ready, starting, problem) VALUES (:member, :api, :ready, :starting, :problem)
+INSERT INTO replicas (member, api, ready, starting, problem, preparing)
+VALUES (:member, :api, :ready, :starting, :problem, :preparing)
 ON CONFLICT (member, api) DO UPDATE
-SET ready = excluded.ready, starting = excluded.starting, problem = excluded.problem;
+SET ready = excluded.ready, starting = excluded.starting, problem = excluded.problem, preparing = excluded.preparing;
+
+-- name: retract
+DELETE FROM replicas WHERE member = :member AND api = :api;
 
 -- name: reports
-SELECT member, api, ready, starting, problem FROM replicas WHERE member IN (SELECT id FROM members);
+SELECT member, api, ready, starting, problem, preparing FROM replicas WHERE member IN (SELECT id FROM members);
 
 -- name: timelines
 SELECT epoch, origin, seen FROM timelines;

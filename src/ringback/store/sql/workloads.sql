@@ -94,6 +94,15 @@ LIMIT :limit;
 SELECT (SELECT count(*) FROM workloads WHERE api = :api AND status = 'in_queue')
      + (SELECT count(*) FROM workloads WHERE api = :api AND status = 'in_progress');
 
+-- name: in_flight
+-- Reads no more index entries than are wanted, however long the queue is.
+SELECT (SELECT count(*) FROM (
+            SELECT 1 FROM workloads WHERE api = :api AND status = 'in_progress' LIMIT :most
+        ) AS running)
+     + (SELECT count(*) FROM (
+            SELECT 1 FROM workloads WHERE api = :api AND status = 'in_queue' AND due_at <= :now LIMIT :most
+        ) AS due);
+
 -- name: depths
 -- Hops from one API to the next on the index instead of reading all rows to group them.
 WITH RECURSIVE apis (api) AS (

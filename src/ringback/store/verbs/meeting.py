@@ -167,6 +167,14 @@ class Meeting:
         for api, state in kept:
             self.tell_replicas(but, api, state)
 
+    def retract_replicas(self, member: str, api: str) -> None:
+        self._reports.get(api, {}).pop(member, None)
+        self._sums.pop(api, None)
+
+    def serving(self, api: str) -> list[str]:
+        # Members' ids are made in the order of time.
+        return sorted(member for member, state in self._reports.get(api, {}).items() if not state.is_stuck)
+
     def replicas(self, api: str) -> ReplicaState:
         known = self._sums.get(api)
         if known is None:
@@ -175,5 +183,6 @@ class Meeting:
                 ready=sum(state.ready for state in states),
                 starting=sum(state.starting for state in states),
                 problem=next((state.problem for state in states if state.problem is not None), None),
+                preparing=next((state.preparing for state in states if state.preparing is not None), None),
             )
         return known

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from asyncio import Future
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Final
 
@@ -66,13 +67,17 @@ class Members:
 
         return session.commits.write(write)
 
-    def report(self, api: str, state: ReplicaState) -> Future[None]:
+    def report(self, api: str, state: ReplicaState | None) -> Future[None]:
         session = self._session
-        session.meeting.tell_replicas(session.member, api, state)
-        row = {"ready": state.ready, "starting": state.starting, "problem": state.problem}
+        row: dict[str, object] = {"member": session.member, "api": api}
+        if state is None:
+            session.meeting.retract_replicas(session.member, api)
+        else:
+            session.meeting.tell_replicas(session.member, api, state)
+            row |= asdict(state)
 
         def write(tx: Transaction) -> None:
-            tx.execute(self._sql["report"], {"member": session.member, "api": api, **row})
+            tx.execute(self._sql["report" if state is not None else "retract"], row)
 
         return session.commits.write(write)
 

@@ -15,7 +15,7 @@ from ringback.store.contract import Backlog, QueueDepth
 from ringback.store.verbs import rows
 from ringback.store.verbs.announcing import NEVER
 from ringback.store.verbs.blobs import RESULT, BlobRows
-from ringback.store.verbs.session import Connection, Session
+from ringback.store.verbs.session import Connection, Session, Transaction
 
 _BEFORE_ALL = 2**63 - 1
 
@@ -114,6 +114,14 @@ class Readers:
         found = await self._session.scan(lambda connection: connection.execute(self._sql["depths"]).fetchall())
         return {api: QueueDepth(in_queue=queued, in_progress=running) for api, queued, running in found}
 
+    async def in_flight(self, api: str, most: int) -> int:
+        session = self._session
+        if session.commits.is_under_way:
+            await session.commits.write(_nothing)
+        wanted = {"api": api, "now": session.steady(), "most": most}
+        found = await session.scan(lambda connection: connection.execute(self._sql["in_flight"], wanted).fetchall())
+        return min(most, int(found[0][0]))
+
     async def backlogs(self) -> Mapping[str, Backlog]:
         found = await self._session.scan(lambda connection: connection.execute(self._sql["backlogs"]).fetchall())
         numbers = {(endpoint, state): (count, oldest) for endpoint, state, count, oldest in found}
@@ -125,3 +133,7 @@ class Readers:
             )
             for endpoint, _ in numbers
         }
+
+
+def _nothing(tx: Transaction) -> None:
+    """Written so as to wait for what was written before."""

@@ -145,8 +145,8 @@ class Session(ABC):
         """Take in what the living members tell of their replicas: rows of `reports`."""
         self.meeting.retell_replicas(
             (
-                (member, api, ReplicaState(ready=ready, starting=starting, problem=problem))
-                for member, api, ready, starting, problem in reports
+                (member, api, ReplicaState(ready=ready, starting=starting, problem=problem, preparing=preparing))
+                for member, api, ready, starting, problem, preparing in reports
             ),
             but=self.member,
         )

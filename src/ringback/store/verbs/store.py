@@ -196,6 +196,10 @@ class VerbStore(ABC):
         self._refuse_if_closed()
         return await self._readers.depths()
 
+    async def in_flight(self, api: str, most: int) -> int:
+        self._refuse_if_closed()
+        return await self._readers.in_flight(api, most)
+
     async def backlogs(self) -> Mapping[str, Backlog]:
         self._refuse_if_closed()
         return await self._readers.backlogs()
@@ -222,11 +226,14 @@ class VerbStore(ABC):
 
     # ── Meeting ─────────────────────────────────────────────────────────────────────────────────
 
-    def report(self, api: str, state: ReplicaState) -> Awaitable[None]:
+    def report(self, api: str, state: ReplicaState | None) -> Awaitable[None]:
         return self._members.report(api, state)
 
     def replicas(self, api: str) -> ReplicaState:
         return self._session.meeting.replicas(api)
+
+    def serving(self, api: str) -> Sequence[str]:
+        return self._session.meeting.serving(api)
 
     def on_queued(self, api: str, wake: Callable[[], None]) -> None:
         self._session.meeting.queued.register(api, wake)

@@ -1,0 +1,3 @@
+-- What must be done before replicas can start, such as making an environment.
+
+ALTER TABLE replicas ADD COLUMN preparing TEXT;
