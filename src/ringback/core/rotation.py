@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from ringback.core.clock import Instant, after
+from ringback.core.clock import SECOND, Instant, after
 from ringback.core.errors import Conflict
-from ringback.core.signing import MOST_KEYS
+from ringback.core.signing import MOST_KEYS, Signer
 
 OVERLAP_SECONDS: Final = 86_400.0
 """How long a replaced key signs on: a day for its receivers to take the new one."""
@@ -52,3 +52,31 @@ def rotated(
     if len(renewed) > MOST_KEYS:
         raise Conflict(f"{MOST_KEYS} keys of this endpoint sign already; rotate again when the oldest has ended")
     return renewed
+
+
+class KeyRing:
+    """Signs with an endpoint's keys as they stand at the moment of each signature.
+
+    Raises:
+        SpecError: a key is malformed, with the cure.
+    """
+
+    __slots__ = ("_former", "_signer")
+
+    def __init__(self, secret: str, former: Iterable[EndpointKey] = ()) -> None:
+        """Read the keys once.
+
+        Args:
+            secret: those that no other has replaced, as in the file.
+            former: those that sign on for a while.
+        """
+        self._signer = Signer(secret)
+        self._former = [(key.signs_until, Signer(key.secret)) for key in former]
+
+    def sign(self, message_id: str, now: Instant, body: bytes) -> str:
+        """The value of `webhook-signature` at `now`: an entry for each key that signs then."""
+        entries = self._signer.sign(message_id, now // SECOND, body)
+        for until, signer in self._former:
+            if until is None or now < until:
+                entries = f"{entries} {signer.sign(message_id, now // SECOND, body)}"
+        return entries

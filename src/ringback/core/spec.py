@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ringback.core.netguard import Trust
+from ringback.core.rotation import EndpointKey
 
 RESERVED_NAMES: Final = frozenset({"healthz", "readyz", "metrics", "docs", "openapi"})
 """Names no API may take, because the server answers there itself."""
@@ -53,9 +54,9 @@ class Order(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """One receiver of one API's webhooks.
+    """One receiver of webhooks.
 
-    `key` names it in the store and survives a restart; secrets are never stored, only read from here.
+    `key` names it in the store and survives a restart. Secrets of the file are never stored, only read from here.
     """
 
     key: str
@@ -63,6 +64,9 @@ class Endpoint:
     trust: Trust = Trust.OPERATOR
     """Whose word the URL is, which decides where it may lead."""
     secret: str | None = field(default=None, repr=False)
+    """The keys that sign, separated by spaces; None: nothing is signed."""
+    former: tuple[EndpointKey, ...] = field(default=(), repr=False)
+    """Keys that a rotation has replaced and that sign on for a while."""
     events: frozenset[Event] = TERMINAL_EVENTS
     format: BodyFormat = BodyFormat.CORTEX
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)

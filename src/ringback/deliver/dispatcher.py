@@ -1,6 +1,7 @@
 """Brings each delivery of this member to its endpoint's lane, and takes up what the store has left over.
 
-Takes deliveries of the endpoints it knows; those of an endpoint that has gone from the file stay pending.
+The file's endpoints have a lane each for good. Registered ones, and those that came with a submit, have one as long as
+there is something to send. Deliveries of an endpoint that has gone from the file stay pending.
 """
 
 from __future__ import annotations
@@ -11,14 +12,17 @@ from typing import Final
 
 from ringback.core.delivery import Delivery
 from ringback.core.emit import Emit
+from ringback.core.errors import RingbackError, SpecError
 from ringback.core.netguard import Guard
 from ringback.core.spec import GUEST_PREFIX, Endpoint, guest_endpoint
 from ringback.deliver.flow import PROBE_SECONDS
 from ringback.deliver.lane import Lane
 from ringback.store.contract import Store
 
-_GUESTS_BEFORE_SWEEP: Final = 256
-"""Lanes of endpoints that came with requests before those that are done with are looked for."""
+_BEFORE_SWEEP: Final = 256
+"""Lanes that are not for good before those that are done with are looked for."""
+_AFTER_FAULT_SECONDS: Final = 5.0
+_SLACK_SECONDS: Final = 1.0
 
 
 class Dispatcher:
@@ -47,6 +51,10 @@ class Dispatcher:
         self._probe_seconds = probe_seconds
         self._lanes = {key: self._lane(endpoint) for key, endpoint in endpoints.items()}
         self._kept = frozenset(self._lanes)
+        self._leaving: dict[asyncio.Task[None], Lane] = {}
+        self._looking: asyncio.Task[None] | None = None
+        self._look_again = False
+        self._stopped = False
 
     async def start(self) -> None:
         """Send what is due, and from now on whatever becomes so."""
@@ -54,51 +62,124 @@ class Dispatcher:
         for key, lane in self._lanes.items():
             self._store.on_due(key, lane.on_due)
             lane.on_due()
-        for key, backlog in (await self._store.backlogs()).items():
-            if backlog.pending and key.startswith(GUEST_PREFIX):
-                self._guests_lane(key)
+        self._store.on_endpoints(self._on_endpoint)
+        self._store.on_strangers(self._look_for_strangers)
+        for key in await self._store.waiting():
+            self._lane_of(key)
 
     async def stop(self, grace_seconds: float) -> None:
         """Begin nothing more, give back what waits, let attempts under way end within the grace period."""
-        await asyncio.gather(*(lane.stop(grace_seconds) for lane in self._lanes.values()))
+        self._stopped = True
+        if self._looking is not None:
+            self._looking.cancel()
+        await asyncio.gather(*(lane.stop(grace_seconds) for lane in (*self._lanes.values(), *self._leaving.values())))
 
     def abandon(self) -> None:
         """Stop at once and tell the store nothing: others hold what was ours."""
-        for lane in self._lanes.values():
+        self._stopped = True
+        if self._looking is not None:
+            self._looking.cancel()
+        for lane in (*self._lanes.values(), *self._leaving.values()):
             lane.abandon()
 
     @property
     def is_still(self) -> bool:
         """Whether no attempt is under way or still to be written down."""
-        return all(lane.is_still for lane in self._lanes.values())
+        return all(lane.is_still for lane in (*self._lanes.values(), *self._leaving.values()))
 
     # ── Outlet ──────────────────────────────────────────────────────────────────────────────────
 
     def has_room(self, endpoint: str) -> bool:
-        lane = self._lanes.get(endpoint)
-        if lane is None and endpoint.startswith(GUEST_PREFIX):
-            lane = self._guests_lane(endpoint)
+        lane = self._lane_of(endpoint)
         return lane is not None and lane.has_room
 
     def put(self, delivery: Delivery) -> None:
-        self._lanes[delivery.endpoint].put(delivery)
+        lane = self._lane_of(delivery.endpoint)
+        if lane is not None:
+            lane.put(delivery)
+        else:  # its endpoint was removed in the same breath
+            asyncio.ensure_future(self._store.release([delivery])).add_done_callback(self._on_released)
 
-    # ── Lanes ───────────────────────────────────────────────────────────────────────────────────
+    def _on_released(self, done: asyncio.Future[None]) -> None:
+        if not done.cancelled() and (error := done.exception()) is not None:
+            self._emit("store.fault", detail=f"giving back a delivery: {error}")
 
-    def _guests_lane(self, key: str) -> Lane:
-        """A lane for an endpoint that came with a request; it goes again when it is no longer needed."""
-        if len(self._lanes) - len(self._kept) >= _GUESTS_BEFORE_SWEEP:
+    # ── Lanes that come and go ──────────────────────────────────────────────────────────────────
+
+    def _lane_of(self, key: str) -> Lane | None:
+        """The endpoint's lane, made if there is none and there can be one."""
+        lane = self._lanes.get(key)
+        if lane is not None or self._stopped or (endpoint := self._passing(key)) is None:
+            return lane
+        if len(self._lanes) - len(self._kept) >= _BEFORE_SWEEP:
             self._sweep()
-        lane = self._lane(guest_endpoint(key.removeprefix(GUEST_PREFIX)))
+        try:
+            lane = self._lane(endpoint)
+        except SpecError as error:
+            self._emit("endpoint.unusable", endpoint=key, detail=str(error))
+            return None
         self._lanes[key] = lane
         self._store.on_due(key, lane.on_due)
         self._loop.call_soon(lane.on_due)  # not now: this may be asked inside a transaction
         return lane
 
+    def _passing(self, key: str) -> Endpoint | None:
+        """An endpoint that the file does not know; None if nobody does."""
+        if key.startswith(GUEST_PREFIX):
+            return guest_endpoint(key.removeprefix(GUEST_PREFIX))
+        registration = self._store.registered(key)
+        return None if registration is None else registration.endpoint
+
     def _sweep(self) -> None:
         for key in [key for key, lane in self._lanes.items() if key not in self._kept and lane.is_quiet]:
             self._store.off_due(key)
             self._lanes.pop(key).abandon()
+
+    def _on_endpoint(self, key: str) -> None:
+        """A registered endpoint has come, changed or gone."""
+        lane = self._lanes.get(key)
+        if lane is None or self._stopped:
+            return
+        endpoint = self._passing(key)
+        if endpoint is None:
+            self._retire(key)
+            return
+        try:
+            lane.become(endpoint)
+        except SpecError as error:
+            self._emit("endpoint.unusable", endpoint=key, detail=str(error))
+
+    def _retire(self, key: str) -> None:
+        """Send it nothing more; attempts under way end as they end."""
+        self._store.off_due(key)
+        lane = self._lanes.pop(key)
+        leaving = asyncio.ensure_future(lane.stop(lane.timeout_seconds + _SLACK_SECONDS))
+        self._leaving[leaving] = lane
+        leaving.add_done_callback(self._leaving.pop)
+
+    # ── What others have left ───────────────────────────────────────────────────────────────────
+
+    def _look_for_strangers(self) -> None:
+        """Other members may have left deliveries of endpoints that have no lane here."""
+        self._look_again = True
+        if self._looking is None and not self._stopped:
+            self._looking = asyncio.ensure_future(self._take_in_strangers())
+            self._looking.add_done_callback(self._on_looked)
+
+    async def _take_in_strangers(self) -> None:
+        while self._look_again:
+            self._look_again = False
+            for key in await self._store.waiting():
+                self._lane_of(key)
+
+    def _on_looked(self, done: asyncio.Task[None]) -> None:
+        self._looking = None
+        if done.cancelled() or (error := done.exception()) is None:
+            return
+        if not isinstance(error, RingbackError):
+            raise error
+        self._emit("store.fault", detail=f"looking for deliveries that others have left: {error}")
+        self._loop.call_later(_AFTER_FAULT_SECONDS, self._look_for_strangers)
 
     def _lane(self, endpoint: Endpoint) -> Lane:
         return Lane(

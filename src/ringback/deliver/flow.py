@@ -170,6 +170,22 @@ class Flow:
             self._limit = max(1.0, self._limit / 2)
         self._trip_if_dead(now)
 
+    # ── Told of the endpoint ────────────────────────────────────────────────────────────────────
+
+    def retune(self, most: int, rate_per_second: float | None) -> None:
+        """Take new limits; what is known of the receiver stays."""
+        grows = most > self._most
+        self._most = most
+        self._limit = float(most) if grows else min(self._limit, float(most))
+        if rate_per_second != self._rate:
+            self._rate = rate_per_second
+            self._tokens = min(self._tokens, max(1.0, rate_per_second or 1.0))
+
+    def start_over(self) -> None:
+        """Know nothing of the receiver: it is another one."""
+        self._take_up_again()
+        self._limit, self._pause_until = float(self._most), 0.0
+
     # ── Within ──────────────────────────────────────────────────────────────────────────────────
 
     def _follow(self, seconds: float) -> None:

@@ -84,9 +84,31 @@ class Lane:
         return not (self._sending or self._records.unsaid)
 
     @property
+    def timeout_seconds(self) -> float:
+        """The longest that an attempt under way may still take."""
+        return self._target.timeout_seconds
+
+    @property
     def is_quiet(self) -> bool:
         """Whether there is nothing to send, now or later, that this lane would have to remember."""
         return self.is_still and self._room_timer is None and self._fresh.is_quiet and self._again.is_quiet
+
+    def become(self, endpoint: Endpoint) -> None:
+        """Treat the endpoint, of the same key, as it is from now on; attempts under way end as they began.
+
+        Raises:
+            SpecError: its URL, headers or secret cannot be used; nothing has changed.
+        """
+        target = Target(endpoint)
+        has_moved = not target.is_at(self._target)
+        self._endpoint, self._tried_once, self._target = endpoint, replace(endpoint, retry_seconds=()), target
+        self._flow.retune(endpoint.concurrency, endpoint.rate_per_second)
+        if has_moved:
+            was_tripped = self._flow.is_tripped
+            self._flow.start_over()
+            if was_tripped:
+                self._emit("endpoint.mended", endpoint=endpoint.key)
+        self.on_due()
 
     def put(self, delivery: Delivery) -> None:
         """Send it as soon as there is room."""
@@ -206,6 +228,9 @@ class Lane:
         line = Line(self._target, self._guard)
         try:
             while delivery is not None:
+                if line.target is not self._target:  # a kept connection was judged for what the endpoint was before
+                    line.close()
+                    line = Line(self._target, self._guard)
                 await self._try(line, delivery)
                 delivery = self._pick() or await self._next()
         finally:
@@ -224,10 +249,10 @@ class Lane:
         return await place
 
     async def _try(self, line: Line, delivery: Delivery) -> None:
-        clock = self._store.clock
+        clock, target = self._store.clock, line.target
         started_at = clock.now()
-        exchange = await line.send(self._target.request(delivery, started_at))
-        attempt = attempt_of(delivery.tries + 1, started_at, exchange, self._target.shown_head)
+        exchange = await line.send(target.request(delivery, started_at))
+        attempt = attempt_of(delivery.tries + 1, started_at, exchange, target.shown_head)
         endpoint = self._tried_once if delivery.is_trial else self._endpoint
         verdict = judge(endpoint, attempt, exchange, base=delivery.base, now=clock.now(), chance=self._chance())
         self._emit(
@@ -241,6 +266,10 @@ class Lane:
         self._sending.discard(delivery.seq)
         self._again_under_way -= delivery.tries > 0
         self._records.attempted(delivery, attempt, verdict)
+        if not target.is_at(self._target):
+            self._flow.forget()  # it has moved meanwhile: this says nothing about where it is now
+            self._pump()
+            return
         if attempt.status == _GONE:
             self._rest()
         self._learn(exchange, attempt)

@@ -16,17 +16,12 @@ from ringback.core.body import CONTENT_TYPES, Told, cloudevent
 from ringback.core.clock import SECOND, Instant, isoformat
 from ringback.core.delivery import Delivery
 from ringback.core.errors import SpecError
-from ringback.core.signing import Signer
+from ringback.core.headers import header_lines
+from ringback.core.rotation import KeyRing
 from ringback.core.spec import BodyFormat, Endpoint
 from ringback.core.urls import DEFAULT_PORTS, webhook_url
 
-_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")  # RFC 9110, section 5.6.2
-_OUR_PREFIXES: Final = ("webhook-", "ringback-")
 _TYPE_LINES: Final = {form: f"Content-Type: {kind}\r\n".encode() for form, kind in CONTENT_TYPES.items()}
-_VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
-_OURS: Final = frozenset(
-    {"host", "content-length", "content-type", "transfer-encoding", "connection", "traceparent", "user-agent"}
-)
 _SECRET_NAME: Final = re.compile(r"auth|cookie|key|secret|token|password|signature", re.IGNORECASE)
 _PATH_SAFE: Final = "/%:@!$&'()*+,;=~-._"
 
@@ -38,7 +33,7 @@ class Target:
         SpecError: the URL, a header or the secret cannot be used; the message says why.
     """
 
-    __slots__ = ("_head", "_signer", "host", "is_tls", "port", "shown_head", "timeout_seconds", "trust")
+    __slots__ = ("_head", "_keys", "host", "is_tls", "port", "shown_head", "timeout_seconds", "trust")
 
     def __init__(self, endpoint: Endpoint) -> None:
         url = _checked_url(endpoint.url)
@@ -48,11 +43,15 @@ class Target:
         self.port = url.port or DEFAULT_PORTS[url.scheme]
         self.trust = endpoint.trust
         self.timeout_seconds = endpoint.timeout_seconds
-        self._signer = None if endpoint.secret is None else Signer(endpoint.secret)
+        self._keys = None if endpoint.secret is None else KeyRing(endpoint.secret, endpoint.former)
         head = _static_head(url, endpoint)
         self._head = head.encode("latin-1")
         self.shown_head = "\r\n".join(_shown(line) for line in head.split("\r\n")).encode("latin-1")
         """What may be kept and shown of it: secrets are left out."""
+
+    def is_at(self, other: Target) -> bool:
+        """Whether both lead to the same host, so that what is learnt of one holds for the other."""
+        return (self.host, self.port, self.is_tls) == (other.host, other.port, other.is_tls)
 
     def request(self, delivery: Delivery, now: Instant) -> bytes:
         """One attempt's request. The signature is of this moment; body and id are those of every attempt."""
@@ -65,8 +64,8 @@ class Target:
         ]
         if delivery.format is BodyFormat.CLOUDEVENTS_BINARY:
             head.append(_event_lines(delivery))
-        if self._signer is not None:
-            signature = self._signer.sign(delivery.message_id, stamp, delivery.body)
+        if self._keys is not None:
+            signature = self._keys.sign(delivery.message_id, now, delivery.body)
             head.append(b"webhook-signature: %b\r\n" % signature.encode())
         if delivery.trace_id is not None:
             head.append(b"traceparent: 00-%b-%b-01\r\n" % (delivery.trace_id.encode(), secrets.token_hex(8).encode()))
@@ -106,11 +105,7 @@ def _static_head(url: SplitResult, endpoint: Endpoint) -> str:
     if url.username is not None and "authorization" not in {name.lower() for name in endpoint.headers}:
         pair = f"{unquote(url.username)}:{unquote(url.password or '')}"
         lines.append(f"Authorization: Basic {base64.b64encode(pair.encode()).decode()}")
-    for name in endpoint.headers:
-        if endpoint.format is BodyFormat.CLOUDEVENTS_BINARY and name.lower().startswith("ce-"):
-            raise SpecError(f"the header {name} is Ringback's own in this format; leave it out")
-    lines += [_header_line(name, value) for name, value in endpoint.headers.items()]
-    return "\r\n".join(lines) + "\r\n"
+    return "\r\n".join((*lines, *header_lines(endpoint))) + "\r\n"
 
 
 def _shown(line: str) -> str:
@@ -126,13 +121,3 @@ def _host_header(url: SplitResult) -> str:
     except UnicodeError:
         raise SpecError(f"{url.hostname!r} is no host name") from None
     return name if url.port in {None, DEFAULT_PORTS[url.scheme]} else f"{name}:{url.port}"
-
-
-def _header_line(name: str, value: str) -> str:
-    if _TOKEN.fullmatch(name) is None:
-        raise SpecError(f"{name!r} is no header name")
-    if name.lower() in _OURS or name.lower().startswith(_OUR_PREFIXES):
-        raise SpecError(f"the header {name} is Ringback's own; leave it out")
-    if _VALUE.fullmatch(value) is None:
-        raise SpecError(f"the value of the header {name} has a character that no header can carry")
-    return f"{name}: {value}"

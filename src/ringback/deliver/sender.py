@@ -93,6 +93,11 @@ class Line:
             read_us=(ended - first) // 1_000 if first else None,
         )
 
+    @property
+    def target(self) -> Target:
+        """Where its connection leads."""
+        return self._target
+
     def close(self) -> None:
         if self._timer is not None:
             self._timer.cancel()

@@ -20,6 +20,7 @@ from ringback.upkeep.rounds import rounds
 
 REAP_SECONDS: Final = 2.0
 RETENTION_SECONDS: Final = 60.0
+TIDY_SECONDS: Final = 2.0
 
 _ROOM: Final = 256
 _TRIAL_SECONDS: Final = 86_400.0
@@ -32,7 +33,7 @@ _HEARTBEATS_PER_LEASE: Final = 3
 
 
 class Keeper:
-    """Runs the three rounds of upkeep over one open store."""
+    """Runs the rounds of upkeep over one open store."""
 
     def __init__(self, store: Store, apis: Sequence[Api], emit: Emit, *, lease_seconds: float) -> None:
         self._store = store
@@ -52,6 +53,7 @@ class Keeper:
                     ("heartbeat", self._heartbeat, self._lease_seconds / _HEARTBEATS_PER_LEASE),
                     ("reap", self.reap, REAP_SECONDS),
                     ("retention", self.erase, RETENTION_SECONDS),
+                    ("endpoints", self.tidy, TIDY_SECONDS),
                 ):
                     group.create_task(rounds(name, act, seconds=seconds, emit=self._emit))
         except* LeaseLost as lost:
@@ -73,6 +75,11 @@ class Keeper:
         while await self._store.erase_expired(retention, _ROOM) == _ROOM:
             pass
         while await self._store.inboxes.erase_expired(CAPTURE_SECONDS, _ROOM) == _ROOM:
+            pass
+
+    async def tidy(self) -> None:
+        """See to what removed endpoints have not been sent, and to keys that have signed for the last time."""
+        while await self._store.tidy_endpoints(_ROOM):
             pass
 
     async def _heartbeat(self) -> None:

@@ -45,7 +45,7 @@ class News:
 
     def wanted(self, claimed: Claimed, event: Event) -> bool:
         """Whether anybody asked to be told of such an event of this workload."""
-        return event in self._asked or event in claimed.asked
+        return event in self._asked or event in claimed.asked or event in self._store.asked(self._api.name)
 
     def started(self, claimed: Claimed) -> None:
         """A replica has begun with it."""

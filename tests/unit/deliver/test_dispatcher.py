@@ -3,80 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from ringback.core.clock import HandWound
 from ringback.core.delivery import (
     Attempt,
     AttemptClass,
-    DeliveryRecord,
     DeliveryState,
     Pause,
     PauseKind,
     TryAgain,
 )
 from ringback.core.netguard import Guard
-from ringback.core.spec import BodyFormat, Endpoint, guest_endpoint
-from ringback.core.workload import Completed, Failed
+from ringback.core.spec import BodyFormat, Endpoint
 from ringback.deliver import Dispatcher
 from ringback.deliver.flow import TRIP_AFTER
-from ringback.store.sqlite import SqliteStore, open_sqlite
-from support.facts import Facts
+from support.dispatching import World, world_in
 from support.receiver import answering, hanging, receiving
-from support.stores import API, claim_one, submission
-
-PROBE_SECONDS = 0.02
-
-
-@dataclass(slots=True)
-class World:
-    """A store, its clock and what happens."""
-
-    store: SqliteStore
-    clock: HandWound
-    facts: Facts
-
-    @contextlib.asynccontextmanager
-    async def dispatching(self, *endpoints: Endpoint) -> AsyncIterator[Dispatcher]:
-        dispatcher = Dispatcher(
-            self.store,
-            {each.key: each for each in endpoints},
-            self.facts,
-            chance=lambda: 0.0,
-            guard=Guard(["127.0.0.0/8"]),
-            probe_seconds=PROBE_SECONDS,
-        )
-        await dispatcher.start()
-        try:
-            yield dispatcher
-        finally:
-            await dispatcher.stop(1.0)
-
-    async def finish(self, workload_id: str, *endpoints: Endpoint, failed: bool = False) -> None:
-        outcome = Failed(type="E", message="m") if failed else Completed(result=b"1")
-        await self.store.finish((await claim_one(self.store, workload_id)).held, outcome, endpoints)
-
-    async def finish_many(self, count: int, endpoint: Endpoint) -> None:
-        await asyncio.gather(*(self.store.submit(submission()) for _ in range(count)))
-        claimed, _ = await self.store.claim(API, count)
-        await asyncio.gather(*(self.store.finish(each.held, Completed(result=b"1"), [endpoint]) for each in claimed))
-
-    async def only_delivery(self, workload_id: str) -> DeliveryRecord:
-        [record] = await self.store.deliveries(API, workload_id)
-        return record
 
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    clock = HandWound()
-    store = await open_sqlite(tmp_path / "ringback.db", clock=clock)
-    yield World(store, clock, Facts())
-    await store.close()
+    async with world_in(tmp_path) as made:
+        yield made
 
 
 async def test_a_finished_workload_rings_with_the_exact_body(world: World) -> None:
@@ -344,35 +295,3 @@ async def test_a_heap_of_retries_does_not_hold_up_what_is_new(world: World) -> N
             await world.facts.wait_for("delivery.settled", 320)
     order = [request.json["id"] for request in receiver.requests]
     assert new <= set(order[:45])
-
-
-# ── Guests ──────────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_a_guest_is_rung_like_anyone_else_and_its_lane_goes_when_it_is_done_with(world: World) -> None:
-    async with receiving() as receiver, world.dispatching() as dispatcher:
-        for number in range(3):
-            await world.finish(f"w{number}", guest_endpoint(f"{receiver.url}{number}"))
-        await world.facts.wait_for("delivery.settled", 3)
-        assert len(dispatcher._lanes) == 3
-        dispatcher._sweep()
-        assert dispatcher._lanes == {}
-        await world.finish("later", guest_endpoint(f"{receiver.url}0"))
-        await world.facts.wait_for("delivery.settled", 4)
-    assert [request.json["id"] for request in receiver.requests][3] == "later"
-
-
-async def test_a_guest_that_is_still_to_be_tried_again_is_not_forgotten(world: World) -> None:
-    async with receiving(answering(500)) as receiver, world.dispatching() as dispatcher:
-        await world.finish("w1", guest_endpoint(receiver.url))
-        await world.facts.wait_for("delivery.attempted", 1)
-        dispatcher._sweep()
-        assert len(dispatcher._lanes) == 1
-
-
-async def test_guests_that_were_left_over_are_taken_up_at_the_start(world: World) -> None:
-    async with receiving() as receiver:
-        await world.finish("w1", guest_endpoint(receiver.url))
-        async with world.dispatching():
-            await world.facts.wait_for("delivery.settled", 1)
-    assert len(receiver.requests) == 1

@@ -35,6 +35,11 @@ class Pending:
 
     told: list[Started | Output] = field(default_factory=list)
     waiting: list[asyncio.Future[None]] = field(default_factory=list)
+    registered: frozenset[Event] = frozenset()
+
+    def asked(self, api: str) -> frozenset[Event]:
+        assert api == "iris"
+        return self.registered
 
     def announce(self, held: Held, news: Started | Output, endpoints: Sequence[Endpoint]) -> Awaitable[None]:
         assert list(endpoints) == [HOOK]
@@ -52,6 +57,14 @@ def made() -> tuple[News, Pending, list[bool], Facts]:
 async def settle() -> None:
     for _ in range(3):
         await asyncio.sleep(0)
+
+
+async def test_what_an_endpoint_asks_for_that_is_registered_meanwhile_is_told_from_then_on() -> None:
+    news, store, _, _ = made()
+    news.started(CLAIMED)
+    store.registered = frozenset({Event.STARTED})
+    news.started(CLAIMED)
+    assert store.told == [Started()]
 
 
 async def test_only_what_somebody_asked_for_is_told() -> None:

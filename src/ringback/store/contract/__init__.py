@@ -17,6 +17,7 @@ from typing import Protocol
 from ringback.core.clock import Clock
 from ringback.store.contract.blobs import BlobRows, Blobs
 from ringback.store.contract.deliveries import Deliveries
+from ringback.store.contract.endpoints import Endpoints
 from ringback.store.contract.inboxes import Inboxes
 from ringback.store.contract.journal import Journal
 from ringback.store.contract.meeting import NOTICE_SECONDS, Meeting, Outlet
@@ -40,7 +41,7 @@ __all__ = [
 ]
 
 
-class Store(Members, Workloads, Journal, Deliveries, Upkeep, BlobRows, Meeting, Protocol):
+class Store(Members, Workloads, Journal, Deliveries, Endpoints, Upkeep, BlobRows, Meeting, Protocol):
     """The only shared state.
 
     G1  A write whose awaitable is done survives the death of the process at any later moment.

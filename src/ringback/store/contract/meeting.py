@@ -59,6 +59,24 @@ class Meeting(Protocol):
         """Call nobody for `endpoint` any more."""
         ...
 
+    def on_strangers(self, wake: Callable[[], None]) -> None:
+        """Call `wake` whenever other members may have left deliveries of any endpoint to whoever takes them.
+
+        N2  It is called after at most `NOTICE_SECONDS`; `waiting` then tells whose they are.
+        """
+        ...
+
+    async def waiting(self) -> frozenset[str]:
+        """The endpoints with deliveries that are pending and in nobody's hands, due or not."""
+        ...
+
+    def on_endpoints(self, changed: Callable[[str], None]) -> None:
+        """Call `changed` with the key of every registered endpoint that has come, changed or gone.
+
+        N3  As soon as this member is to act on it, as Z1 says.
+        """
+        ...
+
     def hand_on(self, outlet: Outlet) -> None:
         """Give this member's new deliveries to `outlet` from now on."""
         ...

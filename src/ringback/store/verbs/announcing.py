@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -45,11 +45,13 @@ class Announcing:
     def tell(
         self, tx: Transaction, held: Held, happened: Outcome | News, teller: Teller, endpoints: Sequence[Endpoint]
     ) -> None:
-        """A delivery for each endpoint that asked: those given, and those that came with the submit."""
+        """A delivery for each endpoint that asked: those given, the registered, and those that came with the submit."""
         event = event_of(happened)
-        everyone: Iterable[Endpoint] = endpoints
+        everyone: Sequence[Endpoint] = endpoints
+        if registered := self._session.registry.told_of(held.api):
+            everyone = (*everyone, *registered)
         if teller.guests is not None:
-            everyone = (*endpoints, *rows.guests(teller.guests))
+            everyone = (*everyone, *rows.guests(teller.guests))
         asked = [endpoint for endpoint in everyone if event in endpoint.events]
         if not asked:
             return

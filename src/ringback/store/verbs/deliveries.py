@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections.abc import Sequence
-from functools import partial
 
 from ringback.core.clock import Instant, after
 from ringback.core.delivery import Attempt, Delivered, Delivery, DeliveryState, Park, Pause, TryAgain, Verdict
@@ -159,7 +158,7 @@ class Deliveries:
 
         def write(tx: Transaction) -> None:
             tx.execute(self._sql["pause"], {"endpoint": endpoint, **row})
-            self._hear_of_pauses(tx)
+            self._session.hear_of_pauses(tx)
 
         return session.commits.write(write)
 
@@ -168,9 +167,6 @@ class Deliveries:
 
         def write(tx: Transaction) -> None:
             tx.execute(self._sql["resume"], {"endpoint": endpoint})
-            self._hear_of_pauses(tx)
+            self._session.hear_of_pauses(tx)
 
         return session.commits.write(write)
-
-    def _hear_of_pauses(self, tx: Transaction) -> None:
-        tx.after(partial(self._session.retell_pauses, tx.execute(self._sql["pauses"]).fetchall()))

@@ -108,10 +108,22 @@ class Meeting:
         self.due = Wakes(loop)
         self.captured = Wakes(loop)
         self.outlet: Outlet | None = None
+        self.strangers: list[Callable[[], None]] = []
+        self.endpoints: list[Callable[[str], None]] = []
         self._reports: dict[str, dict[str, ReplicaState]] = {}
         self._sums: dict[str, ReplicaState] = {}
         self._ends = Waiters(loop)
         self._listeners = Waiters(loop)
+
+    def tell_endpoint(self, key: str) -> None:
+        """A registered endpoint has come, changed or gone."""
+        for changed in self.endpoints:
+            changed(key)
+
+    def call_strangers(self) -> None:
+        """Deliveries of any endpoint may have been left to whoever takes them."""
+        for wake in self.strangers:
+            wake()
 
     # ── Waiting for an end, or for anything ─────────────────────────────────────────────────────
 

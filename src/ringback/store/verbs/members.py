@@ -42,7 +42,9 @@ class Members:
             session.blob_space = self._find_key(tx, "blobs", SPACE_BYTES).hex()
             tx.execute(self._sql["join"], {"member": session.member, "lease_until": self._lease_until()})
             self._hear_of_replicas(tx)
-            tx.after(partial(session.retell_pauses, tx.execute(self._sql["pauses"]).fetchall()))
+            session.hear_of_pauses(tx)
+            known = tx.execute(self._sql["endpoints_since"], {"revision": session.registry.revision}).fetchall()
+            tx.after(partial(session.retell_endpoints, known))
 
         return session.commits.write(write)
 
@@ -124,6 +126,7 @@ class Members:
             tx.execute(self._sql["release_dead"])
             self._hear_of_replicas(tx)
             session.meeting.due.call_all()
+            tx.after(session.meeting.call_strangers)
         return self._take_workloads(tx, apis, room)
 
     def _take_workloads(self, tx: Transaction, apis: Sequence[str], room: int) -> list[Claimed]:

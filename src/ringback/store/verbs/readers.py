@@ -122,6 +122,10 @@ class Readers:
         found = await session.scan(lambda connection: connection.execute(self._sql["in_flight"], wanted).fetchall())
         return min(most, int(found[0][0]))
 
+    async def waiting(self) -> frozenset[str]:
+        found = await self._session.scan(lambda connection: connection.execute(self._sql["waiting"]).fetchall())
+        return frozenset(endpoint for (endpoint,) in found)
+
     async def backlogs(self) -> Mapping[str, Backlog]:
         found = await self._session.scan(lambda connection: connection.execute(self._sql["backlogs"]).fetchall())
         numbers = {(endpoint, state): (count, oldest) for endpoint, state, count, oldest in found}

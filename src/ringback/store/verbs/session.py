@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -15,6 +15,8 @@ from ringback.core.clock import SECOND, Clock, Instant
 from ringback.core.delivery import Pause
 from ringback.core.errors import RingbackError
 from ringback.core.ids import Ids
+from ringback.store import registrations
+from ringback.store.registry import Registry
 from ringback.store.values import ReplicaState
 from ringback.store.verbs import rows
 from ringback.store.verbs.meeting import Meeting
@@ -85,6 +87,7 @@ class Session(ABC):
         self.member = self.ids.new()
         self.meeting = Meeting(loop)
         self.pauses: dict[str, Pause] = {}
+        self.registry = Registry()
         self.public_url = ""
         self.link_key = b""  # found on joining
         self.blob_space = ""  # found on joining
@@ -151,11 +154,32 @@ class Session(ABC):
             but=self.member,
         )
 
+    def hear_of_pauses(self, tx: Transaction) -> None:
+        """Take in which endpoints are at rest, this transaction's part included, once it is on disk."""
+        tx.after(partial(self.retell_pauses, tx.execute(self.sql["pauses"]).fetchall()))
+
     def retell_pauses(self, found: Iterable[Row]) -> None:
         """Take in which endpoints are at rest, rows of `pauses`, and wake those whose rest has begun or ended."""
         before, self.pauses = self.pauses, {row[0]: rows.pause(row) for row in found}
         for endpoint in before.keys() ^ self.pauses.keys():
             self.meeting.due.call(endpoint)
+
+    def hear_of_endpoint(self, tx: Transaction, key: str) -> None:
+        """Take in a registered endpoint as this transaction has made it, once it is on disk."""
+        [row] = tx.execute(self.sql["read_endpoint"], {"key": key}).fetchall()
+        tx.after(partial(self._learn_endpoint, row))
+
+    def retell_endpoints(self, found: Sequence[Row]) -> None:
+        """Take in registered endpoints that have come, changed or gone: all rows of `endpoints_since`."""
+        for row in found:
+            self._learn_endpoint(row)
+        if found:
+            self.registry.catch_up(found[-1][7])
+
+    def _learn_endpoint(self, row: Row) -> None:
+        key, removed_at, revision = row[0], row[6], row[7]
+        if self.registry.learn(revision, key, None if removed_at else registrations.registration(row)):
+            self.meeting.tell_endpoint(key)
 
     @abstractmethod
     def refusal(self) -> RingbackError:

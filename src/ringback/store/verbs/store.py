@@ -11,7 +11,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from ringback.core.clock import Clock, Instant
 from ringback.core.delivery import Attempt, Delivery, DeliveryPage, DeliveryRecord, DeliveryState, Pause, Verdict
 from ringback.core.journal import Entry, Story
-from ringback.core.spec import Endpoint
+from ringback.core.registration import Registration, Removed, Undelivered
+from ringback.core.spec import Endpoint, Event
 from ringback.core.workload import (
     Claimed,
     Failed,
@@ -30,6 +31,7 @@ from ringback.core.workload import (
 from ringback.store.contract import Accepted, Backlog, Outlet, QueueDepth, ReplicaState
 from ringback.store.verbs.blobs import BlobRows
 from ringback.store.verbs.deliveries import Deliveries
+from ringback.store.verbs.endpoints import Endpoints
 from ringback.store.verbs.inboxes import Inboxes
 from ringback.store.verbs.journal import Journal
 from ringback.store.verbs.listings import Listings
@@ -47,6 +49,7 @@ class VerbStore(ABC):
         self._workloads = Workloads(session)
         self._journal = Journal(session)
         self._deliveries = Deliveries(session)
+        self._endpoints = Endpoints(session)
         self._members = Members(session)
         self._readers = Readers(session)
         self._listings = Listings(session)
@@ -187,6 +190,33 @@ class VerbStore(ABC):
         self._refuse_if_closed()
         return await self._readers.deliveries(api, workload_id)
 
+    # ── Endpoints ───────────────────────────────────────────────────────────────────────────────
+
+    def register(self, registration: Registration) -> Awaitable[None]:
+        return self._endpoints.register(registration)
+
+    def amend(self, key: str, change: Callable[[Registration], Registration]) -> Awaitable[Registration]:
+        return self._endpoints.amend(key, change)
+
+    def remove(self, key: str, undelivered: Undelivered) -> Awaitable[None]:
+        return self._endpoints.remove(key, undelivered)
+
+    def tidy_endpoints(self, room: int) -> Awaitable[int]:
+        return self._endpoints.tidy(room)
+
+    def registered(self, key: str) -> Registration | None:
+        return self._session.registry.get(key)
+
+    def registrations(self) -> tuple[Registration, ...]:
+        return self._session.registry.all()
+
+    def asked(self, api: str) -> frozenset[Event]:
+        return self._session.registry.asked(api)
+
+    async def removed(self) -> tuple[Removed, ...]:
+        self._refuse_if_closed()
+        return await self._endpoints.removed()
+
     # ── Upkeep ──────────────────────────────────────────────────────────────────────────────────
 
     def erase_expired(self, retention_seconds: Mapping[str, float], room: int) -> Awaitable[int]:
@@ -244,6 +274,16 @@ class VerbStore(ABC):
     def off_due(self, endpoint: str) -> None:
         self._session.meeting.due.forget(endpoint)
 
+    def on_strangers(self, wake: Callable[[], None]) -> None:
+        self._session.meeting.strangers.append(wake)
+
+    async def waiting(self) -> frozenset[str]:
+        self._refuse_if_closed()
+        return await self._readers.waiting()
+
+    def on_endpoints(self, changed: Callable[[str], None]) -> None:
+        self._session.meeting.endpoints.append(changed)
+
     def hand_on(self, outlet: Outlet) -> None:
         self._session.meeting.outlet = outlet
 
@@ -259,11 +299,13 @@ class VerbStore(ABC):
         try:
             session.retell_replicas(await session.read("reports"))
             session.retell_pauses(await session.read("pauses"))
+            session.retell_endpoints(await session.read("endpoints_since", revision=session.registry.revision))
             await self._readers.tell_ended_elsewhere()
         finally:
             session.meeting.stir_all()
             session.meeting.queued.call_all()
             session.meeting.due.call_all()
+            session.meeting.call_strangers()
             session.meeting.captured.call_all()
 
     def _refuse_if_closed(self) -> None:
