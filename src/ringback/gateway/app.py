@@ -70,19 +70,27 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise RuntimeError(f"only HTTP is spoken here, not {scope['type']}")
+        await self._answer(scope, receive, send, is_from_outside=True)
+
+    async def inside(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request of this process's own parts, which have seen for themselves who asks. No mounts."""
+        await self._answer(scope, receive, send, is_from_outside=False)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, *, is_from_outside: bool) -> None:
         watched: _Watched | None = None
         mount: Mount | None = None
         try:
-            path: str = scope["path"]
-            if path[:3] == "/-/" or path == "/":
-                mount = self._door.mount_of(scope)
-            token_wanted = not self._is_open(path) and self._admission.admit(scope)
-            if mount is not None:
-                watched = _Watched(send)
-                await self._door.call(mount, scope, receive, watched.send, token_wanted=token_wanted)
-                return
-            if token_wanted:
-                self._door.check_token_header(scope)
+            if is_from_outside:
+                path: str = scope["path"]
+                if path[:3] == "/-/" or path == "/":
+                    mount = self._door.mount_of(scope)
+                token_wanted = not self._is_open(path) and self._admission.admit(scope)
+                if mount is not None:
+                    watched = _Watched(send)
+                    await self._door.call(mount, scope, receive, watched.send, token_wanted=token_wanted)
+                    return
+                if token_wanted:
+                    self._door.check_token_header(scope)
             hot = self._hot(scope, receive)
             if hot is None:
                 watched = _Watched(send)

@@ -3,6 +3,7 @@
 Below gateway, inspector and dashboard, above core. Knows no web framework and no store.
 """
 
+from ringback.pages.asking import Inside, Told
 from ringback.pages.assets import ASSETS_PATH, Asset
 from ringback.pages.book import PAGE_HEADERS, Link, Pages
 from ringback.pages.mounting import Mount
@@ -16,10 +17,12 @@ __all__ = [
     "PAGE_HEADERS",
     "THEME_COOKIE",
     "Asset",
+    "Inside",
     "Link",
     "Mount",
     "Pages",
     "Sessions",
+    "Told",
     "Visitor",
     "place_visitor",
     "visitor_of",

@@ -5,12 +5,13 @@ Blocks named `live_…` are the regions of a page that its stream keeps fresh: r
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, PrefixLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, PrefixLoader, StrictUndefined, TemplateNotFound
 
 from ringback import __version__
 from ringback.pages import words
@@ -19,6 +20,8 @@ from ringback.pages.visitor import Visitor
 
 _SELF: Final = "ringback.pages"
 _LIVE: Final = "live_"
+_MACROS: Final = "parts.html"
+"""A part's macros, if it has any; its templates know them by the part's name."""
 _DIGEST_CHARACTERS: Final = 12
 
 PAGE_HEADERS: Final[Mapping[str, str]] = {
@@ -70,6 +73,10 @@ class Pages:
         )
         self._environment.globals.update(asset=self._path_of, links=tuple(links), version=__version__)
         self._environment.filters.update(words.FILTERS)
+        for name in loaders:
+            # As globals, because a region is rendered alone, without what its page has imported.
+            with contextlib.suppress(TemplateNotFound):
+                self._environment.globals[name] = self._environment.get_template(f"{name}/{_MACROS}").module
 
     def render(self, template: str, values: Mapping[str, Any], visitor: Visitor, *, path: str = "") -> bytes:
         """A whole page.

@@ -23,11 +23,21 @@ def moment(instant: Instant | None) -> str | Markup:
 
 
 def clock_time(instant: Instant | None) -> str | Markup:
-    """A `time` element with day and time to the second, left as it is."""
+    """A `time` element with the time of day, left as it is; all of it when pointed at."""
     if instant is None:
         return "–"
     text = isoformat(instant)
-    return Markup('<time datetime="{}">{}</time>').format(text, f"{text[:10]} {text[11:19]}")
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(text, text, text[11:23])
+
+
+def day(instant: Instant) -> str:
+    """The day of a moment."""
+    return isoformat(instant)[:10]
+
+
+def short(name: str) -> str:
+    """A long id by its two ends, which is enough to tell it from those around it."""
+    return name if len(name) <= 20 else f"{name[:8]}…{name[-6:]}"
 
 
 def duration(seconds: float | None) -> str:
@@ -75,6 +85,8 @@ def count(number: float) -> str:
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "moment": moment,
     "clock_time": clock_time,
+    "day": day,
+    "short": short,
     "duration": duration,
     "between": between,
     "size": size,

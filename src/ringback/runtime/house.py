@@ -18,7 +18,7 @@ from ringback.core.spec import Api
 from ringback.deliver import Dispatcher
 from ringback.gateway import Gateway, Rules
 from ringback.runtime.facts import Facts
-from ringback.runtime.front import front_of
+from ringback.runtime.front import FrontOfHouse
 from ringback.runtime.metrics import Metrics
 from ringback.store.contract import Store
 from ringback.store.sqlite import SqliteStore, open_sqlite
@@ -61,13 +61,14 @@ class House:
         self._dispatcher = Dispatcher(store, endpoints, facts, chance=chance, guard=guard)
         self._pools = [Pool(api, store, facts, chance=chance) for api in plan.apis]
         self._upkeep: asyncio.Task[None] | None = None
+        self._front = FrontOfHouse(store, plan.apis, metrics, plan.public_url)
         self.gateway = Gateway(
             store,
             plan.apis,
             facts,
             rules=Rules(max_body_bytes=plan.max_body_bytes, api_keys=plan.api_keys, hosts=plan.hosts, guard=guard),
             metrics=lambda: metrics.exposition(store, names),
-            front=front_of(plan.public_url),
+            front=self._front.front,
         )
 
     @classmethod
@@ -97,6 +98,7 @@ class House:
         self._upkeep = asyncio.create_task(self._keeper.run(), name="ringback-upkeep")
         for pool in self._pools:
             await pool.start()
+        self._front.open(self.gateway)
 
     async def live(self, until: asyncio.Event) -> None:
         """Keep on until the event is set.
@@ -118,12 +120,14 @@ class House:
         """Stop taking work, let what runs end within the grace period, give the rest back, and leave the store."""
         grace = self._plan.grace_seconds
         self.gateway.close_to_new()
+        self._front.close_streams()
         await asyncio.gather(*(pool.drain(grace * (1 - _DELIVERY_SHARE)) for pool in self._pools))
         await self._dispatcher.stop(grace * _DELIVERY_SHARE)
         self.gateway.end_streams()
 
     async def close(self) -> None:
         """Leave the store; after this nothing is this member's any more."""
+        await self._front.close()
         if self._upkeep is not None:
             self._upkeep.cancel()
             await asyncio.gather(self._upkeep, return_exceptions=True)
@@ -133,3 +137,4 @@ class House:
         for pool in self._pools:
             pool.abandon()
         self._dispatcher.abandon()
+        self._front.close_streams()

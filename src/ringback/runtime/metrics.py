@@ -15,8 +15,10 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from ringback.core.clock import SECOND, Clock
-from ringback.core.delivery import PauseKind
+from ringback.core.delivery import AttemptClass, PauseKind
 from ringback.core.spec import GUEST_PREFIX
+from ringback.core.workload import Status
+from ringback.dashboard import Reading, Tally
 from ringback.runtime.facts import Facts
 from ringback.store.contract import Store
 
@@ -66,6 +68,14 @@ class Spread:
         buckets, total = series
         buckets[bisect_left(self._bounds, duration_us)] += 1
         total[0] += duration_us
+
+    def tallies(self) -> dict[str, Tally]:
+        """Each series as it stands, by its first label."""
+        bounds = tuple(self._bounds)
+        return {
+            key[0]: Tally(bounds_us=bounds, counts=tuple(buckets), total_us=total)
+            for key, (buckets, [total]) in self._series.items()
+        }
 
     def metric(self) -> Metric:
         name, meaning, labels = self._family
@@ -129,6 +139,19 @@ class Metrics(Collector):
         waiting = await _delivery_gauges(store, store.clock)
         self._gauges = [*await _queue_gauges(store, apis), *waiting, self._endpoint_states(store)]
         return generate_latest(self._registry)
+
+    def reading(self) -> Reading:
+        """The running totals that the dashboard's charts are made of."""
+        attempts: dict[tuple[str, bool], int] = defaultdict(int)
+        for (endpoint, outcome), count in self._attempts.values.items():
+            attempts[endpoint, outcome == AttemptClass.OK.value] += count
+        return Reading(
+            finished={(api, Status(status)): count for (api, status), count in self._finished.values.items()},
+            ran=self._ran.tallies(),
+            arrived=self._age.tallies(),
+            attempts=attempts,
+            tripped=frozenset(self._tripped),
+        )
 
     def _listen(self, facts: Facts) -> None:
         facts.listen("workload.submitted", self._on_submitted)

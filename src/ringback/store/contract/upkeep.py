@@ -1,4 +1,4 @@
-"""Retention, and the figures of queues. Promises E, S3 and S4."""
+"""Retention, and the figures of queues. Promises E, S3, S4 and Z."""
 
 from __future__ import annotations
 
@@ -30,6 +30,13 @@ class Upkeep(Protocol):
 
         S3  What waits for its time is counted from then on, what has ended no longer; counting ends at `most`.
         S4  What this member has written before the call is counted.
+        """
+        ...
+
+    async def queue_ages(self) -> Mapping[str, float]:
+        """For how many seconds the oldest workload that waits to be taken has been due, by API.
+
+        Z1  What is not due yet, or is running, makes no queue old; an API where nothing waits is left out.
         """
         ...
 

@@ -115,6 +115,18 @@ SELECT api,
        (SELECT count(*) FROM workloads WHERE workloads.api = apis.api AND status = 'in_progress')
 FROM apis WHERE api IS NOT NULL;
 
+-- name: first_due
+-- Two hops on an index for each API: to the next API that has a queue, and to the first that is due in it.
+WITH RECURSIVE apis (api) AS (
+    SELECT min(api) FROM workloads WHERE status = 'in_queue'
+    UNION ALL
+    SELECT (SELECT min(api) FROM workloads WHERE status = 'in_queue' AND workloads.api > apis.api)
+    FROM apis WHERE apis.api IS NOT NULL
+)
+SELECT api, (SELECT min(due_at) FROM workloads
+             WHERE workloads.api = apis.api AND status = 'in_queue' AND due_at <= :now)
+FROM apis WHERE api IS NOT NULL;
+
 -- name: expired
 SELECT seq FROM workloads
 WHERE api = :api AND finished_at IS NOT NULL AND erased_at IS NULL AND finished_at <= :until

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 
+from ringback.core.clock import SECOND
 from ringback.core.delivery import Attempt, DeliveryPage, DeliveryRecord, DeliveryState
 from ringback.core.errors import Erased, UnknownDelivery, UnknownWorkload
 from ringback.core.paging import decode_cursor, encode_cursor
@@ -125,6 +126,13 @@ class Readers:
     async def waiting(self) -> frozenset[str]:
         found = await self._session.scan(lambda connection: connection.execute(self._sql["waiting"]).fetchall())
         return frozenset(endpoint for (endpoint,) in found)
+
+    async def queue_ages(self) -> Mapping[str, float]:
+        now = self._session.steady()
+        found = await self._session.scan(
+            lambda connection: connection.execute(self._sql["first_due"], {"now": now}).fetchall()
+        )
+        return {api: (now - due_at) / SECOND for api, due_at in found if due_at is not None}
 
     async def backlogs(self) -> Mapping[str, Backlog]:
         found = await self._session.scan(lambda connection: connection.execute(self._sql["backlogs"]).fetchall())

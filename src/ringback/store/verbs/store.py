@@ -230,6 +230,10 @@ class VerbStore(ABC):
         self._refuse_if_closed()
         return await self._readers.in_flight(api, most)
 
+    async def queue_ages(self) -> Mapping[str, float]:
+        self._refuse_if_closed()
+        return await self._readers.queue_ages()
+
     async def backlogs(self) -> Mapping[str, Backlog]:
         self._refuse_if_closed()
         return await self._readers.backlogs()

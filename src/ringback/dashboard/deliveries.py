@@ -1,0 +1,156 @@
+"""Webhooks, those that fail first; one with every attempt; and the endpoints they go to."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Final
+
+from markupsafe import Markup
+
+from ringback.core.clock import SECOND, Instant
+from ringback.core.delivery import DeliveryPage, DeliveryRecord, DeliveryState, Pause, PauseKind
+from ringback.core.errors import UnknownDelivery
+from ringback.core.spec import GUEST_PREFIX, Endpoint, guest_endpoint
+from ringback.dashboard.asked import Asked, Known, View
+from ringback.dashboard.figures import Health, attempts_chart, health_of
+from ringback.store.contract import Backlog
+
+ID_PREFIX: Final = "dlv_"
+PAGE: Final = 100
+_FIRST: Final = 25
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portion:
+    """Deliveries in one state, as the first page shows them."""
+
+    title: str
+    state: DeliveryState | None
+    page: DeliveryPage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointRow:
+    """One endpoint as it stands."""
+
+    key: str
+    endpoint: Endpoint
+    api: str | None
+    pause: Pause | None
+    is_tripped: bool
+    backlog: Backlog
+    health: Health
+    chart: Markup
+    now: Instant
+
+    @property
+    def state(self) -> tuple[str, str]:
+        """How it is treated, as a class and a word."""
+        if self.pause is not None:
+            return ("bad", "gone") if self.pause.kind is PauseKind.GONE else ("wait", "disabled")
+        return ("warn", "failing, probed") if self.is_tripped else ("good", "active")
+
+    @property
+    def is_of_the_file(self) -> bool:
+        return not self.key.startswith(GUEST_PREFIX)
+
+    @property
+    def oldest_seconds(self) -> float | None:
+        oldest = self.backlog.oldest_at
+        return None if oldest is None else max(0, self.now - oldest) / SECOND
+
+
+class Deliveries:
+    """Makes the pages about webhooks."""
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+
+    async def list(self, asked: Asked) -> View:
+        """Without a filter what was given up on, what is on its way, and what came last; else a page of one state."""
+        state = asked.choice("state", set(DeliveryState))
+        endpoint = asked.query.get("endpoint") or None
+        cursor = asked.query.get("cursor") or None
+        wanted: list[DeliveryState | None] = [DeliveryState.PARKED, DeliveryState.PENDING, None]
+        if state or endpoint:
+            wanted = [DeliveryState(state) if state else None]
+        limit = PAGE if state or endpoint or cursor else _FIRST
+        pages = await asyncio.gather(
+            *(
+                self._known.store.find_deliveries(endpoint=endpoint, state=each, limit=limit, cursor=cursor)
+                for each in wanted
+            )
+        )
+        backlogs = await self._known.store.backlogs()
+        return View(
+            template="dashboard/deliveries.html",
+            values={
+                "portions": [
+                    Portion(title=_TITLES[each], state=each, page=page)
+                    for each, page in zip(wanted, pages, strict=True)
+                    if page.deliveries or len(wanted) == 1
+                ],
+                "wanted": {"state": state or "", "endpoint": endpoint or ""},
+                "states": list(DeliveryState),
+                "endpoints": sorted({*self._known.endpoints, *backlogs}),
+                "parked": {key: backlog.parked for key, backlog in sorted(backlogs.items()) if backlog.parked},
+                "is_paged": len(wanted) == 1,
+                "is_first": cursor is None,
+            },
+            marks="/-/ui/deliveries",
+        )
+
+    async def one(self, asked: Asked) -> View:
+        """One delivery with every attempt."""
+        record = await self._known.store.delivery(seq_of(asked.places["id"]))
+        return View(template="dashboard/delivery.html", values={"record": record}, marks="/-/ui/deliveries")
+
+    async def endpoints(self, asked: Asked) -> View:  # noqa: ARG002 - it has no parameters
+        """Every endpoint: those of the file, and guests with something left to deliver."""
+        backlogs = await self._known.store.backlogs()
+        keys = [*self._known.endpoints, *sorted(key for key in backlogs if key not in self._known.endpoints)]
+        return View(
+            template="dashboard/endpoints.html",
+            values={"rows": [self._row(key, backlogs.get(key)) for key in keys]},
+            marks="/-/ui/endpoints",
+        )
+
+    def _row(self, key: str, backlog: Backlog | None) -> EndpointRow:
+        api, endpoint = self._known.endpoints.get(key) or (None, guest_endpoint(key.removeprefix(GUEST_PREFIX)))
+        return EndpointRow(
+            key=key,
+            endpoint=endpoint,
+            api=None if api is None else api.name,
+            pause=self._known.store.paused(key),
+            is_tripped=key in self._known.hour.tripped,
+            backlog=backlog or Backlog(pending=0, parked=0, oldest_at=None),
+            health=health_of(self._known.hour.samples(), key),
+            chart=attempts_chart(self._known.hour.by_minute(), key),
+            now=self._known.store.clock.now(),
+        )
+
+
+_TITLES: Final = {
+    DeliveryState.PARKED: "Parked: given up on, kept, replayable",
+    DeliveryState.PENDING: "On their way",
+    DeliveryState.DELIVERED: "Delivered",
+    None: "Latest",
+}
+
+
+def seq_of(text: str) -> int:
+    """The number in a delivery's id.
+
+    Raises:
+        UnknownDelivery: that is none.
+    """
+    digits = text.removeprefix(ID_PREFIX)
+    if text == digits or not (digits.isascii() and digits.isdigit() and len(digits) <= 18):
+        raise UnknownDelivery(f"there is no delivery {text[:80]!r}; ids begin with {ID_PREFIX}")
+    return int(digits)
+
+
+def is_failing(record: DeliveryRecord) -> bool:
+    """Whether it has been tried and has not arrived."""
+    return record.state is not DeliveryState.DELIVERED and record.tries > 0

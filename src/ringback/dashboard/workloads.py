@@ -1,0 +1,114 @@
+"""Workloads in a list, one with all that has happened to it, and one API."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+import orjson
+
+from ringback.core.errors import UnknownApi
+from ringback.core.spec import Api
+from ringback.core.workload import Status
+from ringback.dashboard.asked import Asked, Known, View
+from ringback.dashboard.figures import charts
+from ringback.dashboard.overview import ApiRow
+from ringback.dashboard.timeline import steps
+from ringback.store.contract import QueueDepth
+
+PAGE: Final = 100
+_LATEST: Final = 20
+_SHOWN_BYTES: Final = 64 * 1024
+_WORDS_MOST: Final = 200
+
+
+class Workloads:
+    """Makes the pages about workloads."""
+
+    def __init__(self, known: Known) -> None:
+        self._known = known
+
+    async def list(self, asked: Asked) -> View:
+        """A page of workloads; the filter stays with whoever pages on."""
+        api = asked.choice("api", set(self._known.apis))
+        status = asked.choice("status", set(Status))
+        words = asked.query.get("q", "").strip()[:_WORDS_MOST]
+        cursor = asked.query.get("cursor") or None
+        page = await self._known.store.page(
+            [api] if api else list(self._known.apis),
+            status=Status(status) if status else None,
+            limit=PAGE,
+            cursor=cursor,
+            words=words or None,
+        )
+        return View(
+            template="dashboard/workloads.html",
+            values={
+                "apis": list(self._known.apis),
+                "statuses": list(Status),
+                "wanted": {"api": api or "", "status": status or "", "q": words},
+                "workloads": page.workloads,
+                "cursor": page.cursor,
+                "is_first": cursor is None,
+            },
+            marks="/-/ui/workloads",
+        )
+
+    async def one(self, asked: Asked) -> View:
+        """All about one workload."""
+        api = self._api(asked)
+        workload_id = asked.places["id"]
+        record, deliveries = await asyncio.gather(
+            self._known.store.describe(api.name, workload_id), self._known.store.deliveries(api.name, workload_id)
+        )
+        now = self._known.store.clock.now()
+        whole = await self._known.store.get(api.name, workload_id)
+        return View(
+            template="dashboard/workload.html",
+            values={
+                "api": api,
+                "record": record,
+                "workload": record.workload,
+                "result": None if whole.result is None else shown(whole.result),
+                "result_bytes": record.result_bytes,
+                "deliveries": deliveries,
+                "steps": steps(record, deliveries, now),
+                "now": now,
+            },
+            marks="/-/ui/workloads",
+        )
+
+    async def api(self, asked: Asked) -> View:
+        """One API: its queue, its replicas, its hour, its latest workloads."""
+        api = self._api(asked)
+        depths, page = await asyncio.gather(
+            self._known.store.depths(),
+            self._known.store.page([api.name], status=None, limit=_LATEST, cursor=None),
+        )
+        row = ApiRow(api=api, replicas=self._known.store.replicas(api.name), depth=depths.get(api.name, QueueDepth()))
+        return View(
+            template="dashboard/api.html",
+            values={
+                "row": row,
+                "api": api,
+                "charts": charts(self._known.hour.by_minute(), api.name),
+                "workloads": page.workloads,
+            },
+            marks="/",
+        )
+
+    def _api(self, asked: Asked) -> Api:
+        name = asked.places["api"]
+        if name not in self._known.apis:
+            raise UnknownApi(f"no API {name[:80]!r} is served; served are {', '.join(sorted(self._known.apis))}")
+        return self._known.apis[name]
+
+
+def shown(text: bytes) -> str:
+    """JSON as people read it, as much of it as a page shows; anything else as it is."""
+    try:
+        made = orjson.dumps(orjson.loads(text), option=orjson.OPT_INDENT_2) if len(text) <= _SHOWN_BYTES else text
+    except orjson.JSONDecodeError:
+        made = text
+    more = len(made) > _SHOWN_BYTES
+    return made[:_SHOWN_BYTES].decode("utf-8", "replace") + ("\n…" if more else "")

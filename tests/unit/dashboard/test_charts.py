@@ -1,0 +1,111 @@
+"""Charts: every value has its place, gaps stay gaps, words are escaped."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ringback.core.clock import Instant
+from ringback.core.workload import Status
+from ringback.dashboard.charts import HEIGHT, WIDTH, columns, lines
+from ringback.dashboard.figures import charts, health_of
+from ringback.dashboard.hour import Sample, Tally
+
+Values = list[float | None]
+
+
+def paths(svg: str) -> dict[str, str]:
+    return {each.attrib["class"]: each.attrib["d"] for each in ET.fromstring(svg)}
+
+
+def numbers(path: str) -> list[float]:
+    return [float(each) for each in re.findall(r"-?\d+\.?\d*", path)]
+
+
+def test_columns_stand_on_one_another() -> None:
+    drawn = paths(columns([("good", [1.0, 0.0, 3.0]), ("bad", [1.0, 0.0, 0.0])], summary="so"))
+
+    assert drawn["good"].count("M") == 2
+    assert drawn["bad"].count("M") == 1
+    good, bad = numbers(drawn["good"]), numbers(drawn["bad"])
+    assert good[1] == HEIGHT
+    assert bad[1] == good[2], "the second band begins where the first ends"
+
+
+def test_one_among_thousands_is_still_to_be_seen() -> None:
+    drawn = paths(columns([("good", [1.0, 100_000.0])], summary="so"))
+    _, bottom, top, *_ = numbers(drawn["good"])
+
+    assert bottom - top >= 1.5
+
+
+def test_a_gap_is_a_gap() -> None:
+    svg = lines([("accent", [1.0, 2.0, None, 4.0, None, 1.0])], summary="so")
+
+    assert svg.count("<path") == 1 + 3
+    assert lines([("accent", [None, None])], summary="so").count("<path") == 1
+
+
+def test_a_summary_cannot_break_out() -> None:
+    svg = str(columns([], summary='"><script>'))
+
+    assert "<script>" not in svg
+    assert ET.fromstring(svg).attrib["aria-label"] == '"><script>'
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(0, 1e12)), min_size=1, max_size=60))
+def test_whatever_the_values_they_stay_in_the_frame(values: Values) -> None:
+    for svg in (columns([("a", values)], summary=""), lines([("a", values)], summary="", area=True)):
+        for path in paths(svg).values():
+            assert all(0 <= each <= max(WIDTH, HEIGHT) for each in numbers(path)), path
+
+
+def sample(**more: object) -> Sample:
+    nothing: dict[str, object] = {
+        "at": Instant(0),
+        "finished": {},
+        "ran": {},
+        "arrived": {},
+        "attempts": {},
+        "queue_age_seconds": {},
+    }
+    return Sample(**{**nothing, **more})  # type: ignore[arg-type]  # a test's own table
+
+
+def test_the_overviews_charts_tell_in_words_what_they_draw() -> None:
+    took = Tally(bounds_us=(1_000_000.0,), counts=(4, 0), total_us=1)
+    one = sample(
+        finished={("iris", Status.COMPLETED): 1_200, ("iris", Status.FAILED): 3, ("other", Status.COMPLETED): 7},
+        ran={"iris": took},
+        arrived={"hook": took},
+        queue_age_seconds={"iris": 75.0},
+    )
+    minutes: list[list[Sample]] = [[] for _ in range(59)] + [[one]]
+    throughput, age, run, delivery = charts(minutes)
+
+    assert (throughput.figure, throughput.note) == ("1\u202f210", "1\u202f210 this hour, 3 failed")
+    assert (age.figure, age.note) == ("1 min 15 s", "at most 1 min 15 s this hour")
+    assert (run.figure, run.note) == ("500 ms", "this hour: median 500 ms, p95 950 ms")
+    assert delivery.figure == "500 ms"
+    [iris, *_] = charts(minutes, "other")
+    assert iris.figure == "7"
+
+
+def test_an_hour_in_which_nothing_happened() -> None:
+    throughput, age, run, delivery = charts([[] for _ in range(60)])
+
+    assert (throughput.figure, throughput.note) == ("0", "0 this hour, none failed")
+    assert (age.figure, age.note) == ("0 s", "nothing has had to wait")
+    assert (run.figure, run.note) == ("–", "none this hour")
+    assert delivery.figure == "–"
+
+
+@pytest.mark.parametrize(("worked", "failed", "percent"), [(0, 0, None), (3, 1, 75.0), (0, 2, 0.0)])
+def test_an_endpoints_health(worked: int, failed: int, percent: float | None) -> None:
+    made = sample(attempts={("hook", True): worked, ("hook", False): failed, ("other", False): 9})
+
+    assert health_of([made], "hook").success_percent == percent

@@ -1,0 +1,125 @@
+"""The last hour: what is added between two readings, and how it is shared out among minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import pytest
+
+from ringback.core.clock import HandWound
+from ringback.core.errors import StoreBusy
+from ringback.core.workload import Status
+from ringback.dashboard import Hour, Reading, Tally
+from ringback.dashboard.hour import merged
+
+BOUNDS = (1_000.0, 10_000.0, 100_000.0)
+
+
+def tally(*counts: int) -> Tally:
+    return Tally(bounds_us=BOUNDS, counts=counts, total_us=sum(counts))
+
+
+@dataclass(slots=True)
+class Source:
+    """Running totals that a test sets."""
+
+    done: int = 0
+    runs: tuple[int, ...] = (0, 0, 0, 0)
+    ages: dict[str, float] | None = field(default_factory=dict)
+
+    def read(self) -> Reading:
+        return Reading(
+            finished={("iris", Status.COMPLETED): self.done} if self.done else {},
+            ran={"iris": tally(*self.runs)} if any(self.runs) else {},
+            arrived={},
+            attempts={("hook", True): self.done},
+            tripped=frozenset({"hook"}) if self.done > 5 else frozenset(),
+        )
+
+    async def queue_ages(self) -> Mapping[str, float]:
+        if self.ages is None:
+            raise StoreBusy("later")
+        return self.ages
+
+
+async def test_a_sample_is_what_was_added_since_the_one_before() -> None:
+    clock, source = HandWound(), Source(done=3, runs=(1, 2, 0, 0))
+    hour = Hour(source.read, source.queue_ages, clock)
+    await hour.tick()
+    assert hour.samples() == (), "what was before the process looked is of no minute"
+
+    clock.wind(5)
+    source.done, source.runs, source.ages = 10, (1, 5, 0, 1), {"iris": 2.5}
+    assert await hour.tick() == 5.0
+    [sample] = hour.samples()
+
+    assert sample.at == clock.now()
+    assert sample.finished == {("iris", Status.COMPLETED): 7}
+    assert sample.attempts == {("hook", True): 7}
+    assert sample.ran["iris"].counts == (0, 3, 0, 1)
+    assert sample.queue_age_seconds == {"iris": 2.5}
+    assert hour.tripped == {"hook"}
+
+
+async def test_nothing_added_takes_no_room_and_a_busy_store_no_sample() -> None:
+    clock, source = HandWound(), Source(done=1, runs=(1, 0, 0, 0))
+    hour = Hour(source.read, source.queue_ages, clock)
+    await hour.tick()
+    source.ages = None
+    await hour.tick()
+    [sample] = hour.samples()
+
+    assert (sample.finished, sample.ran, sample.attempts, sample.queue_age_seconds) == ({}, {}, {}, {})
+
+
+async def test_an_hour_is_kept_and_no_longer() -> None:
+    clock, source = HandWound(), Source()
+    hour = Hour(source.read, source.queue_ages, clock)
+    for source.done in range(1_000):
+        clock.wind(5)
+        await hour.tick()
+    minutes = hour.by_minute()
+
+    assert len(hour.samples()) <= 721
+    assert len(minutes) == 60
+    assert [len(minute) for minute in minutes] == [12] * 60
+    assert minutes[-1][-1].at > minutes[0][0].at
+
+
+async def test_a_sample_stands_in_its_minute() -> None:
+    clock, source = HandWound(), Source()
+    hour = Hour(source.read, source.queue_ages, clock)
+    await hour.tick()
+    clock.wind(5)
+    await hour.tick()
+    for seconds, index in ((0, 59), (59, 59), (2, 58), (57 * 60, 1), (60, 0)):
+        clock.wind(seconds)
+        assert [len(minute) for minute in hour.by_minute()].index(1) == index
+    clock.wind(60)
+    assert not any(hour.by_minute())
+
+
+@pytest.mark.parametrize(
+    ("counts", "share", "expected"),
+    [
+        ((0, 0, 0, 0), 0.5, None),
+        ((1, 0, 0, 0), 1.0, 1_000.0),
+        ((2, 0, 0, 0), 0.5, 500.0),
+        ((0, 10, 0, 0), 0.5, 5_500.0),
+        ((5, 5, 0, 0), 0.5, 1_000.0),
+        ((0, 0, 0, 3), 0.95, 100_000.0),
+        ((99, 0, 0, 1), 0.999, 100_000.0),
+    ],
+)
+def test_a_quantile_is_estimated_within_its_bucket(
+    counts: tuple[int, ...], share: float, expected: float | None
+) -> None:
+    assert tally(*counts).quantile_us(share) == expected
+
+
+def test_tallies_add_up() -> None:
+    assert merged([]) is None
+    whole = merged([tally(1, 0, 0, 2), tally(0, 3, 0, 1)])
+    assert whole is not None
+    assert (whole.counts, whole.number, whole.total_us) == ((1, 3, 0, 3), 7, 7)
