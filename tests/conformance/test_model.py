@@ -21,7 +21,7 @@ from ringback.core.clock import HandWound
 from ringback.core.delivery import Delivered, Delivery, Park, TryAgain
 from ringback.core.errors import RingbackError
 from ringback.core.workload import Completed, Failed, Held, Outcome, Progress, Spent, Status
-from ringback.store.contract import Store
+from ringback.store.contract import QueueDepth, Store
 from support.model import REFUSED, Model, ModelDelivery, outcome_of
 from support.stores import API, BACKENDS, HOOK, LEASE_SECONDS, OTHER_HOOK, Backend, attempt, submission
 
@@ -255,6 +255,11 @@ class StoreMachine(RuleBasedStateMachine):
 
     async def compare(self) -> None:
         reader = self.stores[0]
+        depth = (await reader.depths()).get(API, QueueDepth())
+        assert (depth.in_queue, depth.in_progress) == (
+            self.model.count(Status.IN_QUEUE),
+            self.model.count(Status.IN_PROGRESS),
+        )
         for workload_id in {*IDS, *self.model.workloads}:
             try:
                 wanted = self.model.get(workload_id)

@@ -149,3 +149,17 @@ async def test_backlogs_count_what_is_undelivered(backend: SqliteBackend, store:
     await store.finish((await claim_one(store, "w2")).held, DONE, [HOOK])
 
     assert await store.backlogs() == {HOOK.key: Backlog(pending=2, parked=0, oldest_at=oldest)}
+
+
+async def test_depths_outlive_the_members_that_counted(backend: SqliteBackend, store: SqliteStore) -> None:
+    gone, silent = await backend.open(), await backend.open()
+    for number, member in enumerate((store, gone, silent)):
+        await member.submit(submission(workload_id=f"w{number}"))
+    await claim_one(gone)
+    await backend.leave(gone)
+    backend.crash(silent)
+    [orphan] = await store.take_over([API], 9)
+    await store.finish(orphan.held, DONE, [])
+
+    for reader in (store, await backend.open()):
+        assert await reader.depths() == {API: QueueDepth(in_queue=2)}

@@ -161,6 +161,9 @@ class Model:
             raise Erased
         return workload
 
+    def count(self, status: Status) -> int:
+        return sum(each.status is status for each in self.workloads.values())
+
     def _must_hold(self, member: str, held: Held) -> ModelWorkload:
         workload = self.workloads[held.id]
         now_held = (workload.status, workload.attempt, workload.holder)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ringback.core.errors import StoreBusy, StoreError, StoreFull
-from ringback.store.sqlite.commits import GroupCommit, Transaction
+from ringback.store.sqlite.commits import Around, GroupCommit, Transaction
 from ringback.store.sqlite.opening import connect
 
 
@@ -26,12 +26,12 @@ class Table:
         self.connection = connect(path, max_pages=max_pages)
         self.commits_of: list[int] = []
         self.rolled_back = 0
+        self.last_words: list[str] = []
         self.group = GroupCommit(
             self.connection,
             path,
             emit=self._told,
-            began=lambda: None,
-            rolled_back=self._undone,
+            around=Around(began=lambda: None, ending=self._say_last_words, rolled_back=self._undone),
             patience_seconds=patience_seconds,
         )
 
@@ -65,6 +65,10 @@ class Table:
         writes = details["writes"]
         assert isinstance(writes, int)
         self.commits_of.append(writes)
+
+    def _say_last_words(self) -> None:
+        for word in self.last_words:
+            self.connection.execute("INSERT INTO words VALUES (?)", (word,))
 
     def _undone(self) -> None:
         self.rolled_back += 1
@@ -171,6 +175,22 @@ async def test_a_commit_that_fails_fails_everyone_in_it_and_no_one_after(table: 
     results = await asyncio.gather(spoilt, beside, return_exceptions=True)
     assert all(isinstance(each, StoreError) for each in results)
     assert table.rolled_back == 1
+    assert await table.put("after") == "after"
+    assert table.on_disk() == {"after"}
+
+
+async def test_the_last_thing_inside_a_transaction_is_on_disk_with_it(table: Table) -> None:
+    table.last_words = ["last"]
+    await table.put("first")
+    assert table.on_disk() == {"first", "last"}
+
+
+async def test_a_last_thing_that_fails_fails_everyone_in_the_transaction_and_no_one_after(table: Table) -> None:
+    table.last_words = ["same"]
+    results = await asyncio.gather(table.put("same"), table.put("beside"), return_exceptions=True)
+    assert all(isinstance(each, StoreError) for each in results)
+    assert table.rolled_back == 1
+    table.last_words = []
     assert await table.put("after") == "after"
     assert table.on_disk() == {"after"}
 

@@ -90,10 +90,6 @@ WHERE api = :api AND status = :status AND seq < :before AND erased_at IS NULL
 ORDER BY seq DESC
 LIMIT :limit;
 
--- name: count_unfinished
-SELECT (SELECT count(*) FROM workloads WHERE api = :api AND status = 'in_queue')
-     + (SELECT count(*) FROM workloads WHERE api = :api AND status = 'in_progress');
-
 -- name: in_flight
 -- Reads no more index entries than are wanted, however long the queue is.
 SELECT (SELECT count(*) FROM (
@@ -102,18 +98,6 @@ SELECT (SELECT count(*) FROM (
      + (SELECT count(*) FROM (
             SELECT 1 FROM workloads WHERE api = :api AND status = 'in_queue' AND due_at <= :now LIMIT :most
         ) AS due);
-
--- name: depths
--- Hops from one API to the next on the index instead of reading all rows to group them.
-WITH RECURSIVE apis (api) AS (
-    SELECT min(api) FROM workloads
-    UNION ALL
-    SELECT (SELECT min(api) FROM workloads WHERE workloads.api > apis.api) FROM apis WHERE apis.api IS NOT NULL
-)
-SELECT api,
-       (SELECT count(*) FROM workloads WHERE workloads.api = apis.api AND status = 'in_queue'),
-       (SELECT count(*) FROM workloads WHERE workloads.api = apis.api AND status = 'in_progress')
-FROM apis WHERE api IS NOT NULL;
 
 -- name: first_due
 -- Two hops on an index for each API: to the next API that has a queue, and to the first that is due in it.

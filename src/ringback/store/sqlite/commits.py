@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -60,6 +61,18 @@ class _Waiting:
             self.future.set_exception(error)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Around:
+    """What is called around each transaction."""
+
+    began: Callable[[], None]
+    """The first thing inside it."""
+    ending: Callable[[], None]
+    """The last thing inside it."""
+    rolled_back: Callable[[], None]
+    """It has come to nothing."""
+
+
 class GroupCommit:
     """Owns the one writing connection.
 
@@ -73,15 +86,13 @@ class GroupCommit:
         path: Path,
         *,
         emit: Emit,
-        began: Callable[[], None],
-        rolled_back: Callable[[], None],
+        around: Around,
         patience_seconds: float = _PATIENCE_SECONDS,
     ) -> None:
         self._connection = connection
         self._path = path
         self._emit = emit
-        self._began = began
-        self._rolled_back = rolled_back
+        self._around = around
         self._patience_seconds = patience_seconds
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ringback-commit")
@@ -162,7 +173,7 @@ class GroupCommit:
                 self._rest()
             return False
         self._open = True
-        self._began()
+        self._around.began()
         self._busy_since = None
         self._turns = 0
         self._seen = -1
@@ -206,12 +217,17 @@ class GroupCommit:
             return
         self._held_back = True
         started = time.perf_counter_ns()
+        try:
+            self._around.ending()
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody waits for what will not come
+            self._end(error, started)
+            return
         commit = self._loop.run_in_executor(self._thread, self._connection.execute, "COMMIT")
-        commit.add_done_callback(lambda done: self._committed(done, started))
+        commit.add_done_callback(lambda done: self._end(done.exception(), started))
 
     # ── After the commit ────────────────────────────────────────────────────────────────────────
 
-    def _committed(self, done: asyncio.Future[Any], started_ns: int) -> None:
+    def _end(self, error: BaseException | None, started_ns: int) -> None:
         if self._abandoned:
             return
         self._open = False
@@ -219,7 +235,6 @@ class GroupCommit:
         batch, self._batch = self._batch, []
         after, self._after = self._after, []
         self._transaction = Transaction(self._connection, self._after)
-        error = done.exception()
         if error is None:
             for act in after:
                 act()
@@ -241,7 +256,7 @@ class GroupCommit:
             self._gathering.cancel()  # it would take the next batch to disk beside that batch's own
         self._after.clear()
         self._open = False
-        self._rolled_back()
+        self._around.rolled_back()
 
     def _isolate(self, culprit: _Waiting, error: sqlite3.Error) -> None:
         """One write has broken the transaction: undo the batch, fail that one, and run the others again."""

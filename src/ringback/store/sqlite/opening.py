@@ -96,7 +96,17 @@ def all_statements() -> dict[str, str]:
     """Every statement of the backend by its name."""
     return {
         name: text
-        for file in ("members", "workloads", "lives", "journal", "deliveries", "endpoints", "blobs", "inboxes")
+        for file in (
+            "members",
+            "workloads",
+            "tallies",
+            "lives",
+            "journal",
+            "deliveries",
+            "endpoints",
+            "blobs",
+            "inboxes",
+        )
         for name, text in statements(file, FRAGMENTS).items()
     }
 

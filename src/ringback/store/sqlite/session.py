@@ -6,6 +6,7 @@ import asyncio
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,7 +14,7 @@ from ringback.core.clock import Clock
 from ringback.core.emit import Emit
 from ringback.core.errors import RingbackError, StoreError
 from ringback.store.sqlite import opening
-from ringback.store.sqlite.commits import GroupCommit
+from ringback.store.sqlite.commits import Around, GroupCommit
 from ringback.store.sqlite.faults import translated
 from ringback.store.sqlite.locks import MemberLocks
 from ringback.store.verbs.rows import Row
@@ -23,18 +24,13 @@ T = TypeVar("T")
 
 
 class SqliteSession(Session):
-    """A `store.verbs` session on SQLite.
-
-    `counts` holds unfinished workloads by API as the transaction under way leaves them; an API that is missing is
-    counted again when it is asked for.
-    """
+    """A `store.verbs` session on SQLite."""
 
     def __init__(self, path: Path, *, clock: Clock, lease_seconds: float, emit: Emit, max_pages: int | None) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(loop, clock=clock, lease_seconds=lease_seconds, sql=opening.all_statements())
         self.path = path
         self.locks = MemberLocks(path)
-        self.counts: dict[str, int] = {}
         self.others_wrote = False
         self._loop = loop
         self._writer = opening.connect(path, max_pages=max_pages)
@@ -42,20 +38,12 @@ class SqliteSession(Session):
         self._scanner = opening.read_only(path)
         self._scanning = ThreadPoolExecutor(1, thread_name_prefix="ringback-scan")
         self._version = -1
-        self.commits: GroupCommit = GroupCommit(
-            self._writer, path, emit=emit, began=self._began, rolled_back=self.counts.clear
+        around = Around(
+            began=self._began,
+            ending=partial(self.tallies.write, self._writer.execute),
+            rolled_back=self.tallies.undo,
         )
-
-    def unfinished(self, tx: Transaction, api: str) -> int:
-        known = self.counts.get(api)
-        if known is None:
-            [(known,)] = tx.execute(self.sql["count_unfinished"], {"api": api}).fetchall()
-            self.counts[api] = known
-        return known
-
-    def count(self, api: str, change: int) -> None:
-        if api in self.counts:
-            self.counts[api] += change
+        self.commits: GroupCommit = GroupCommit(self._writer, path, emit=emit, around=around)
 
     async def read(self, statement: str, **parameters: object) -> list[Row]:
         try:
@@ -105,5 +93,5 @@ class SqliteSession(Session):
         [(version,)] = self._writer.execute("PRAGMA data_version").fetchall()
         if version != self._version:
             self._version = version
-            self.counts.clear()
+            self.tallies.forget()
             self.others_wrote = True

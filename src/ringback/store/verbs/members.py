@@ -41,6 +41,7 @@ class Members:
             session.link_key = self._find_key(tx, "links", KEY_BYTES)
             session.blob_space = self._find_key(tx, "blobs", SPACE_BYTES).hex()
             tx.execute(self._sql["join"], {"member": session.member, "lease_until": self._lease_until()})
+            self._inherit_tallies(tx)
             self._hear_of_replicas(tx)
             session.hear_of_pauses(tx)
             known = tx.execute(self._sql["endpoints_since"], {"revision": session.registry.revision}).fetchall()
@@ -124,6 +125,7 @@ class Members:
             tx.after(partial(session.forget, member))
         if dead:
             tx.execute(self._sql["release_dead"])
+            self._inherit_tallies(tx)
             self._hear_of_replicas(tx)
             session.meeting.due.call_all()
             tx.after(session.meeting.call_strangers)
@@ -142,6 +144,11 @@ class Members:
             tx.execute(self._sql["note_lost"], place)
             tx.execute(self._sql["unstart"], place)
         return taken
+
+    def _inherit_tallies(self, tx: Transaction) -> None:
+        """Keep what those who are gone have counted, in one row for all of them."""
+        tx.execute(self._sql["inherit_tallies"])
+        tx.execute(self._sql["drop_inherited_tallies"])
 
     def _strike_off(self, tx: Transaction, member: str) -> None:
         tx.execute(self._sql["forget_replicas"], {"member": member})

@@ -113,7 +113,10 @@ class Readers:
 
     async def depths(self) -> Mapping[str, QueueDepth]:
         found = await self._session.scan(lambda connection: connection.execute(self._sql["depths"]).fetchall())
-        return {api: QueueDepth(in_queue=queued, in_progress=running) for api, queued, running in found}
+        return {
+            api: QueueDepth(in_queue=int(unfinished) - running, in_progress=running)
+            for api, unfinished, running in found
+        }
 
     async def in_flight(self, api: str, most: int) -> int:
         session = self._session

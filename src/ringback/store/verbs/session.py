@@ -21,6 +21,7 @@ from ringback.store.values import ReplicaState
 from ringback.store.verbs import rows
 from ringback.store.verbs.meeting import Meeting
 from ringback.store.verbs.rows import Row
+from ringback.store.verbs.tallies import Tallies
 
 T = TypeVar("T")
 
@@ -75,7 +76,11 @@ class Commits(Protocol):
 
 
 class Session(ABC):
-    """One member's open database."""
+    """One member's open database.
+
+    A backend writes `tallies` as the last thing inside every transaction, undoes them when it is rolled back, and
+    forgets them when another member has written.
+    """
 
     commits: Commits
 
@@ -86,6 +91,7 @@ class Session(ABC):
         self.ids = Ids(clock)
         self.member = self.ids.new()
         self.meeting = Meeting(loop)
+        self.tallies = Tallies(sql, self.member)
         self.pauses: dict[str, Pause] = {}
         self.registry = Registry()
         self.public_url = ""
@@ -119,13 +125,13 @@ class Session(ABC):
 
     # ── How full it is ──────────────────────────────────────────────────────────────────────────
 
-    @abstractmethod
-    def unfinished(self, tx: Transaction, api: str) -> int:
-        """How many of the API's workloads have not ended."""
+    def unfinished(self, tx: Transaction, api: str, tenant: str) -> int:
+        """How many of the tenant's workloads have not ended."""
+        return self.tallies.unfinished(tx.execute, api, tenant)
 
-    @abstractmethod
-    def count(self, api: str, change: int) -> None:
-        """Keep what `unfinished` knows in step with a change the transaction has made."""
+    def count(self, api: str, tenant: str, change: int) -> None:
+        """The transaction has taken in so many workloads, or ended some."""
+        self.tallies.note(api, tenant, change)
 
     # ── Who listens ─────────────────────────────────────────────────────────────────────────────
 

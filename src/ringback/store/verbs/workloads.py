@@ -56,7 +56,7 @@ class Workloads:
             known = self._known(tx, submission, mark)
             if known is not None:
                 return known
-        if limit is not None and session.unfinished(tx, api) >= limit:
+        if limit is not None and session.unfinished(tx, api, "") >= limit:
             raise QueueFull(
                 f"{api} holds {limit} unfinished workloads, as many as its replicas may; try again soon",
                 retry_after_seconds=_QUEUE_FULL_RETRY_SECONDS,
@@ -85,7 +85,7 @@ class Workloads:
         if submission.blob is not None:
             [(_, _, seq)] = tx.execute(self._sql["find_by_id"], {"api": api, "id": workload_id}).fetchall()
             self._blobs.attach(tx, seq, PAYLOAD, submission.blob)
-        session.count(api, +1)
+        session.count(api, "", +1)
         session.meeting.queued.call(api)
         return Accepted(id=workload_id, created=True)
 
@@ -207,7 +207,7 @@ class Workloads:
             return False
         if blob is not None:
             self._blobs.attach(tx, held.seq, RESULT, blob)
-        session.count(held.api, -1)
+        session.count(held.api, "", -1)
         self._announcing.tell(tx, held, outcome, Teller(now, *ended[0]), endpoints)
         tx.after(partial(session.meeting.tell_ended, held.api, held.id))
         return True

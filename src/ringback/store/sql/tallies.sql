@@ -1,0 +1,23 @@
+-- name: tally
+INSERT INTO tallies (api, tenant, member, unfinished) VALUES (:api, :tenant, :member, :change)
+ON CONFLICT (api, tenant, member) DO UPDATE SET unfinished = tallies.unfinished + excluded.unfinished;
+
+-- name: count_unfinished
+SELECT coalesce(sum(unfinished), 0) FROM tallies WHERE api = :api AND tenant = :tenant;
+
+-- name: depths
+-- Those in progress are as many as the replicas may have in hand, however long the queue is.
+SELECT api, sum(unfinished),
+       (SELECT count(*) FROM workloads WHERE workloads.api = tallies.api AND status = 'in_progress')
+FROM tallies
+GROUP BY api;
+
+-- name: inherit_tallies
+INSERT INTO tallies (api, tenant, member, unfinished)
+SELECT api, tenant, '', sum(unfinished) FROM tallies
+WHERE member <> '' AND member NOT IN (SELECT id FROM members)
+GROUP BY api, tenant
+ON CONFLICT (api, tenant, member) DO UPDATE SET unfinished = tallies.unfinished + excluded.unfinished;
+
+-- name: drop_inherited_tallies
+DELETE FROM tallies WHERE member <> '' AND member NOT IN (SELECT id FROM members);

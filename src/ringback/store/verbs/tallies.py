@@ -1,0 +1,70 @@
+"""How many workloads are unfinished, kept as sums in the database, so that nobody ever counts the queue itself.
+
+What one transaction changes is gathered in memory and written once, as the last thing inside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from ringback.store.verbs.session import Execute
+
+_MOST_KNOWN: Final = 10_000
+"""Sums kept in memory; there may be any number of tenants."""
+
+Key = tuple[str, str]
+"""An API and a tenant; the tenant of those without one is ''."""
+
+
+class Tallies:
+    """The sums as the transaction under way leaves them. One that is not known is read when it is asked for."""
+
+    __slots__ = ("_changes", "_known", "_member", "_sql")
+
+    def __init__(self, sql: Mapping[str, str], member: str) -> None:
+        self._sql = sql
+        self._member = member
+        self._known: dict[Key, int] = {}
+        self._changes: dict[Key, int] = {}
+
+    def knows(self, api: str, tenant: str) -> bool:
+        """Whether a sum can be told without reading it."""
+        return (api, tenant) in self._known
+
+    def unfinished(self, execute: Execute, api: str, tenant: str) -> int:
+        """How many of the tenant's workloads have not ended."""
+        key = api, tenant
+        known = self._known.get(key)
+        if known is None:
+            [(written,)] = execute(self._sql["count_unfinished"], {"api": api, "tenant": tenant}).fetchall()
+            known = self._known[key] = int(written) + self._changes.get(key, 0)
+        return known
+
+    def note(self, api: str, tenant: str, change: int) -> None:
+        """The transaction has taken in so many, or ended some."""
+        key = api, tenant
+        self._changes[key] = self._changes.get(key, 0) + change
+        if key in self._known:
+            self._known[key] += change
+
+    def write(self, execute: Execute) -> None:
+        """Put what has changed into the transaction."""
+        for (api, tenant), change in self._changes.items():
+            if change:
+                # Those without a tenant go to a row of this member's own, which no other member's commit waits for.
+                member = "" if tenant else self._member
+                execute(self._sql["tally"], {"api": api, "tenant": tenant, "member": member, "change": change})
+        self._changes.clear()
+        if len(self._known) > _MOST_KNOWN:
+            self._known.clear()
+
+    def forget(self) -> None:
+        """Another member has written: what was known may be wrong."""
+        self._known.clear()
+
+    def undo(self) -> None:
+        """The transaction has come to nothing."""
+        self._known.clear()
+        self._changes.clear()
