@@ -178,7 +178,7 @@ async def test_I3_a_reader_may_stop_early(blobs: Blobs) -> None:
 
     reading = blobs.read(blob, 0, blob.size_bytes)
     first = await anext(reading)
-    await reading.aclose()  # type: ignore[attr-defined] # both are generators
+    await reading.aclose()
 
     assert BYTES.startswith(first)
 

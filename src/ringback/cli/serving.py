@@ -75,6 +75,10 @@ def serve(
     store: Annotated[
         str | None, typer.Option(help="sqlite:///file.db [default: .ringback/ringback.db beside the file].")
     ] = None,
+    blobs: Annotated[
+        str | None,
+        typer.Option(help="Folder or URL for large data: file://, s3://, gs://, az:// [default: beside the store]."),
+    ] = None,
     api_key: Annotated[list[str] | None, typer.Option(help="A key that requests must bring; repeatable.")] = None,
     public_url: Annotated[
         str | None, typer.Option(help="Where receivers reach the server [default: where it listens].")
@@ -86,6 +90,12 @@ def serve(
         list[str] | None, typer.Option(help="A name by which a server on loopback may be asked for; repeatable.")
     ] = None,
     max_body: Annotated[str | None, typer.Option(help="Largest payload taken in [default: 64MiB].")] = None,
+    blob_threshold: Annotated[
+        str | None, typer.Option(help="Payloads and results larger than this are blobs [default: 1MiB].")
+    ] = None,
+    file_threshold: Annotated[
+        str | None, typer.Option(help="Payloads larger than this reach predict as a file [default: 64MiB].")
+    ] = None,
     grace: Annotated[str | None, typer.Option(help="Time for running workloads at the end [default: 30s].")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning, error [default: info].")] = None,
     log_format: Annotated[str | None, typer.Option(help="text, json [default: text].")] = None,
@@ -95,11 +105,14 @@ def serve(
         "host": host,
         "port": port,
         "store": store,
+        "blobs": blobs,
         "public-url": public_url,
         "allow": ",".join(allow) if allow else None,
         "trusted-hosts": ",".join(trusted_hosts) if trusted_hosts else None,
         "api-keys": ",".join(api_key) if api_key else _own_key(context),
         "max-body": max_body,
+        "blob-threshold": blob_threshold,
+        "file-threshold": file_threshold,
         "grace": grace,
         "log-level": log_level,
         "log-format": log_format,

@@ -54,6 +54,16 @@ class PayloadTooLarge(InvalidRequest):
     code = "payload_too_large"
 
 
+class RangeNotSatisfiable(InvalidRequest):
+    """A range was asked for that has no byte in it."""
+
+    code = "range_not_satisfiable"
+
+    def __init__(self, message: str, *, size: int = 0) -> None:
+        super().__init__(message)
+        self.size = size
+
+
 class ForbiddenTarget(InvalidRequest):
     """A webhook URL that came with the request leads where none may go."""
 
@@ -152,6 +162,12 @@ class Conflict(RingbackError):
     """The request was fine; the world has moved on."""
 
     code = "conflict"
+
+
+class PreconditionFailed(Conflict):
+    """What is there now is not what the request expects (RFC 9110, section 13.1.1)."""
+
+    code = "precondition_failed"
 
 
 class IdTaken(Conflict):

@@ -19,6 +19,14 @@ KEY_BYTES: Final = 32
 RESULTS_PATH: Final = "/-/results"
 """Where linked results are read: the API's name and the workload's id follow."""
 
+LINK_SECONDS: Final = 7 * 86_400.0
+"""How long a link holds, unless its webhook may be on its way for longer."""
+
+
+def result_path(api: str, workload_id: str) -> str:
+    """Where a workload's result is linked to."""
+    return f"{RESULTS_PATH}/{api}/{workload_id}"
+
 
 def signed_link(base: str, path: str, key: bytes, until: Instant) -> str:
     """The URL of `path` under `base` that holds until then.

@@ -13,12 +13,13 @@ from typing import Any, Final
 from ringback.core.errors import SpecError
 from ringback.core.hosts import is_loopback, trusted_names
 from ringback.core.netguard import Guard
-from ringback.core.quantities import parse_duration, parse_size
+from ringback.core.quantities import format_size, parse_duration, parse_size
 from ringback.core.urls import webhook_url
 
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 _LOG_FORMATS: Final = ("text", "json")
 _SQLITE: Final = "sqlite:///"
+_PLACES: Final = ("file", "s3", "gs", "az")
 _DEFAULT_STORE: Final = Path(".ringback") / "ringback.db"
 
 
@@ -77,6 +78,30 @@ def _store(text: str) -> str:
     return text
 
 
+def _blobs(text: str) -> str:
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return text
+    if scheme not in _PLACES:
+        known = ", ".join(f"{each}://" for each in _PLACES)
+        raise ValueError(f"{text[:80]!r} is no place for blobs; name a folder, or a URL that begins with {known}")
+    if scheme == "file" and not rest.startswith("/"):
+        raise ValueError(f"{text[:80]!r} names no folder; write file:///path/to/folder")
+    if not rest.strip("/"):
+        raise ValueError(f"{text[:80]!r} names no bucket; write for example {scheme}://bucket/path")
+    return text
+
+
+def _at_most(most: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        size = parse_size(text)
+        if size > most:
+            raise ValueError(f"{text} is too large to be kept in memory; at most {format_size(most)} may be")
+        return size
+
+    return parse
+
+
 def _base_url(text: str) -> str:
     if not text:
         return text
@@ -108,6 +133,13 @@ OPTIONS: Final = (
         parse=_store,
     ),
     Option(
+        name="blobs",
+        default="",
+        meaning="Where large data is kept: a folder, file:///folder, s3://bucket/path, gs://… or az://…; by default "
+        "a folder beside the store",
+        parse=_blobs,
+    ),
+    Option(
         name="api-keys",
         default="",
         meaning="Keys, comma-separated, one of which every request must bring; without any, only loopback is served",
@@ -133,6 +165,18 @@ OPTIONS: Final = (
     ),
     Option(name="max-body", default="64MiB", meaning="Largest payload taken in", parse=parse_size),
     Option(
+        name="blob-threshold",
+        default="1MiB",
+        meaning="Payloads and results larger than this are kept as blobs, not in the store; 64MiB at most",
+        parse=_at_most(64 * 2**20),
+    ),
+    Option(
+        name="file-threshold",
+        default="64MiB",
+        meaning="Payloads larger than this reach predict as a file, not in memory; 256MiB at most",
+        parse=_at_most(256 * 2**20),
+    ),
+    Option(
         name="grace",
         default="30s",
         meaning="How long running workloads may take to end when the server is told to stop",
@@ -151,6 +195,8 @@ class Settings:
     host: str
     port: int
     store: str
+    blobs: str
+    """A folder or a URL; empty means beside the store."""
     api_keys: frozenset[str]
     public_url: str
     """Without a slash at its end; empty means where it listens."""
@@ -159,6 +205,10 @@ class Settings:
     trusted_hosts: frozenset[str]
     """As `hosts.host_name` writes them."""
     max_body: int
+    """Bytes."""
+    blob_threshold: int
+    """Bytes."""
+    file_threshold: int
     """Bytes."""
     grace: float
     """Seconds."""
@@ -170,6 +220,10 @@ class Settings:
         if not self.store:
             return folder / _DEFAULT_STORE
         return Path(self.store.removeprefix(_SQLITE))
+
+    def blobs_place(self, folder: Path) -> str:
+        """Where blobs are kept: a folder, or a URL."""
+        return self.blobs or str(self.store_path(folder).with_name("blobs"))
 
 
 def read_settings(given: Mapping[str, str | None], environment: Mapping[str, str]) -> Settings:
@@ -188,6 +242,10 @@ def read_settings(given: Mapping[str, str | None], environment: Mapping[str, str
         except ValueError as error:
             raise SpecError(f"{source}: {error}") from None
     settings = Settings(**values)
+    if settings.file_threshold < settings.blob_threshold:
+        raise SpecError(
+            "--file-threshold is smaller than --blob-threshold: what is kept in the store reaches predict in memory"
+        )
     if not settings.api_keys and not is_loopback(settings.host):
         raise SpecError(
             f"--host {settings.host} is open to other machines: set an API key (--api-key or RINGBACK_API_KEYS), "

@@ -24,13 +24,15 @@ def json_answer(body: bytes, *headers: tuple[bytes, bytes]) -> Answer:
 _STATUS: Final = {status: b',"status":"' + status.value.encode() + b'"' for status in Status}
 
 
-def state(workload: Workload) -> bytes:
-    """The body of `GET /{api}/{id}`."""
+def state(workload: Workload, result_url: str | None = None) -> bytes:
+    """The body of `GET /{api}/{id}`; with a URL in the place of a result that is a blob."""
     head = b'{"id":' + orjson.dumps(workload.id) + _STATUS[workload.status]
-    if workload.status is Status.COMPLETED and workload.result is not None:
+    if workload.status is Status.COMPLETED:
         assert workload.finished_at is not None
         stamp = isoformat(workload.finished_at).encode()
-        return head + b',"result":' + workload.result + b',"timestamp":"' + stamp + b'"}'
+        if workload.result is not None:
+            return head + b',"result":' + workload.result + b',"timestamp":"' + stamp + b'"}'
+        return head + b',"result_url":' + orjson.dumps(result_url) + b',"timestamp":"' + stamp + b'"}'
     if workload.error is not None:
         error = {"type": workload.error.type, "message": workload.error.message}
         return head + b',"error":' + orjson.dumps(error) + b"}"

@@ -13,12 +13,15 @@ from ringback.core.netguard import Guard
 from ringback.core.spec import Api
 from ringback.gateway.admission import Admission
 from ringback.gateway.answers import Answer
+from ringback.gateway.bodies import Bodies
 from ringback.gateway.control import JWKS_PATH, METHODS, ControlPlane, find_api
 from ringback.gateway.data_plane import DataPlane
 from ringback.gateway.front_door import Front, FrontDoor
 from ringback.gateway.incoming import Gone, Receive, Scope, Send
 from ringback.gateway.problems import internal, problem
+from ringback.gateway.results import Results
 from ringback.pages import Mount, Sessions
+from ringback.store.blobs import Large
 from ringback.store.contract import Store
 
 _OPEN_TO_ALL: Final = frozenset({"/healthz", "/readyz", JWKS_PATH})
@@ -35,6 +38,8 @@ class Rules:
     """The names the server may be asked for by; None lets any pass."""
     guard: Guard = field(default_factory=Guard)
     """Where webhooks may lead that come with a request."""
+    large: Large | None = None
+    """Where large payloads go; without it, none is taken in that does not fit a row."""
 
 
 class Gateway:
@@ -55,8 +60,10 @@ class Gateway:
         sessions = Sessions(store.link_key, rules.api_keys, store.clock)
         self._admission = Admission(rules.api_keys, rules.hosts, sessions)
         self._door = FrontDoor(front or Front(), sessions, self._admission, rules.max_body_bytes)
-        self._data = DataPlane(store, emit, max_body_bytes=rules.max_body_bytes, guard=rules.guard)
-        self._control = ControlPlane(store, self._apis, metrics, self._door.routes)
+        results = Results(store, self._apis, rules.large, front.public_url if front is not None else "")
+        bodies = Bodies(rules.max_body_bytes, rules.large)
+        self._data = DataPlane(store, emit, bodies=bodies, results=results, guard=rules.guard)
+        self._control = ControlPlane(store, self._apis, metrics, [*self._door.routes, *results.routes])
 
     def close_to_new(self) -> None:
         """Refuse submits from now on, answer those who wait, and be ready no more."""

@@ -14,7 +14,6 @@ from ringback import __version__
 from ringback.core.errors import MethodNotAllowed, NotFound, UnknownApi
 from ringback.core.jwks import jwks
 from ringback.core.keys import public_keys
-from ringback.core.links import EXPIRES, RESULTS_PATH, SIGNATURE, check_link
 from ringback.core.spec import Api
 from ringback.gateway import answers, incoming
 from ringback.gateway.openapi import openapi
@@ -31,7 +30,6 @@ JWKS_PATH: Final = "/.well-known/ringback/jwks.json"
 
 _JWKS_SECONDS: Final = 300
 """How long a receiver may keep the key set; a replaced key signs on far longer."""
-_LINK_PARAMETERS: Final = frozenset({EXPIRES, SIGNATURE})
 _LIST_PARAMETERS: Final = frozenset({"status", "limit", "cursor"})
 
 
@@ -67,10 +65,8 @@ class ControlPlane:
                         ("/metrics", self._prometheus),
                         ("/openapi.json", self._openapi),
                         (JWKS_PATH, self._key_set),
-                        (f"{RESULTS_PATH}/{{name}}/{{workload_id}}", self._linked_result),
                         ("/-/apis", self._list_apis),
                         ("/{api}", self._list_workloads),
-                        ("/{api}/{workload_id}/result", self._result),
                     )
                 ),
                 *self.streams.routes,
@@ -128,24 +124,6 @@ class ControlPlane:
         )
         told = {"workloads": [answers.summary(each) for each in page.workloads], "cursor": page.cursor}
         return _json(request, told)
-
-    async def _result(self, request: Request) -> Response:
-        _only_get(request)
-        api = self._api(request.path_params["api"])
-        workload = await self._store.get(api.name, request.path_params["workload_id"])
-        if workload.result is None:
-            raise NotFound(f"workload {workload.id} has no result: it is {workload.status.value}")
-        return Response(workload.result, media_type="application/json")
-
-    async def _linked_result(self, request: Request) -> Response:
-        """A result that was too large for a webhook, for whoever has its signed link."""
-        _only_get(request)
-        query = incoming.parameters_of(request.scope, _LINK_PARAMETERS)
-        check_link(request.url.path, query, self._store.link_key, self._store.clock.now())
-        workload = await self._store.get(request.path_params["name"], request.path_params["workload_id"])
-        if workload.result is None:
-            raise NotFound(f"workload {workload.id} has no result: it is {workload.status.value}")
-        return Response(workload.result, media_type="application/json")
 
     # ── Control ─────────────────────────────────────────────────────────────────────────────────
 

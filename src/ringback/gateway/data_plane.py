@@ -6,20 +6,22 @@ A store verb is the use case; here it is only spelled in HTTP.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import orjson
 
+from ringback.core.blob import Blob
 from ringback.core.emit import Emit
 from ringback.core.errors import ApiNotReady, RingbackError, ShuttingDown
 from ringback.core.netguard import Guard
-from ringback.core.spec import Api
+from ringback.core.spec import Api, Endpoint
 from ringback.core.workload import Submission, Workload, check_id
 from ringback.gateway import answers, incoming
 from ringback.gateway.answers import Answer, json_answer
+from ringback.gateway.bodies import Bodies
 from ringback.gateway.guests import guests_of
 from ringback.gateway.incoming import Receive, Scope
-from ringback.store.contract import Store
+from ringback.gateway.results import Results
+from ringback.store.contract import Accepted, Store
 
 _WAIT_ALONE = frozenset({"wait"})
 _NOT_READY_RETRY_SECONDS = 5
@@ -28,10 +30,11 @@ _NOT_READY_RETRY_SECONDS = 5
 class DataPlane:
     """`POST /{api}`, `PUT /{api}/{id}` and `GET /{api}/{id}` over one store."""
 
-    def __init__(self, store: Store, emit: Emit, *, max_body_bytes: int, guard: Guard) -> None:
+    def __init__(self, store: Store, emit: Emit, *, bodies: Bodies, results: Results, guard: Guard) -> None:
         self._store = store
         self._emit = emit
-        self._max_body_bytes = max_body_bytes
+        self._bodies = bodies
+        self._results = results
         self._guard = guard
         self._draining = asyncio.Event()
 
@@ -42,21 +45,22 @@ class DataPlane:
     async def submit(self, api: Api, workload_id: str | None, scope: Scope, receive: Receive) -> Answer:
         headers = incoming.headers_of(scope)
         try:
-            submission = await self._submission(api, workload_id, headers, receive)
-            if "ringback-webhook" in headers or "ringback-webhook-events" in headers:
-                submission = replace(submission, webhooks=await guests_of(scope, self._guard))
+            submission = await self._submission(api, workload_id, scope, headers, receive)
             wait = incoming.preferred_wait(headers) if "prefer" in headers else None
-            accepted = await self._store.submit(submission, limit=self._checked_limit(api))
+            if submission.blob is None:
+                accepted = await self._store.submit(submission, limit=self._checked_limit(api))
+            else:
+                accepted = await self._submitted(submission, submission.blob, self._checked_limit(api))
         except RingbackError as error:
             self._emit("workload.refused", api=api.name, code=error.code)
             raise
         if accepted.created:
-            self._emit("workload.submitted", api=api.name, payload_bytes=len(submission.payload))
+            self._emit("workload.submitted", api=api.name, payload_bytes=_size_of(submission))
         location = (b"location", f"/{api.endpoint}/{accepted.id}".encode())
         if wait is None:
             return json_answer(b'{"id":' + orjson.dumps(accepted.id) + b"}", location)
         workload = await self._ended(api, accepted.id, wait, receive)
-        return json_answer(answers.state(workload), location, (b"preference-applied", b"wait=%d" % int(wait)))
+        return json_answer(self._state(workload), location, (b"preference-applied", b"wait=%d" % int(wait)))
 
     async def poll(self, api: Api, workload_id: str, scope: Scope, receive: Receive) -> Answer:
         query = scope["query_string"]
@@ -64,31 +68,56 @@ class DataPlane:
         workload = await self._store.get(api.name, workload_id)
         if wait > 0 and not workload.status.is_terminal:
             workload = await self._ended(api, workload_id, wait, receive)
-        return json_answer(answers.state(workload))
+        return json_answer(self._state(workload))
 
     # ── Within ──────────────────────────────────────────────────────────────────────────────────
 
     async def _submission(
-        self, api: Api, workload_id: str | None, headers: dict[str, str], receive: Receive
+        self, api: Api, workload_id: str | None, scope: Scope, headers: dict[str, str], receive: Receive
     ) -> Submission:
+        """What is handed in; everything else is looked at before the body, which may be large."""
         if self._draining.is_set():
             raise ShuttingDown("the server is draining; submit again in a moment", retry_after_seconds=2)
         if workload_id is not None:
             check_id(workload_id)
         incoming.refuse_unknown_wishes(headers)
         content_type = incoming.content_type_of(headers)
-        payload = await incoming.body_of(headers, receive, self._max_body_bytes)
-        incoming.check_payload(content_type, payload)
+        key = incoming.idempotency_key(headers) if "idempotency-key" in headers else None
+        order_key = incoming.order_key(headers) if "ringback-order-key" in headers else None
+        webhooks: tuple[Endpoint, ...] = ()
+        if "ringback-webhook" in headers or "ringback-webhook-events" in headers:
+            webhooks = await guests_of(scope, self._guard)
+        if self._bodies.is_announced_large(headers):
+            self._checked_limit(api)
+        taken = await self._bodies.take(content_type, headers, receive)
+        payload, blob, digest = (taken, None, None) if isinstance(taken, bytes) else (b"", taken.blob, taken.digest)
         return Submission(
             api=api.name,
             payload=payload,
             content_type=content_type,
             headers=incoming.kept_headers(headers),
             id=workload_id,
-            idempotency_key=incoming.idempotency_key(headers) if "idempotency-key" in headers else None,
+            idempotency_key=key,
+            webhooks=webhooks,
             trace_id=incoming.trace_id(headers) if "traceparent" in headers else None,
-            order_key=incoming.order_key(headers) if "ringback-order-key" in headers else None,
+            blob=blob,
+            digest=digest,
+            order_key=order_key,
         )
+
+    async def _submitted(self, submission: Submission, blob: Blob, limit: int) -> Accepted:
+        """Hand over one with a blob; if that belongs to no row in the end, it is removed."""
+        try:
+            accepted = await self._store.submit(submission, limit=limit)
+        except RingbackError:
+            await self._bodies.discard(blob)
+            raise
+        if not accepted.created:
+            await self._bodies.discard(blob)
+        return accepted
+
+    def _state(self, workload: Workload) -> bytes:
+        return answers.state(workload, None if workload.blob is None else self._results.url_of(workload))
 
     def _checked_limit(self, api: Api) -> int:
         """How many unfinished workloads the API may hold.
@@ -118,3 +147,7 @@ class DataPlane:
 
 async def _raised(flag: asyncio.Event) -> None:
     await flag.wait()
+
+
+def _size_of(submission: Submission) -> int:
+    return len(submission.payload) if submission.blob is None else submission.blob.size_bytes

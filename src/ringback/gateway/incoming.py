@@ -185,26 +185,26 @@ async def body_of(headers: dict[str, str], receive: Receive, limit: int) -> byte
     """
     announced = headers.get("content-length")
     if announced is not None and announced.isdigit() and int(announced) > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     message = await receive()
     if message["type"] == "http.disconnect":
         raise Gone
     body: bytes = message.get("body", b"")
     if not message.get("more_body", False):
         if len(body) > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         return body
     parts, length = [body], len(body)
     while message.get("more_body", False):
         if length > limit:
-            raise _too_large(limit)
+            raise too_large(limit)
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Gone
         parts.append(message.get("body", b""))
         length += len(parts[-1])
     if length > limit:
-        raise _too_large(limit)
+        raise too_large(limit)
     return b"".join(parts)
 
 
@@ -239,5 +239,6 @@ def parameters_of(scope: Scope, known: frozenset[str]) -> dict[str, str]:
     return parameters
 
 
-def _too_large(limit: int) -> PayloadTooLarge:
+def too_large(limit: int) -> PayloadTooLarge:
+    """What a body over the limit is answered with."""
     return PayloadTooLarge(f"the body is over the server's limit of {limit} bytes (--max-body)")

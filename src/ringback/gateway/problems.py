@@ -19,6 +19,7 @@ STATUS: Final[dict[type[errors.RingbackError], tuple[int, str]]] = {
     errors.InvalidParameter: (400, "A parameter cannot be read"),
     errors.UnsupportedContentType: (415, "The content type cannot be accepted"),
     errors.PayloadTooLarge: (413, "The payload is too large"),
+    errors.RangeNotSatisfiable: (416, "There is nothing in that range"),
     errors.ForbiddenTarget: (422, "The webhook URL cannot be used"),
     errors.MethodNotAllowed: (405, "The method is not allowed here"),
     errors.Unauthorized: (401, "An API key is needed"),
@@ -34,6 +35,7 @@ STATUS: Final[dict[type[errors.RingbackError], tuple[int, str]]] = {
     errors.UnknownCapture: (404, "There is no such capture"),
     errors.Erased: (410, "The workload has been erased"),
     errors.Conflict: (409, "The world has moved on"),
+    errors.PreconditionFailed: (412, "It is not what was expected"),
     errors.IdTaken: (409, "The id stands for another payload"),
     errors.Unavailable: (503, "Not now"),
     errors.QueueFull: (503, "The queue is full"),
@@ -59,6 +61,8 @@ def problem(error: errors.RingbackError) -> Answer:
         headers.append((b"retry-after", b"%d" % error.retry_after_seconds))
     if isinstance(error, errors.MethodNotAllowed):
         headers.append((b"allow", ", ".join(error.allowed).encode()))
+    if isinstance(error, errors.RangeNotSatisfiable):
+        headers.append((b"content-range", b"bytes */%d" % error.size))
     if isinstance(error, errors.Unauthorized):
         headers.append((b"www-authenticate", b"Bearer"))
     if isinstance(error, errors.PayloadTooLarge | errors.ShuttingDown):

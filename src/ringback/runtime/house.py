@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from ringback.core.clock import Clock
+from ringback.core.errors import StoreError
 from ringback.core.netguard import Guard
 from ringback.core.spec import Api
 from ringback.deliver import Dispatcher
@@ -20,6 +21,7 @@ from ringback.gateway import Gateway, Rules
 from ringback.runtime.facts import Facts
 from ringback.runtime.front import FrontOfHouse
 from ringback.runtime.metrics import Metrics
+from ringback.store.blobs import Large, open_blobs
 from ringback.store.contract import Store
 from ringback.store.sqlite import SqliteStore, open_sqlite
 from ringback.upkeep import Keeper
@@ -38,6 +40,10 @@ class Plan:
     apis: Sequence[Api]
     store: Path
     clock: Clock
+    blobs: str
+    """A folder, or a URL."""
+    blob_threshold_bytes: int
+    file_threshold_bytes: int
     max_body_bytes: int
     api_keys: frozenset[str]
     allow: frozenset[str]
@@ -50,14 +56,15 @@ class Plan:
 class House:
     """One member: its store and its parts."""
 
-    def __init__(self, plan: Plan, store: SqliteStore, facts: Facts, metrics: Metrics) -> None:
+    def __init__(self, plan: Plan, store: SqliteStore, large: Large, facts: Facts, metrics: Metrics) -> None:
         chance = random.Random().random  # noqa: S311 - spreads retries, guards nothing
         names = [api.name for api in plan.apis]
         endpoints = {endpoint.key: endpoint for api in plan.apis for endpoint in api.webhooks}
         guard = Guard(plan.allow)
         self._plan = plan
         self._store = store
-        self._keeper = Keeper(store, plan.apis, facts, lease_seconds=LEASE_SECONDS)
+        self._blobs = large.blobs
+        self._keeper = Keeper(store, plan.apis, facts, lease_seconds=LEASE_SECONDS, blobs=large.blobs)
         self._dispatcher = Dispatcher(store, endpoints, facts, chance=chance, guard=guard)
         self._pools = [Pool(api, store, facts, chance=chance) for api in plan.apis]
         self._upkeep: asyncio.Task[None] | None = None
@@ -76,12 +83,24 @@ class House:
         """Open the store and put the parts over it; nothing runs yet.
 
         Raises:
-            StoreError: the store cannot be opened; the message says why.
+            StoreError: the store or the place for blobs cannot be opened; the message says why.
         """
         store = await open_sqlite(
             plan.store, clock=plan.clock, lease_seconds=LEASE_SECONDS, emit=facts, public_url=plan.public_url
         )
-        return cls(plan, store, facts, metrics)
+        try:
+            blobs = open_blobs(
+                plan.blobs, space=store.blob_space, name=store.name_blob, spool=plan.store.with_name("spool")
+            )
+        except StoreError:
+            await store.close()
+            raise
+        large = Large(
+            blobs=blobs,
+            blob_threshold_bytes=plan.blob_threshold_bytes,
+            file_threshold_bytes=plan.file_threshold_bytes,
+        )
+        return cls(plan, store, large, facts, metrics)
 
     @property
     def store(self) -> Store:
@@ -112,6 +131,7 @@ class House:
             await asyncio.wait({waiter, self._upkeep}, return_when=asyncio.FIRST_COMPLETED)
             if self._upkeep.done() and not until.is_set():
                 self._abandon()
+                await self._blobs.close()
                 await self._upkeep
         finally:
             waiter.cancel()
@@ -132,6 +152,7 @@ class House:
             self._upkeep.cancel()
             await asyncio.gather(self._upkeep, return_exceptions=True)
         await self._store.close()
+        await self._blobs.close()
 
     def _abandon(self) -> None:
         for pool in self._pools:

@@ -42,6 +42,9 @@ def serve(spec: SpecFile, settings: Settings) -> int:
     plan = Plan(
         apis=spec.apis,
         store=settings.store_path(spec.folder),
+        blobs=settings.blobs_place(spec.folder),
+        blob_threshold_bytes=settings.blob_threshold,
+        file_threshold_bytes=settings.file_threshold,
         clock=clock,
         max_body_bytes=settings.max_body,
         api_keys=settings.api_keys,

@@ -141,6 +141,9 @@ class Server:
             plan = Plan(
                 apis=self._apis,
                 store=self._folder / "ringback.db",
+                blobs=str(self._folder / "blobs"),
+                blob_threshold_bytes=settings.blob_threshold,
+                file_threshold_bytes=settings.file_threshold,
                 clock=self.clock,
                 max_body_bytes=settings.max_body,
                 api_keys=frozenset(),

@@ -1,4 +1,4 @@
-"""What a member owes the others: its own heartbeat, the work of the dead, and the erasing of what is over.
+"""What a member owes the others: its own heartbeat, the work of the dead, the erasing of what is over, blobs included.
 
 Judges lost workloads by the API's budgets; never runs one.
 """
@@ -15,12 +15,14 @@ from ringback.core.errors import LeaseLost
 from ringback.core.policy import Again, after_loss
 from ringback.core.spec import Api
 from ringback.core.workload import Claimed
-from ringback.store.contract import Store
+from ringback.store.blobs import remove_doomed
+from ringback.store.contract import Blobs, Store
 from ringback.upkeep.rounds import rounds
 
 REAP_SECONDS: Final = 2.0
 RETENTION_SECONDS: Final = 60.0
 TIDY_SECONDS: Final = 2.0
+STRAYS_SECONDS: Final = 3_600.0
 
 _ROOM: Final = 256
 _TRIAL_SECONDS: Final = 86_400.0
@@ -33,10 +35,13 @@ _HEARTBEATS_PER_LEASE: Final = 3
 
 
 class Keeper:
-    """Runs the rounds of upkeep over one open store."""
+    """Runs the rounds of upkeep over one open store, and the blobs beside it."""
 
-    def __init__(self, store: Store, apis: Sequence[Api], emit: Emit, *, lease_seconds: float) -> None:
+    def __init__(
+        self, store: Store, apis: Sequence[Api], emit: Emit, *, lease_seconds: float, blobs: Blobs | None = None
+    ) -> None:
         self._store = store
+        self._blobs = blobs
         self._apis: Mapping[str, Api] = {api.name: api for api in apis}
         self._emit = emit
         self._lease_seconds = lease_seconds
@@ -54,6 +59,8 @@ class Keeper:
                     ("reap", self.reap, REAP_SECONDS),
                     ("retention", self.erase, RETENTION_SECONDS),
                     ("endpoints", self.tidy, TIDY_SECONDS),
+                    ("blobs", self.clear, RETENTION_SECONDS),
+                    ("strays", self.sweep, STRAYS_SECONDS),
                 ):
                     group.create_task(rounds(name, act, seconds=seconds, emit=self._emit))
         except* LeaseLost as lost:
@@ -81,6 +88,20 @@ class Keeper:
         """See to what removed endpoints have not been sent, and to keys that have signed for the last time."""
         while await self._store.tidy_endpoints(_ROOM):
             pass
+
+    async def clear(self) -> None:
+        """Remove the blobs of what has been erased."""
+        if self._blobs is not None and (removed := await remove_doomed(self._store, self._blobs)):
+            self._emit("blobs.removed", why="erased", count=removed)
+
+    async def sweep(self) -> None:
+        """Remove blobs whose rows never came: whoever wrote them died in between."""
+        if self._blobs is None:
+            return
+        async for keys in self._blobs.listed():
+            if strays := await self._store.strays(keys):
+                await self._blobs.remove(strays)
+                self._emit("blobs.removed", why="stray", count=len(strays))
 
     async def _heartbeat(self) -> None:
         await self._store.heartbeat()

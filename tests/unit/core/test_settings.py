@@ -13,11 +13,14 @@ DEFAULTS = Settings(
     host="127.0.0.1",
     port=8080,
     store="",
+    blobs="",
     api_keys=frozenset(),
     public_url="",
     allow=frozenset(),
     trusted_hosts=frozenset(),
     max_body=64 * 2**20,
+    blob_threshold=2**20,
+    file_threshold=64 * 2**20,
     grace=30,
     log_level="info",
     log_format="text",
@@ -37,6 +40,13 @@ GOOD = [
     ("allow", "hooks.internal, 10.0.0.0/8 fd00::/8", frozenset({"hooks.internal", "10.0.0.0/8", "fd00::/8"})),
     ("trusted-hosts", "Rb.internal:80, 10.1.1.1 [::2]", frozenset({"rb.internal", "10.1.1.1", "::2"})),
     ("max-body", "1KiB", 1_024),
+    ("blobs", "blobs", "blobs"),
+    ("blobs", "file:///data/blobs", "file:///data/blobs"),
+    ("blobs", "s3://bucket", "s3://bucket"),
+    ("blobs", "gs://bucket/a/b", "gs://bucket/a/b"),
+    ("blobs", "az://container", "az://container"),
+    ("blob-threshold", "0", 0),
+    ("file-threshold", "1MiB", 2**20),
     ("grace", "1m", 60),
     ("log-level", "WARNING", "warning"),
     ("log-format", "Json", "json"),
@@ -57,6 +67,15 @@ BAD = [
     ("allow", "10.0.0.1/8", "'10.0.0.1/8' is no network: 10.0.0.1/8 has host bits set"),
     ("allow", "http://x", "'http://x' is no network: 'http://x' does not appear to be an IPv4 or IPv6 network"),
     ("trusted-hosts", "a/b", "'a/b' is no host name; write for example ringback.internal"),
+    (
+        "blobs",
+        "http://x/y",
+        "'http://x/y' is no place for blobs; name a folder, or a URL that begins with file://, s3://, gs://, az://",
+    ),
+    ("blobs", "file://data", "'file://data' names no folder; write file:///path/to/folder"),
+    ("blobs", "s3:///", "'s3:///' names no bucket; write for example s3://bucket/path"),
+    ("blob-threshold", "1GiB", "1GiB is too large to be kept in memory; at most 64MiB may be"),
+    ("file-threshold", "1GiB", "1GiB is too large to be kept in memory; at most 256MiB may be"),
     ("max-body", "big", "'big' is no size; write for example 512KiB, 64MiB or 2Gi"),
     ("grace", "soon", "'soon' is no duration; write for example 30s, 5m, 1h30m or 7d"),
     ("log-level", "loud", "'loud' is none of debug, info, warning, error"),
@@ -131,3 +150,16 @@ def test_a_key_is_never_repeated() -> None:
 )
 def test_the_store_is_beside_the_file_unless_it_is_named(store: str, path: str) -> None:
     assert read_settings({"store": store}, {}).store_path(Path("/folder")) == Path(path)
+
+
+def test_what_is_kept_in_the_store_is_given_in_memory() -> None:
+    with pytest.raises(SpecError, match="--file-threshold is smaller than --blob-threshold"):
+        read_settings({"file-threshold": "1KiB"}, {})
+
+
+def test_blobs_are_kept_beside_the_store_unless_they_are_told_elsewhere() -> None:
+    folder = Path("/apis")
+
+    assert read_settings({}, {}).blobs_place(folder) == "/apis/.ringback/blobs"
+    assert read_settings({"store": "sqlite:////data/x.db"}, {}).blobs_place(folder) == "/data/blobs"
+    assert read_settings({}, {"RINGBACK_BLOBS": "s3://bucket"}).blobs_place(folder) == "s3://bucket"

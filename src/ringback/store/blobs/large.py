@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import Final
 
+from ringback.core.blob import Blob
+from ringback.core.errors import RingbackError
 from ringback.store.contract import Blobs, Store
 
 _ROOM: Final = 200
@@ -19,6 +22,11 @@ class Large:
     """What is larger is kept as a blob, not in its row."""
     file_threshold_bytes: int
     """A payload that is larger reaches predict as a file, not in memory. At least `blob_threshold_bytes`."""
+
+    async def discard(self, blob: Blob) -> None:
+        """Remove a blob that no row will refer to; what cannot be removed now is swept one day."""
+        with contextlib.suppress(RingbackError):
+            await self.blobs.remove([blob.key])
 
 
 async def remove_doomed(store: Store, blobs: Blobs) -> int:

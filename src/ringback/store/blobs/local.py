@@ -9,9 +9,11 @@ import contextlib
 import errno
 import os
 import shutil
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Final, ParamSpec, TypeVar
+from typing import BinaryIO, Final, Literal, ParamSpec, TypeVar
 
 from ringback.core.blob import JSON, Blob, named_at
 from ringback.core.errors import BlobLost, BlobsUnavailable, RingbackError, StoreError, StoreFull
@@ -55,17 +57,13 @@ class LocalBlobs:
     async def write(self, source: AsyncIterable[bytes], content_type: str = JSON) -> Blob:
         key, size = self._name(), 0
         part = self._spool.file(f"{key}.part")
-        try:
-            file = await self._try(part.open, "xb", 0)
-            try:
-                async for piece in source:
-                    size += len(piece)
-                    await self._try(write_all, file, piece)
-                await self._try(self._seal, file, part, key)
-            finally:
-                file.close()
-        finally:
-            part.unlink(missing_ok=True)
+        with ExitStack() as opened:
+            opened.callback(part.unlink, missing_ok=True)
+            file = await self._open(opened, part, "xb")
+            async for piece in source:
+                size += len(piece)
+                await self._try(write_all, file, piece)
+            await self._try(self._seal, file, part, key)
         return Blob(key=key, size_bytes=size, content_type=content_type)
 
     async def adopt(self, file: Path, content_type: str = JSON) -> Blob:
@@ -116,17 +114,15 @@ class LocalBlobs:
 
     # ── Reading ─────────────────────────────────────────────────────────────────────────────────
 
-    async def read(self, blob: Blob, start: int, stop: int) -> AsyncIterator[bytes]:
-        file = await self._try(self._file(blob.key).open, "rb", 0)
-        try:
+    async def read(self, blob: Blob, start: int, stop: int) -> AsyncGenerator[bytes, None]:
+        with ExitStack() as opened:
+            file = await self._open(opened, self._file(blob.key), "rb")
             while start < stop:
                 piece = await self._try(os.pread, file.fileno(), min(PIECE_BYTES, stop - start), start)
                 if not piece:
                     raise BlobLost(f"the blob {self._file(blob.key)} is shorter than it was")
                 start += len(piece)
                 yield piece
-        finally:
-            file.close()
 
     async def borrow(self, blob: Blob) -> Path:
         file = self._file(blob.key)
@@ -167,6 +163,10 @@ class LocalBlobs:
 
     def _file(self, key: str) -> Path:
         return self._folder / key[-2:] / key
+
+    async def _open(self, opened: ExitStack, file: Path, mode: Literal["rb", "xb"]) -> FileIO:
+        # Whoever is cancelled while the thread opens it would never see it: so the thread hands it to the stack.
+        return await self._try(lambda: opened.enter_context(file.open(mode, 0)))
 
     async def _try(self, act: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
         try:

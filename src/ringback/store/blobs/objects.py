@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import ExitStack, aclosing
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, TypeVar
@@ -133,7 +134,7 @@ class ObjectBlobs:
 
     # ── Reading ─────────────────────────────────────────────────────────────────────────────────
 
-    async def read(self, blob: Blob, start: int, stop: int) -> AsyncIterator[bytes]:
+    async def read(self, blob: Blob, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         coming = self._range(blob, start, stop) if start < stop else None
         try:
             while coming is not None:
@@ -160,16 +161,14 @@ class ObjectBlobs:
     async def borrow(self, blob: Blob) -> Path:
         self._copies += 1
         file = self._spool.file(f"{blob.key}.{self._copies}")
-        try:
-            copy = await self._try(self._threads.run(file.open, "xb", 0))
-            try:
-                async for piece in self.read(blob, 0, blob.size_bytes):
+        with ExitStack() as opened:
+            undo = opened.enter_context(ExitStack())
+            undo.callback(self.give_back, file)
+            copy = await self._try(self._threads.run(lambda: opened.enter_context(file.open("xb", 0))))
+            async with aclosing(self.read(blob, 0, blob.size_bytes)) as pieces:
+                async for piece in pieces:
                     await self._try(self._threads.run(write_all, copy, piece))
-            finally:
-                copy.close()
-        except BaseException:
-            self.give_back(file)
-            raise
+            undo.pop_all()
         return file
 
     def give_back(self, file: Path) -> None:

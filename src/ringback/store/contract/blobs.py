@@ -6,7 +6,7 @@ leaves a blob that no row refers to, a stray; upkeep sweeps strays, judging thei
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaitable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -42,7 +42,7 @@ class Blobs(Protocol):
         """
         ...
 
-    def read(self, blob: Blob, start: int, stop: int) -> AsyncIterator[bytes]:
+    def read(self, blob: Blob, start: int, stop: int) -> AsyncGenerator[bytes, None]:
         """The bytes from `start` up to but without `stop`, in pieces."""
         ...
 

@@ -10,7 +10,7 @@ from typing import Final
 from ringback.core.body import Told, cortex_body, enveloped, event_of, without_its_value
 from ringback.core.clock import Instant, after
 from ringback.core.delivery import Delivery
-from ringback.core.links import RESULTS_PATH, signed_link
+from ringback.core.links import LINK_SECONDS, result_path, signed_link
 from ringback.core.spec import BodyFormat, Endpoint, Order
 from ringback.core.workload import Completed, Held, News, Outcome, Output
 from ringback.store.verbs import rows
@@ -19,7 +19,6 @@ from ringback.store.verbs.session import Session, Transaction
 NEVER: Final = 1 << 62
 """The due time of a delivery that waits for another to arrive."""
 
-_LINK_SECONDS: Final = 7 * 86_400.0
 _LINK_SLACK_SECONDS: Final = 86_400.0
 """A link holds for a week, and always for a day longer than its webhook may be on its way."""
 
@@ -138,8 +137,8 @@ class Announcing:
         """The link that stands in a result's place, and whether an output's value is left out, for their size."""
         match happened:
             case Completed(result=result, blob=blob) if blob or len(result) > endpoint.inline_limit_bytes:
-                until = after(told.at, max(_LINK_SECONDS, sum(endpoint.retry_seconds) + _LINK_SLACK_SECONDS))
-                session, path = self._session, f"{RESULTS_PATH}/{told.api}/{told.workload_id}"
+                until = after(told.at, max(LINK_SECONDS, sum(endpoint.retry_seconds) + _LINK_SLACK_SECONDS))
+                session, path = self._session, result_path(told.api, told.workload_id)
                 return signed_link(session.public_url, path, session.link_key, until), False
             case Output(value=value) if len(value) > endpoint.inline_limit_bytes:
                 return None, True
