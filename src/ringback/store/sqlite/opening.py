@@ -101,6 +101,7 @@ def all_statements() -> dict[str, str]:
             "workloads",
             "tallies",
             "lives",
+            "erasing",
             "journal",
             "deliveries",
             "endpoints",
