@@ -9,7 +9,17 @@ import pytest
 from ringback.core.clock import after
 from ringback.core.delivery import Delivered
 from ringback.core.errors import Conflict, UnknownCapture, UnknownInbox
-from ringback.core.inbox import DEFAULTS, MOST_INBOXES, Answered, Arrival, Capture, Forwarded, InboxSettings, Search
+from ringback.core.inbox import (
+    DEFAULTS,
+    MOST_INBOXES,
+    PREVIEW_BYTES,
+    Answered,
+    Arrival,
+    Capture,
+    Forwarded,
+    InboxSettings,
+    Search,
+)
 from ringback.core.script import Act, Step
 from ringback.store.sqlite import SqliteStore
 from support.stores import API, DONE, HOOK, OTHER_HOOK, SqliteBackend, attempt, claim_one, take_one
@@ -148,7 +158,20 @@ async def test_IC6_a_request_comes_back_as_it_came(box: SqliteStore) -> None:
 async def test_IC6_a_body_of_which_only_the_beginning_is_kept_says_so(box: SqliteStore) -> None:
     await box.inboxes.capture(BOX, arrival(box, b"begin", size_bytes=9_000, is_cut=True))
     [listed] = (await box.inboxes.find(BOX, SEARCH_ALL, limit=9, cursor=None)).captures
-    assert (listed.arrival.is_cut, listed.arrival.size_bytes, listed.arrival.body) == (True, 9_000, b"")
+    assert (listed.arrival.is_cut, listed.arrival.size_bytes, listed.arrival.body) == (True, 9_000, b"begin")
+
+
+async def test_IC6_listings_bring_the_beginning_of_a_body(box: SqliteStore) -> None:
+    await box.inboxes.capture(BOX, arrival(box, b"x" * (PREVIEW_BYTES + 1), message_id="m"))
+    page = await box.inboxes.find(BOX, SEARCH_ALL, limit=9, cursor=None)
+    for [listed] in (page.captures, await box.inboxes.since(BOX, 0, 9), await box.inboxes.of_message("m", 9)):
+        assert (listed.arrival.is_cut, listed.arrival.body) == (False, b"x" * PREVIEW_BYTES)
+
+
+async def test_IC6_no_body_is_an_empty_one_in_listings_too(box: SqliteStore) -> None:
+    await box.inboxes.capture(BOX, arrival(box, b""))
+    [listed] = (await box.inboxes.find(BOX, SEARCH_ALL, limit=9, cursor=None)).captures
+    assert listed.arrival.body == (await box.inboxes.one(BOX, 1)).arrival.body == b""
 
 
 async def test_IC7_numbers_count_without_a_gap_by_whatever_members(box: SqliteStore, other: SqliteStore) -> None:

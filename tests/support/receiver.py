@@ -112,7 +112,7 @@ class Receiver:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 line, *lines = head.rstrip().split("\r\n")
                 headers = {name.lower(): value.strip() for name, _, value in (each.partition(":") for each in lines)}
-                body = await reader.readexactly(int(headers["content-length"]))
+                body = await reader.readexactly(int(headers.get("content-length", 0)))
                 async with self._arrival:
                     self.requests.append(Received(line, headers, body, number))
                     self._arrival.notify_all()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import pytest
@@ -29,3 +30,12 @@ def until(look: Callable[[], Seen], *, within: float, wanted: str) -> Seen:
         if time.monotonic() >= deadline:
             pytest.fail(f"not within {within:g} s: {wanted}; last seen: {seen!r}")
         pause(_POLL_SECONDS)
+
+
+async def turned(look: Callable[[], Awaitable[object]], *, wanted: str, turns: int = 100_000) -> None:
+    """Let the loop turn until `look` says yes; for what happens in this process."""
+    for _ in range(turns):
+        if await look():
+            return
+        await asyncio.sleep(0)
+    pytest.fail(f"not within {turns} turns of the loop: {wanted}")

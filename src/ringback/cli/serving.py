@@ -89,6 +89,10 @@ def serve(
     trusted_hosts: Annotated[
         list[str] | None, typer.Option(help="A name by which a server on loopback may be asked for; repeatable.")
     ] = None,
+    inspector: Annotated[
+        bool | None,
+        typer.Option("--inspector/--no-inspector", help="Inboxes that capture any request [default: on loopback]."),
+    ] = None,
     max_body: Annotated[str | None, typer.Option(help="Largest payload taken in [default: 64MiB].")] = None,
     blob_threshold: Annotated[
         str | None, typer.Option(help="Payloads and results larger than this are blobs [default: 1MiB].")
@@ -110,6 +114,7 @@ def serve(
         "allow": ",".join(allow) if allow else None,
         "trusted-hosts": ",".join(trusted_hosts) if trusted_hosts else None,
         "api-keys": ",".join(api_key) if api_key else _own_key(context),
+        "inspector": None if inspector is None else ("on" if inspector else "off"),
         "max-body": max_body,
         "blob-threshold": blob_threshold,
         "file-threshold": file_threshold,

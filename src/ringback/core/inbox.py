@@ -23,6 +23,8 @@ MOST_BYTES_KEPT: Final = 4 * 2**30
 BODY_LIMIT_BYTES: Final = 2**20
 MOST_BODY_LIMIT_BYTES: Final = 16 * 2**20
 MOST_INBOXES: Final = 1_000
+PREVIEW_BYTES: Final = 2_048
+"""What listings bring of a body."""
 FORWARDS_KEPT: Final = 10
 """Of one capture, the latest."""
 
@@ -137,7 +139,7 @@ class Capture:
     change: int
     """Counts what happens in the inbox: a capture gets the next one when it comes, and again whenever it changes."""
     arrival: Arrival
-    """In listings without its body."""
+    """In listings with no more than the first `PREVIEW_BYTES` of its body."""
     answered: Answered
     forwards: tuple[Forwarded, ...] = ()
 
@@ -158,7 +160,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapturePage:
-    """Some captures, newest first, without their bodies, and where the next page begins."""
+    """Some captures, newest first, and where the next page begins."""
 
     captures: tuple[Capture, ...]
     cursor: str | None

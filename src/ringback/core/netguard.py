@@ -105,6 +105,21 @@ class Guard:
                 return why
         return None
 
+    def refusal_of_unnamed(self, host: str, addresses: Iterable[str]) -> str | None:
+        """Why no request may go to a host that has these addresses, where only what the operator named may be reached.
+
+        As `refusal`, for requests that somebody who looks at the server has sent on: they reach nothing else, not
+        even what is public.
+        """
+        for text in addresses:
+            address = _parsed(text)
+            told = f"{host} is" if host == str(address) else f"{host} is at {address}, which is"
+            if (kind := _kind_of((address, *embedded(address)), _NEVER)) is not None:
+                return f"{told} {kind}: nothing is ever sent there"
+            if not (self.allows_host(host) or _within((address,), self._networks)):
+                return f"{told} not among what requests are sent on to: name it with --allow"
+        return None
+
     def allows_host(self, host: str) -> bool:
         """Whether the operator lets guests reach this name wherever it leads."""
         name = host.lower().rstrip(".")

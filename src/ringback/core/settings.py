@@ -60,6 +60,10 @@ def _one_of(*words: str) -> Callable[[str], str]:
     return parse
 
 
+def _switch(text: str) -> str:
+    return _one_of("on", "off")(text) if text else ""
+
+
 def _keys(text: str) -> frozenset[str]:
     keys = frozenset(text.replace(",", " ").split())
     for key in keys:
@@ -163,6 +167,12 @@ OPTIONS: Final = (
         meaning="Names, comma-separated, by which a server on loopback may be asked for, besides localhost and its own",
         parse=trusted_names,
     ),
+    Option(
+        name="inspector",
+        default="",
+        meaning="on or off: inboxes that capture any request, at /-/inspector; by default on when on loopback",
+        parse=_switch,
+    ),
     Option(name="max-body", default="64MiB", meaning="Largest payload taken in", parse=parse_size),
     Option(
         name="blob-threshold",
@@ -204,6 +214,8 @@ class Settings:
     """Entries of a `netguard.Guard`."""
     trusted_hosts: frozenset[str]
     """As `hosts.host_name` writes them."""
+    inspector: str
+    """`on`, `off`, or empty: on where only loopback is served."""
     max_body: int
     """Bytes."""
     blob_threshold: int
@@ -214,6 +226,11 @@ class Settings:
     """Seconds."""
     log_level: str
     log_format: str
+
+    @property
+    def has_inspector(self) -> bool:
+        """Whether requests are captured here."""
+        return self.inspector == "on" or (not self.inspector and is_loopback(self.host))
 
     def store_path(self, folder: Path) -> Path:
         """The database file, relative to `folder` unless the store was named."""

@@ -47,10 +47,10 @@ def verify(body: bytes | str, headers: Headers, secret: str | Iterable[str], *, 
     """
     raw = _raw(body)
     keys = _keys(secret)
-    message_id, stamp, signatures = _own_headers(headers)
-    _check_id(message_id)
+    message_id, stamp, signatures = own_headers(headers)
+    check_id(message_id)
     _check_timestamp(stamp, (clock or SystemClock()).now() // SECOND)
-    _check_signatures(signatures, keys, b"%b.%b.%b" % (message_id.encode(), stamp.encode(), raw))
+    check_signatures(signatures, keys, b"%b.%b.%b" % (message_id.encode(), stamp.encode(), raw))
     return _parsed(raw)
 
 
@@ -86,7 +86,12 @@ def _keys(secret: object) -> list[Accepts]:
 # ── Headers ─────────────────────────────────────────────────────────────────────────────────────
 
 
-def _own_headers(headers: object) -> tuple[str, str, str]:
+def own_headers(headers: object) -> tuple[str, str, str]:
+    """`webhook-id`, `webhook-timestamp` and `webhook-signature`.
+
+    Raises:
+        VerificationError: one is missing, empty or there twice, or the headers cannot be read.
+    """
     found: dict[str, str] = {}
     for name, value in _pairs(headers):
         known = _text(name, "a header's name").lower()
@@ -126,16 +131,30 @@ def _hint(name: str, found: Mapping[str, str]) -> str:
     return " or empty"
 
 
-def _check_id(text: str) -> None:
+def check_id(text: str) -> None:
+    """See that an id can be signed.
+
+    Raises:
+        VerificationError: it has a character that no id may have.
+    """
     # A full stop would let the same signed bytes be cut in another place.
     if "." in text or not (text.isascii() and text.isprintable()) or " " in text:
         raise VerificationError("webhook-id has a character that no id may have: a full stop, a space, no ASCII")
 
 
-def _check_timestamp(text: str, now: int) -> None:
+def skew_seconds(text: str, now: int) -> int:
+    """How far a timestamp is ahead of `now`; negative when it is behind.
+
+    Raises:
+        VerificationError: it is none.
+    """
     if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS):
         raise VerificationError("webhook-timestamp is not a whole number of seconds since 1970")
-    skew = int(text) - now
+    return int(text) - now
+
+
+def _check_timestamp(text: str, now: int) -> None:
+    skew = skew_seconds(text, now)
     if abs(skew) > TOLERANCE_SECONDS:
         side = "ahead of" if skew > 0 else "behind"
         raise VerificationError(
@@ -146,7 +165,12 @@ def _check_timestamp(text: str, now: int) -> None:
 # ── Signatures ──────────────────────────────────────────────────────────────────────────────────
 
 
-def _check_signatures(text: str, keys: Sequence[Accepts], signed: bytes) -> None:
+def check_signatures(text: str, keys: Sequence[Accepts], signed: bytes) -> None:
+    """See that one of the entries holds under one of the keys.
+
+    Raises:
+        VerificationError: none does; the message says what kinds of entries and keys there are.
+    """
     entries = [entry.partition(",") for entry in text.split(" ")]
     if len(entries) > _MOST_ENTRIES:
         raise VerificationError(f"webhook-signature has {len(entries)} entries; at most {_MOST_ENTRIES} are read")

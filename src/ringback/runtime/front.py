@@ -6,14 +6,16 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from ringback.core.inbox import PATH
 from ringback.core.spec import Api
 from ringback.dashboard import Dashboard, Hour
 from ringback.gateway import Front, Gateway
+from ringback.inspector import Inspector, Reach
 from ringback.pages import Inside, Link, Pages
 from ringback.runtime.metrics import Metrics
 from ringback.store.contract import Store
 
-_PARTS: Final = ("ringback.dashboard",)
+_PARTS: Final = ("ringback.dashboard", "ringback.inspector")
 """Packages with templates and assets of their own."""
 
 _LINKS: Final = (
@@ -24,18 +26,37 @@ _LINKS: Final = (
     Link(words="Submit", path="/-/ui/submit"),
 )
 """The navigation, on every page."""
+_INSPECTOR_LINK: Final = Link(words="Inspector", path=PATH)
 
 
 class FrontOfHouse:
     """The parts with pages over one open store."""
 
-    def __init__(self, store: Store, apis: Sequence[Api], metrics: Metrics, public_url: str) -> None:
-        pages = Pages(_PARTS, _LINKS)
+    def __init__(
+        self, store: Store, apis: Sequence[Api], metrics: Metrics, public_url: str, *, reach: Reach | None
+    ) -> None:
+        """Put them together.
+
+        Args:
+            store: what they look at.
+            apis: what is served.
+            metrics: what charts are made of.
+            public_url: where browsers reach the server.
+            reach: the inspector's; None when there is to be none.
+        """
+        pages = Pages(_PARTS, _LINKS if reach is None else (*_LINKS, _INSPECTOR_LINK))
         self._ask = Inside()
         self._hour = Hour(metrics.reading, store.queue_ages, store.clock)
         self._dashboard = Dashboard(store, apis, pages=pages, hour=self._hour, ask=self._ask)
+        self._inspector = None if reach is None else Inspector(store, apis, pages, reach)
         self._sampling: asyncio.Task[None] | None = None
-        self.front = Front(pages=pages, mounts=(self._dashboard.mount,), public_url=public_url)
+        inspectors = () if self._inspector is None else (self._inspector.mount,)
+        self.front = Front(pages=pages, mounts=(self._dashboard.mount, *inspectors), public_url=public_url)
+
+    async def prepare(self) -> None:
+        """Be ready for what this server's own webhooks bring, before the first is sent."""
+        if self._inspector is not None:
+            await self._inspector.start()
 
     def open(self, gateway: Gateway) -> None:
         """Let pages ask this gateway, and begin to sample what their charts show."""
@@ -43,12 +64,16 @@ class FrontOfHouse:
         self._sampling = asyncio.create_task(self._hour.run(), name="ringback-hour")
 
     def close_streams(self) -> None:
-        """Send browsers away: they find whoever serves next."""
+        """Send browsers away, and whoever else is kept waiting: they find whoever serves next."""
         self._dashboard.close()
+        if self._inspector is not None:
+            self._inspector.close_streams()
 
     async def close(self) -> None:
         """End what `open` has begun."""
         self.close_streams()
+        if self._inspector is not None:
+            await self._inspector.close()
         if self._sampling is not None:
             self._sampling.cancel()
             await asyncio.gather(self._sampling, return_exceptions=True)

@@ -11,13 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from ringback.core.clock import Clock
 from ringback.core.errors import StoreError
+from ringback.core.hosts import is_loopback
 from ringback.core.netguard import Guard
 from ringback.core.spec import Api
 from ringback.deliver import Dispatcher
 from ringback.gateway import Gateway, Rules
+from ringback.inspector import Reach
 from ringback.runtime.facts import Facts
 from ringback.runtime.front import FrontOfHouse
 from ringback.runtime.metrics import Metrics
@@ -28,6 +31,8 @@ from ringback.upkeep import Keeper
 from ringback.work import Pool
 
 LEASE_SECONDS: Final = 30.0
+
+_LOOPBACK: Final = frozenset({"127.0.0.0/8", "::1", "localhost"})
 
 _DELIVERY_SHARE: Final = 0.25
 """The part of the grace period kept for webhooks on their way, after the workloads have had theirs."""
@@ -50,6 +55,9 @@ class Plan:
     public_url: str
     hosts: frozenset[str] | None
     """The names the server goes by; None means any."""
+    own_url: str = ""
+    """Where it listens, as this machine reaches it."""
+    has_inspector: bool = False
     grace_seconds: float
 
 
@@ -68,7 +76,7 @@ class House:
         self._dispatcher = Dispatcher(store, endpoints, facts, chance=chance, guard=guard)
         self._pools = [Pool(api, store, facts, chance=chance) for api in plan.apis]
         self._upkeep: asyncio.Task[None] | None = None
-        self._front = FrontOfHouse(store, plan.apis, metrics, plan.public_url)
+        self._front = FrontOfHouse(store, plan.apis, metrics, plan.public_url, reach=_reach(plan))
         self.gateway = Gateway(
             store,
             plan.apis,
@@ -113,6 +121,7 @@ class House:
 
     async def start(self) -> None:
         """Set the parts going: those who finish what is there before those who take in more."""
+        await self._front.prepare()
         await self._dispatcher.start()
         self._upkeep = asyncio.create_task(self._keeper.run(), name="ringback-upkeep")
         for pool in self._pools:
@@ -131,6 +140,7 @@ class House:
             await asyncio.wait({waiter, self._upkeep}, return_when=asyncio.FIRST_COMPLETED)
             if self._upkeep.done() and not until.is_set():
                 self._abandon()
+                await self._front.close()
                 await self._blobs.close()
                 await self._upkeep
         finally:
@@ -159,3 +169,12 @@ class House:
             pool.abandon()
         self._dispatcher.abandon()
         self._front.close_streams()
+
+
+def _reach(plan: Plan) -> Reach | None:
+    """What the inspector is told of the server. One on loopback may send on to its own machine; others, where told."""
+    if not plan.has_inspector:
+        return None
+    host = urlsplit(plan.own_url).hostname or ""
+    allow = plan.allow | _LOOPBACK if is_loopback(host) else plan.allow
+    return Reach(base_url=plan.public_url, own_url=plan.own_url, guard=Guard(allow), read_bytes=plan.max_body_bytes)

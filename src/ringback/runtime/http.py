@@ -1,4 +1,4 @@
-"""HTTP in: the listening socket, and uvicorn as this house wants it. The only module that knows uvicorn."""
+"""HTTP in: the listening socket, and uvicorn as this house wants it. Only this and `connections` know uvicorn."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any, Final
 import uvicorn
 
 from ringback.core.errors import RingbackError
+from ringback.runtime.connections import InspectedConnection
 
 _BACKLOG: Final = 2_048
 _KEEP_ALIVE_SECONDS: Final = 75
@@ -49,12 +50,20 @@ class _Uvicorn(uvicorn.Server):
         yield
 
 
-def http_server(app: Any, *, keep_alive_seconds: int = _KEEP_ALIVE_SECONDS) -> uvicorn.Server:
-    """A server for an ASGI application that leaves signals, logs and the order of the end to others."""
+def http_server(
+    app: Any, *, keep_alive_seconds: int = _KEEP_ALIVE_SECONDS, is_inspected: bool = False
+) -> uvicorn.Server:
+    """A server for an ASGI application that leaves signals, logs and the order of the end to others.
+
+    Args:
+        app: the application.
+        keep_alive_seconds: how long a connection may be idle.
+        is_inspected: whether inboxes among it want to know more of a request than ASGI tells.
+    """
     return _Uvicorn(
         uvicorn.Config(
             app,
-            http="httptools",
+            http=InspectedConnection if is_inspected else "httptools",
             ws="none",
             interface="asgi3",
             lifespan="off",

@@ -50,6 +50,7 @@ def serve(spec: SpecFile, settings: Settings) -> int:
         api_keys=settings.api_keys,
         allow=settings.allow,
         public_url=settings.public_url,
+        has_inspector=settings.has_inspector,
         hosts=own_hosts(settings.host, settings.public_url, settings.trusted_hosts),
         grace_seconds=settings.grace,
     )
@@ -66,7 +67,8 @@ class _Server:
     """One process: a listening socket that outlives the houses behind it."""
 
     def __init__(self, plan: Plan, listener: socket.socket) -> None:
-        self._plan = plan if plan.public_url else replace(plan, public_url=url_of(listener))
+        own_url = url_of(listener)
+        self._plan = replace(plan, public_url=plan.public_url or own_url, own_url=own_url)
         self._listener = listener
         self._facts = Facts()
         self._metrics = Metrics(self._facts)
@@ -79,7 +81,7 @@ class _Server:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
         house = await self._open()
-        http = http_server(self)
+        http = http_server(self, is_inspected=self._plan.has_inspector)
         answering = asyncio.create_task(http.serve(sockets=[self._listener]))
         sys.stdout.write(banner(spec, self._url(), wants_key=bool(self._plan.api_keys)))
         sys.stdout.flush()

@@ -10,27 +10,25 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from ringback.core.emit import Emit
-from ringback.core.errors import CancelAsked, LeaseLost, RingbackError
+from ringback.core.errors import LeaseLost, RingbackError
 from ringback.core.retry import doubling_wait
 from ringback.core.spec import Api
-from ringback.core.workload import Canceled, Claimed, Failed, Outcome, Spent, Status
+from ringback.core.workload import Canceled, Claimed, Completed, Failed, Outcome, Spent, Status
 from ringback.store.contract import Store
-from ringback.work.journals import Journals
 
 _RETRY_SECONDS: Final = 0.05
 _RETRY_MOST_SECONDS: Final = 5.0
 
-Say = Callable[[], Awaitable[Status | None]]
-Landed = Callable[[Status | None], None]
+_STATUS: Final = {Completed: Status.COMPLETED, Failed: Status.FAILED, Canceled: Status.CANCELED}
+
+Say = Callable[[], Awaitable[object]]
 
 
 class Endings:
     """Finishes and requeues for one API."""
 
-    def __init__(self, api: Api, store: Store, emit: Emit, journals: Journals) -> None:
-        """Begin with nothing to say; `journals` knows the last words of each attempt."""
+    def __init__(self, api: Api, store: Store, emit: Emit) -> None:
         self._api = api
-        self._journals = journals
         self._store = store
         self._emit = emit
         self._loop = asyncio.get_running_loop()
@@ -45,31 +43,20 @@ class Endings:
 
     def finish(self, claimed: Claimed, outcome: Outcome, run_us: int) -> None:
         """End the workload."""
-        entries = self._journals.close(claimed)
-        self._say(
-            lambda: self._store.finish(claimed.held, outcome, self._api.webhooks, entries=entries),
-            lambda status: self._finished(status, run_us),
-        )
+        status = _STATUS[type(outcome)]
+
+        def landed() -> None:
+            self._emit("workload.finished", api=self._api.name, status=status.value, run_us=run_us)
+
+        self._say(lambda: self._store.finish(claimed.held, outcome, self._api.webhooks), landed)
 
     def requeue(self, claimed: Claimed, spent: Spent, *, why: Failed | None = None, delay_seconds: float = 0.0) -> None:
-        """Put the workload back, or end it if somebody wants that; without a `why` it had not begun."""
+        """Put the workload back; without a `why` it had not begun."""
 
-        held, entries = claimed.held, self._journals.close(claimed)
+        def landed() -> None:
+            self._emit("workload.requeued", api=self._api.name, spent=spent.value)
 
-        async def say() -> Status | None:
-            try:
-                await self._store.requeue(held, spent=spent, delay_seconds=delay_seconds, why=why, entries=entries)
-            except CancelAsked:
-                return await self._store.finish(held, Canceled(), self._api.webhooks, entries=entries)
-            return None
-
-        def landed(status: Status | None) -> None:
-            if status is None:
-                self._emit("workload.requeued", api=self._api.name, spent=spent.value)
-            else:
-                self._finished(status, None)
-
-        self._say(say, landed)
+        self._say(lambda: self._store.requeue(claimed.held, spent=spent, delay_seconds=delay_seconds, why=why), landed)
 
     async def all_said(self, timeout_seconds: float) -> bool:
         """Wait until the store has heard everything; False when time is up first."""
@@ -84,25 +71,21 @@ class Endings:
         """Say nothing more."""
         self._stopped = True
 
-    def _finished(self, status: Status | None, run_us: int | None) -> None:
-        assert status is not None
-        self._emit("workload.finished", api=self._api.name, status=status.value, run_us=run_us)
-
-    def _say(self, say: Say, landed: Landed) -> None:
+    def _say(self, say: Say, landed: Callable[[], None]) -> None:
         self._under_way += 1
         self._all_said.clear()
         self._try(say, landed, 0)
 
-    def _try(self, say: Say, landed: Landed, failures: int) -> None:
+    def _try(self, say: Say, landed: Callable[[], None], failures: int) -> None:
         if self._stopped:
             return
         said = asyncio.ensure_future(say())
         said.add_done_callback(lambda done: self._heard(done, say, landed, failures))
 
-    def _heard(self, done: asyncio.Future[Status | None], say: Say, landed: Landed, failures: int) -> None:
+    def _heard(self, done: asyncio.Future[object], say: Say, landed: Callable[[], None], failures: int) -> None:
         error = None if done.cancelled() else done.exception()
         if error is None:
-            landed(None if done.cancelled() else done.result())
+            landed()
         elif not isinstance(error, LeaseLost):
             if not isinstance(error, RingbackError):
                 raise error

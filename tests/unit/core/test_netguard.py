@@ -181,3 +181,24 @@ def test_every_way_to_carry_an_ipv4_address_is_opened() -> None:
         assert ip_address("1.2.3.4") in embedded(ip_address(text)), text
     assert embedded(ip_address("1.2.3.4")) == ()
     assert embedded(ip_address("2606:4700::1111")) == ()
+
+
+@pytest.mark.parametrize(
+    ("host", "address", "words"),
+    [
+        ("127.0.0.1", "127.0.0.1", None),
+        ("localhost", "::1", None),
+        ("hooks.internal", "10.9.9.9", None),
+        ("10.1.2.3", "10.1.2.3", None),
+        ("10.2.0.1", "10.2.0.1", "is not among what requests are sent on to"),
+        ("example.com", "93.184.215.14", "example.com is at 93.184.215.14, which is not among"),
+        ("hooks.internal", "169.254.169.254", "link-local"),
+        ("x", "::ffff:169.254.169.254", "link-local"),
+        ("x", "::ffff:127.0.0.1", "not among"),
+    ],
+)
+def test_where_only_what_is_named_may_be_reached_the_public_may_not(host: str, address: str, words: str | None) -> None:
+    guard = Guard(["127.0.0.0/8", "::1", "10.1.0.0/16", "hooks.internal"])
+    told = guard.refusal_of_unnamed(host, [address])
+
+    assert told is None if words is None else words in str(told)

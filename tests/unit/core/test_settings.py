@@ -18,6 +18,7 @@ DEFAULTS = Settings(
     public_url="",
     allow=frozenset(),
     trusted_hosts=frozenset(),
+    inspector="",
     max_body=64 * 2**20,
     blob_threshold=2**20,
     file_threshold=64 * 2**20,
@@ -39,6 +40,8 @@ GOOD = [
     ("public-url", "https://hooks.example/rb/", "https://hooks.example/rb"),
     ("allow", "hooks.internal, 10.0.0.0/8 fd00::/8", frozenset({"hooks.internal", "10.0.0.0/8", "fd00::/8"})),
     ("trusted-hosts", "Rb.internal:80, 10.1.1.1 [::2]", frozenset({"rb.internal", "10.1.1.1", "::2"})),
+    ("inspector", "ON", "on"),
+    ("inspector", "off", "off"),
     ("max-body", "1KiB", 1_024),
     ("blobs", "blobs", "blobs"),
     ("blobs", "file:///data/blobs", "file:///data/blobs"),
@@ -76,6 +79,7 @@ BAD = [
     ("blobs", "s3:///", "'s3:///' names no bucket; write for example s3://bucket/path"),
     ("blob-threshold", "1GiB", "1GiB is too large to be kept in memory; at most 64MiB may be"),
     ("file-threshold", "1GiB", "1GiB is too large to be kept in memory; at most 256MiB may be"),
+    ("inspector", "maybe", "'maybe' is none of on, off"),
     ("max-body", "big", "'big' is no size; write for example 512KiB, 64MiB or 2Gi"),
     ("grace", "soon", "'soon' is no duration; write for example 30s, 5m, 1h30m or 7d"),
     ("log-level", "loud", "'loud' is none of debug, info, warning, error"),
@@ -163,3 +167,19 @@ def test_blobs_are_kept_beside_the_store_unless_they_are_told_elsewhere() -> Non
     assert read_settings({}, {}).blobs_place(folder) == "/apis/.ringback/blobs"
     assert read_settings({"store": "sqlite:////data/x.db"}, {}).blobs_place(folder) == "/data/blobs"
     assert read_settings({}, {"RINGBACK_BLOBS": "s3://bucket"}).blobs_place(folder) == "s3://bucket"
+
+
+@pytest.mark.parametrize(
+    ("host", "said", "has"),
+    [
+        ("127.0.0.1", "", True),
+        ("::1", "", True),
+        ("0.0.0.0", "", False),
+        ("0.0.0.0", "on", True),
+        ("::1", "off", False),
+    ],
+)
+def test_the_inspector_is_there_on_loopback_and_elsewhere_when_asked_for(host: str, said: str, has: bool) -> None:
+    given = {"host": host, "inspector": said or None, "api-keys": "sesame"}
+
+    assert read_settings(given, {}).has_inspector is has

@@ -105,7 +105,7 @@ class Inboxes(Protocol):
         ...
 
     async def since(self, inbox_id: str, change: int, limit: int) -> Sequence[Capture]:
-        """What has changed in an inbox after its change number `change`, in that order, without bodies.
+        """What has changed in an inbox after its change number `change`, in that order, up to `limit`.
 
         IC12  Following the last one's `change`, each capture is told once when it comes and once for what changes
             about it later, as it stands then; what has been dropped meanwhile is left out, and its numbers tell so.
@@ -113,7 +113,7 @@ class Inboxes(Protocol):
         ...
 
     async def of_message(self, message_id: str, limit: int) -> Sequence[Capture]:
-        """The captures with this `webhook-id`, of every inbox, as they came, without bodies; the latest `limit`.
+        """The captures with this `webhook-id`, of every inbox, as they came; the latest `limit`.
 
         IC13  Every one that is kept.
         """

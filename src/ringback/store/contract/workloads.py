@@ -11,11 +11,12 @@ from ringback.core.workload import (
     Claimed,
     Failed,
     Held,
-    News,
     Outcome,
+    Output,
     Page,
     Progress,
     Spent,
+    Started,
     Status,
     Submission,
     Workload,
@@ -53,16 +54,14 @@ class Workloads(Protocol):
 
     def finish(
         self, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint], *, entries: Sequence[Entry] = ()
-    ) -> Awaitable[Status]:
-        """End a workload, with a delivery for each endpoint that asked for the event; how it has ended.
-
-        That is as the outcome says, or `canceled` if somebody had asked for it before (X2).
+    ) -> Awaitable[None]:
+        """End a workload, with a delivery for each endpoint that asked for the event.
 
         F1  Terminal status, result or error, and all deliveries are visible together or not at all.
         F2  A holder whose workload was given to someone else, or that has ended otherwise, gets `LeaseLost` and
-            changes nothing; of one that was canceled under its hands it is told just that.
+            changes nothing.
         F3  Repeating the call with the same holder and outcome is accepted and changes nothing.
-        F4  A terminal status never changes again, unless by `retry`.
+        F4  A terminal status never changes again.
         F5  All deliveries of one event share one message id; no two events do.
         F6  A delivery handed to the outlet is held by this member; one it had no room for is due at once.
         F7  Endpoints that came with the submit are told as those given here.
@@ -104,7 +103,7 @@ class Workloads(Protocol):
         """
         ...
 
-    def announce(self, held: Held, news: News, endpoints: Sequence[Endpoint]) -> Awaitable[None]:
+    def announce(self, held: Held, news: Started | Output, endpoints: Sequence[Endpoint]) -> Awaitable[None]:
         """Tell of what happens on the way: a delivery for each endpoint that asked.
 
         A1  All its deliveries are visible together; endpoints that came with the submit are told as those given.
@@ -120,7 +119,7 @@ class Workloads(Protocol):
 
         Raises:
             UnknownWorkload: there is none.
-            Erased: it has been erased.
+            Erased: retention has erased it.
         """
         ...
 

@@ -75,7 +75,7 @@ WHERE id = :id AND number = :number;
 
 -- name: captures_since
 SELECT number, captures.change, received_at, read_us, message_id, method, http_version, peer, size_bytes, kept,
-       act, status, answered_us, detail, target, head, forwards, NULL AS body
+       act, status, answered_us, detail, target, head, forwards, substr(body, 1, :preview) AS body
 FROM captures
 WHERE inbox = :inbox AND captures.change > :after
 ORDER BY captures.change
@@ -83,7 +83,7 @@ LIMIT :limit;
 
 -- name: page_of_captures
 SELECT number, captures.change, received_at, read_us, message_id, method, http_version, peer, size_bytes, kept,
-       act, status, answered_us, detail, target, head, forwards, NULL AS body
+       act, status, answered_us, detail, target, head, forwards, substr(body, 1, :preview) AS body
 FROM captures
 WHERE inbox = :inbox AND number < :before
   AND (:message_id IS NULL OR message_id = :message_id)
@@ -96,7 +96,7 @@ LIMIT :limit;
 
 -- name: captures_of_message
 SELECT number, captures.change, received_at, read_us, message_id, method, http_version, peer, size_bytes, kept,
-       act, status, answered_us, detail, target, head, forwards, NULL AS body, id
+       act, status, answered_us, detail, target, head, forwards, substr(body, 1, :preview) AS body, id
 FROM captures JOIN inboxes ON inboxes.seq = captures.inbox
 WHERE message_id = :message_id
 ORDER BY received_at DESC, captures.seq DESC

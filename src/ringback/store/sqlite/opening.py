@@ -101,7 +101,6 @@ def all_statements() -> dict[str, str]:
             "workloads",
             "tallies",
             "lives",
-            "erasing",
             "journal",
             "deliveries",
             "endpoints",

@@ -10,6 +10,7 @@ from ringback.core.clock import Instant
 from ringback.core.delivery import DeliveryRecord
 from ringback.core.errors import UnknownCapture, UnknownInbox
 from ringback.core.inbox import (
+    PREVIEW_BYTES,
     Answered,
     Arrival,
     Capture,
@@ -53,6 +54,7 @@ class Captures:
         if search.number is not None:
             return await self._by_number(inbox_id, search, before)
         wanted = {
+            "preview": PREVIEW_BYTES,
             "before": before,
             "limit": limit + 1,
             "message_id": search.message_id,
@@ -90,14 +92,15 @@ class Captures:
 
     async def since(self, inbox_id: str, change: int, limit: int) -> Sequence[Capture]:
         def read(connection: Connection) -> list[Capture]:
-            wanted = {"inbox": self._seq(connection, inbox_id), "after": change, "limit": limit}
+            inbox = self._seq(connection, inbox_id)
+            wanted = {"inbox": inbox, "after": change, "limit": limit, "preview": PREVIEW_BYTES}
             return [_capture_of(inbox_id, row) for row in connection.execute(self._sql["captures_since"], wanted)]
 
         return await self._session.scan(read)
 
     async def of_message(self, message_id: str, limit: int) -> Sequence[Capture]:
         def read(connection: Connection) -> list[Capture]:
-            wanted = {"message_id": message_id, "limit": limit}
+            wanted = {"message_id": message_id, "limit": limit, "preview": PREVIEW_BYTES}
             found = connection.execute(self._sql["captures_of_message"], wanted)
             return [_capture_of(inbox_id, tuple(row)) for *row, inbox_id in found]
 
@@ -176,7 +179,7 @@ def _capture_of(inbox_id: str, row: rows.Row) -> Capture:
             http_version=http_version,
             peer=peer,
             head=head,
-            body=b"" if body is None else body,
+            body=body or b"",  # SQLite takes the beginning of nothing for NULL
             size_bytes=size_bytes,
             is_cut=kept - len(head) < size_bytes,
             message_id=message_id,

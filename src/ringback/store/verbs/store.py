@@ -17,11 +17,12 @@ from ringback.core.workload import (
     Claimed,
     Failed,
     Held,
-    News,
     Outcome,
+    Output,
     Page,
     Progress,
     Spent,
+    Started,
     Status,
     Submission,
     Workload,
@@ -31,11 +32,9 @@ from ringback.store.contract import Accepted, Backlog, Outlet, QueueDepth, Repli
 from ringback.store.verbs.blobs import BlobRows
 from ringback.store.verbs.deliveries import Deliveries
 from ringback.store.verbs.endpoints import Endpoints
-from ringback.store.verbs.erasing import Erasing
 from ringback.store.verbs.inboxes import Inboxes
 from ringback.store.verbs.journal import Journal
 from ringback.store.verbs.listings import Listings
-from ringback.store.verbs.lives import Lives
 from ringback.store.verbs.members import Members
 from ringback.store.verbs.readers import Readers
 from ringback.store.verbs.session import Session
@@ -47,9 +46,7 @@ class VerbStore(ABC):
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._erasing = Erasing(session)
-        self._lives = Lives(session, self._erasing)
-        self._workloads = Workloads(session, self._lives)
+        self._workloads = Workloads(session)
         self._journal = Journal(session)
         self._deliveries = Deliveries(session)
         self._endpoints = Endpoints(session)
@@ -101,7 +98,7 @@ class VerbStore(ABC):
 
     def finish(
         self, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint], *, entries: Sequence[Entry] = ()
-    ) -> Awaitable[Status]:
+    ) -> Awaitable[None]:
         return self._workloads.finish(held, outcome, endpoints, entries)
 
     def requeue(
@@ -120,7 +117,7 @@ class VerbStore(ABC):
     ) -> Awaitable[None]:
         return self._workloads.progress(held, progress, tell, instead)
 
-    def announce(self, held: Held, news: News, endpoints: Sequence[Endpoint]) -> Awaitable[None]:
+    def announce(self, held: Held, news: Started | Output, endpoints: Sequence[Endpoint]) -> Awaitable[None]:
         return self._workloads.announce(held, news, endpoints)
 
     async def get(self, api: str, workload_id: str) -> Workload:
@@ -140,17 +137,6 @@ class VerbStore(ABC):
     async def describe(self, api: str, workload_id: str) -> WorkloadRecord:
         self._refuse_if_closed()
         return await self._listings.describe(api, workload_id)
-
-    # ── Lives ───────────────────────────────────────────────────────────────────────────────────
-
-    def cancel(self, api: str, workload_id: str, endpoints: Sequence[Endpoint]) -> Awaitable[Status]:
-        return self._lives.cancel(api, workload_id, endpoints)
-
-    def retry(self, api: str, workload_id: str, *, limit: int | None = None) -> Awaitable[Status]:
-        return self._lives.retry(api, workload_id, limit)
-
-    def erase(self, api: str, workload_id: str) -> Awaitable[None]:
-        return self._lives.erase(api, workload_id)
 
     # ── The journal ─────────────────────────────────────────────────────────────────────────────
 
@@ -234,7 +220,7 @@ class VerbStore(ABC):
     # ── Upkeep ──────────────────────────────────────────────────────────────────────────────────
 
     def erase_expired(self, retention_seconds: Mapping[str, float], room: int) -> Awaitable[int]:
-        return self._erasing.erase_expired(retention_seconds, room)
+        return self._members.erase_expired(retention_seconds, room)
 
     async def depths(self) -> Mapping[str, QueueDepth]:
         self._refuse_if_closed()
@@ -289,9 +275,6 @@ class VerbStore(ABC):
     def on_due(self, endpoint: str, wake: Callable[[], None]) -> None:
         self._session.meeting.due.register(endpoint, wake)
 
-    def on_cancel(self, api: str, cancel: Callable[[Held], None]) -> None:
-        self._session.meeting.on_cancel(api, cancel)
-
     def off_due(self, endpoint: str) -> None:
         self._session.meeting.due.forget(endpoint)
 
@@ -320,7 +303,6 @@ class VerbStore(ABC):
         try:
             session.retell_replicas(await session.read("reports"))
             session.retell_pauses(await session.read("pauses"))
-            session.retell_cancels(await session.read("cancels_asked", member=session.member))
             session.retell_endpoints(await session.read("endpoints_since", revision=session.registry.revision))
             await self._readers.tell_ended_elsewhere()
         finally:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from .context import Send, Workload
 from .payloads import decode
 from .results import NotSerializable, Outputs, encode
-from .wire import MOST_OUTPUTS, MOST_OUTPUTS_BYTES, Kind, Work, numbered_frame, output_frame
+from .wire import Kind, Work, numbered_frame, output_frame
 
 _MESSAGE_CHARACTERS: Final = 8_192
 
@@ -91,7 +91,7 @@ class Call:
 
     def _tell(self, work: Work, outputs: Outputs, value: Any) -> None:
         text = outputs.add(value)
-        if work.wants_outputs or (len(outputs) <= MOST_OUTPUTS and outputs.size <= MOST_OUTPUTS_BYTES):
+        if work.wants_outputs:
             self.send(output_frame(work.number, len(outputs) - 1, text))
 
     def _unserializable(self, work: Work, error: NotSerializable) -> bytes:

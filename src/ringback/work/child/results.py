@@ -48,11 +48,6 @@ class Outputs:
     def __len__(self) -> int:
         return len(self._texts)
 
-    @property
-    def size(self) -> int:
-        """How many bytes they are, as a list."""
-        return self._bytes
-
     def add(self, value: Any) -> bytes:
         """One more value's JSON text.
 
