@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ async def backend(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     made = BACKENDS[request.param](tmp_path)
     yield made
     await made.close()
+    await asyncio.to_thread(made.remove)
 
 
 @pytest.fixture
@@ -26,3 +28,11 @@ async def store(backend: SqliteBackend) -> SqliteStore:
 @pytest.fixture
 async def other(backend: SqliteBackend, store: SqliteStore) -> SqliteStore:
     return await backend.open()
+
+
+@pytest.fixture
+async def on_file(tmp_path: Path) -> AsyncIterator[SqliteBackend]:
+    """The backend that is a file, for what only a file can suffer."""
+    made = SqliteBackend(tmp_path / "ringback.db")
+    yield made
+    await made.close()

@@ -8,7 +8,7 @@ from ringback.core.errors import Erased, UnknownWorkload
 from ringback.core.workload import AttemptRecord, Ending, Failed, Spent, Status
 from ringback.store.contract import SEARCH_ROWS
 from ringback.store.sqlite import SqliteStore
-from support.stores import API, DONE, HOOK, SqliteBackend, claim_one, submission
+from support.stores import API, DONE, HOOK, SqliteBackend, claim_one, rows_of, submission
 
 RAISED = Failed(type="ValueError", message="no petals")
 LOST = Failed(type="replica_lost", message="it was killed by SIGKILL")
@@ -32,7 +32,7 @@ async def test_U1_one_that_completes_first_time_took_one_attempt(backend: Sqlite
     )
     assert (record.payload_bytes, record.result_bytes, record.deliveries) == (2, len(DONE.result), {"pending": 1})
     assert record.workload.result is None
-    assert store._session._reader.execute("SELECT count(*) FROM past_attempts").fetchall() == [(0,)]
+    assert await rows_of(store, "SELECT count(*) FROM past_attempts") == [(0,)]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ async def test_describing_tells_unknown_from_erased(store: SqliteStore) -> None:
         await store.describe(API, "w1")
     with pytest.raises(UnknownWorkload):
         await store.describe(API, "w2")
-    assert store._session._reader.execute("SELECT count(*) FROM past_attempts").fetchall() == [(0,)]
+    assert await rows_of(store, "SELECT count(*) FROM past_attempts") == [(0,)]
 
 
 # ── By words ────────────────────────────────────────────────────────────────────────────────────
@@ -139,10 +139,9 @@ async def test_L5_words_are_found_in_ids_keys_and_errors(store: SqliteStore) -> 
         assert await found(store, wild) == []
 
 
-async def test_L6_a_search_is_bounded_and_goes_on_where_it_ended(store: SqliteStore) -> None:
+async def test_L6_a_search_is_bounded_and_goes_on_where_it_ended(backend: SqliteBackend, store: SqliteStore) -> None:
     await store.submit(submission(workload_id="old-needle"))
-    with store._session._writer as vandal:  # far apart without that many rows between
-        vandal.execute("UPDATE sqlite_sequence SET seq = ? WHERE name = 'workloads'", (2 * SEARCH_ROWS,))
+    await backend.number_on(store, "workloads", 2 * SEARCH_ROWS)  # far apart without that many rows between
     await store.submit(submission(workload_id="new-needle"))
 
     pages: list[list[str]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -182,9 +183,10 @@ async def test_I11_one_room_for_every_member_and_another_for_another_store(
     await backend.leave(store)
     await backend.leave(other)
     assert (await backend.open()).blob_space == room
-    elsewhere = SqliteBackend(backend.path.with_name("another.db"))
+    elsewhere = backend.elsewhere()
     assert (await elsewhere.open()).blob_space != room
     await elsewhere.close()
+    await asyncio.to_thread(elsewhere.remove)
 
 
 async def test_I12_names_are_unique_and_tell_when(

@@ -9,7 +9,7 @@ from ringback.core.errors import Erased, IdTaken, UnknownWorkload
 from ringback.core.workload import Spent
 from ringback.store.contract import MARKER_SECONDS
 from ringback.store.sqlite import SqliteStore
-from support.stores import API, DONE, HOOK, SqliteBackend, attempt, claim_one, submission, take_one
+from support.stores import API, DONE, HOOK, SqliteBackend, attempt, claim_one, rows_of, submission, take_one
 
 WEEK = 7 * 86_400.0
 
@@ -29,9 +29,9 @@ async def test_E1_everything_of_it_is_gone(backend: SqliteBackend, store: Sqlite
         await store.get(API, "w1")
     assert await store.deliveries(API, "w1") == ()
     assert await store.erase_expired({API: WEEK}, 10) == 0
-    [row] = store._session._reader.execute("SELECT payload, headers, result, error_message FROM workloads").fetchall()
+    [row] = await rows_of(store, "SELECT payload, headers, result, error_message FROM workloads")
     assert row == (b"", b"", None, None)
-    assert store._session._reader.execute("SELECT count(*) FROM attempts").fetchall() == [(0,)]
+    assert await rows_of(store, "SELECT count(*) FROM attempts") == [(0,)]
 
 
 async def test_E1_the_time_is_the_apis_own(backend: SqliteBackend, store: SqliteStore) -> None:

@@ -74,8 +74,8 @@ async def test_G2_a_verb_that_raises_leaves_the_others_of_its_commit_alone(store
     assert {workload.id for workload in found.workloads} == {"known", "a", "c"}
 
 
-async def test_G2_a_full_disk_refuses_and_loses_nothing(backend: SqliteBackend) -> None:
-    store = await backend.open(max_pages=60)
+async def test_G2_a_full_disk_refuses_and_loses_nothing(on_file: SqliteBackend) -> None:
+    store = await on_file.open(max_pages=60)
     accepted: list[str] = []
     refusal: RingbackError | None = None
     for number in range(100):
@@ -93,8 +93,8 @@ async def test_G2_a_full_disk_refuses_and_loses_nothing(backend: SqliteBackend) 
     assert (await store.depths())[API].in_queue == len(accepted)
 
 
-async def test_G2_one_write_too_large_does_not_take_its_neighbours_with_it(backend: SqliteBackend) -> None:
-    store = await backend.open(max_pages=60)
+async def test_G2_one_write_too_large_does_not_take_its_neighbours_with_it(on_file: SqliteBackend) -> None:
+    store = await on_file.open(max_pages=60)
     outcomes = await asyncio.gather(
         store.submit(submission(workload_id="before")),
         store.submit(submission(workload_id="huge", payload=b"x" * 1_000_000)),
@@ -147,7 +147,7 @@ async def test_G3_text_that_no_database_can_hold_is_made_to_fit(store: SqliteSto
     await store.finish(held, Failed(type="Bad\ud800", message="\x00 and \udfff"), [HOOK])
     error = (await store.get(API, "w1")).error
 
-    assert error == Failed(type="Bad?", message="\x00 and ?")
+    assert error == Failed(type="Bad?", message="\ufffd and ?")
 
 
 # ── Files that are not ours ─────────────────────────────────────────────────────────────────────
@@ -205,9 +205,10 @@ async def test_G4_a_folder_that_cannot_be_made_is_our_error(tmp_path: Path) -> N
         await open_sqlite(tmp_path / "file" / "ringback.db", clock=HandWound())
 
 
-async def test_G4_a_damaged_store_is_our_error_at_every_verb(backend: SqliteBackend, store: SqliteStore) -> None:
+async def test_G4_a_damaged_store_is_our_error_at_every_verb(on_file: SqliteBackend) -> None:
+    store = await on_file.open()
     await store.submit(submission(workload_id="w1"))
-    with sqlite3.connect(backend.path) as vandal:
+    with sqlite3.connect(on_file.path) as vandal:
         vandal.execute("DROP TABLE workloads")
     vandal.close()
 
@@ -274,10 +275,9 @@ async def test_G6_a_store_of_the_first_schema_is_brought_up_to_date_with_all_tha
 # ── Somebody else's lock ────────────────────────────────────────────────────────────────────────
 
 
-async def test_a_busy_database_is_waited_for_without_holding_up_the_loop(
-    backend: SqliteBackend, store: SqliteStore
-) -> None:
-    hog = sqlite3.connect(backend.path, isolation_level=None)
+async def test_a_busy_database_is_waited_for_without_holding_up_the_loop(on_file: SqliteBackend) -> None:
+    store = await on_file.open()
+    hog = sqlite3.connect(on_file.path, isolation_level=None)
     hog.execute("BEGIN IMMEDIATE")
     waiting = [asyncio.ensure_future(store.submit(submission(workload_id=f"w{number}"))) for number in range(3)]
     for _ in range(50):

@@ -12,7 +12,7 @@ from ringback.core.journal import Entry, Happening, LeftOut, Moved, Said, Story
 from ringback.core.workload import Failed, Output, Progress, Spent, Status
 from ringback.store.contract import NOTICE_SECONDS
 from ringback.store.sqlite import SqliteStore
-from support.stores import API, DONE, HOOK, SqliteBackend, claim_one, submission
+from support.stores import API, DONE, HOOK, SqliteBackend, claim_one, rows_of, submission
 
 ROOM = 100
 HELLO = Said(line=1, text="hello\n")
@@ -376,7 +376,7 @@ async def test_E1_the_journal_goes_with_the_workload(backend: SqliteBackend, sto
     with pytest.raises(Erased):
         await told(store, "w1")
     assert await entries_of(store, "w2") == [(1, HELLO), (1, WORLD)]
-    assert store._session._reader.execute("SELECT count(*) FROM journal").fetchall() == [(2,)]
+    assert await rows_of(store, "SELECT count(*) FROM journal") == [(2,)]
 
 
 async def test_listening_for_nothing_known_raises(store: SqliteStore) -> None:
@@ -391,4 +391,4 @@ async def test_a_plain_workload_leaves_no_entry(store: SqliteStore) -> None:
         (1, Status.IN_PROGRESS),
         (1, Status.COMPLETED),
     ]
-    assert store._session._reader.execute("SELECT count(*) FROM journal").fetchall() == [(0,)]
+    assert await rows_of(store, "SELECT count(*) FROM journal") == [(0,)]

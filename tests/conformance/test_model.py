@@ -55,6 +55,10 @@ class Carrying:
     known_as: ModelDelivery
 
 
+EXAMPLES = {"postgres": 25}
+"""Fewer where each step asks another process."""
+
+
 class StoreMachine(RuleBasedStateMachine):
     """Every rule does one thing to both; the invariant reads everything back."""
 
@@ -83,6 +87,7 @@ class StoreMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.run(self.backend.close())
         self.runner.close()
+        self.backend.remove()
         self.folder.cleanup()
 
     def run(self, doing: Awaitable[T]) -> T:
@@ -287,7 +292,7 @@ def test_the_store_and_the_model_never_part(backend_name: str) -> None:
     machine = type(f"StoreMachine_{backend_name}", (StoreMachine,), {"backend_name": backend_name})
     state_machine_test = machine.TestCase
     state_machine_test.settings = settings(
-        max_examples=150,
+        max_examples=EXAMPLES.get(backend_name, 150),
         stateful_step_count=40,
         deadline=None,
         derandomize=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -25,9 +25,10 @@ MANY = 300
 
 
 @pytest.fixture(params=sorted(BACKENDS))
-def folder_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Backend]:
+def folder_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Backend]]:
     """Makes one more way in to the same place; each thread needs its own."""
-    return lambda: BACKENDS[request.param](tmp_path)
+    yield lambda: BACKENDS[request.param](tmp_path)
+    BACKENDS[request.param](tmp_path).remove()
 
 
 def at_once(backend: Callable[[], Backend], *doings: Callable[[Store], Awaitable[T]]) -> list[T]:

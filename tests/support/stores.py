@@ -5,17 +5,20 @@ A second backend is one more entry in `BACKENDS`.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from ringback.core.clock import HandWound
 from ringback.core.delivery import Attempt, AttemptClass, Delivery
 from ringback.core.spec import Endpoint
 from ringback.core.workload import Claimed, Completed, Submission
 from ringback.store.contract import Store
+from ringback.store.postgres import PostgresStore, open_postgres
 from ringback.store.sqlite import SqliteStore, open_sqlite
+from support.postgres import clean_database_of, database_of
 
 LEASE_SECONDS: Final = 30.0
 API: Final = "iris"
@@ -43,6 +46,18 @@ class Backend(Protocol):
 
     async def close(self) -> None:
         """Close every member still open."""
+        ...
+
+    def remove(self) -> None:
+        """Remove the place, once nobody is in it."""
+        ...
+
+    def elsewhere(self) -> Backend:
+        """Another place of the same kind."""
+        ...
+
+    async def number_on(self, store: Any, table: str, seq: int) -> None:
+        """Have the table's next row numbered after `seq`."""
         ...
 
 
@@ -76,10 +91,67 @@ class SqliteBackend:
         for store in self.members:
             await store.close()
 
+    def remove(self) -> None:
+        """Nothing: the folder goes with the test."""
 
-BACKENDS: Final[dict[str, Callable[[Path], SqliteBackend]]] = {
+    def elsewhere(self) -> SqliteBackend:
+        return SqliteBackend(self.path.with_name("another.db"))
+
+    async def number_on(self, store: SqliteStore, table: str, seq: int) -> None:
+        statement = "UPDATE sqlite_sequence SET seq = :seq WHERE name = :table"
+        await store._session.commits.write(lambda tx: tx.execute(statement, {"seq": seq, "table": table}))
+
+
+@dataclass(slots=True)
+class PostgresBackend:
+    """One PostgreSQL database, the folder's own, and the members opened on it."""
+
+    folder: Path
+    clock: HandWound = field(default_factory=HandWound)
+    members: list[PostgresStore] = field(default_factory=list)
+
+    async def open(self, *, clock: HandWound | None = None) -> PostgresStore:
+        """Open one more member, by the shared clock unless it has its own."""
+        url = await asyncio.to_thread(database_of, self.folder)
+        store = await open_postgres(url, clock=clock or self.clock, lease_seconds=LEASE_SECONDS)
+        self.members.append(store)
+        return store
+
+    def crash(self, store: PostgresStore) -> None:
+        """End a member as a killed process ends: nothing written, its lock released."""
+        self.members.remove(store)
+        store.abandon()
+
+    async def leave(self, store: PostgresStore) -> None:
+        self.members.remove(store)
+        await store.close()
+
+    async def close(self) -> None:
+        """Close every member still open."""
+        for store in self.members:
+            await store.close()
+
+    def remove(self) -> None:
+        """Leave the database empty for another test."""
+        clean_database_of(self.folder)
+
+    def elsewhere(self) -> PostgresBackend:
+        return PostgresBackend(self.folder / "another")
+
+    async def number_on(self, store: PostgresStore, table: str, seq: int) -> None:
+        statement = f"SELECT setval(pg_get_serial_sequence('{table}', 'seq'), :seq)"
+        await store._session.commits.write(lambda tx: tx.execute(statement, {"seq": seq}))
+
+
+BACKENDS: Final[dict[str, Callable[[Path], SqliteBackend | PostgresBackend]]] = {
     "sqlite": lambda folder: SqliteBackend(folder / "ringback.db"),
+    "postgres": PostgresBackend,
 }
+
+
+async def rows_of(store: SqliteStore, statement: str) -> list[tuple[Any, ...]]:
+    """What a statement finds in the tables themselves, for what no verb tells."""
+    return [tuple(row) for row in await store._session.scan(lambda tables: tables.execute(statement).fetchall())]
 
 
 def submission(

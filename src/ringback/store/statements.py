@@ -9,6 +9,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Final
+
+FILES: Final = (
+    "members",
+    "workloads",
+    "tallies",
+    "lives",
+    "journal",
+    "deliveries",
+    "endpoints",
+    "blobs",
+    "inboxes",
+)
+"""What `sql/` holds, besides the migrations."""
 
 _NAMED = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 _COMMENT = re.compile(r"^--.*\n", re.MULTILINE)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ringback.core.errors import StoreBusy, StoreError, StoreFull
+from ringback.store.locks import MemberLocks
 from ringback.store.sqlite.faults import translated
-from ringback.store.sqlite.locks import MemberLocks
 from ringback.store.sqlite.opening import connect, prepare
 
 

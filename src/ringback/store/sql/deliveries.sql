@@ -68,9 +68,8 @@ ON CONFLICT DO NOTHING;
 -- name: append_attempt
 INSERT INTO attempts (delivery, number, started_at, duration_us, outcome, status, detail, address,
                       dns_us, connect_us, wait_us, read_us, request_head, response_head, excerpt)
-SELECT :seq, max(number) + 1, :started_at, :duration_us, :outcome, :status, :detail, :address,
-       :dns_us, :connect_us, :wait_us, :read_us, :request_head, :response_head, :excerpt
-FROM attempts WHERE delivery = :seq;
+VALUES (:seq, (SELECT max(number) + 1 FROM attempts WHERE delivery = :seq), :started_at, :duration_us, :outcome,
+        :status, :detail, :address, :dns_us, :connect_us, :wait_us, :read_us, :request_head, :response_head, :excerpt);
 
 -- name: release
 UPDATE deliveries SET holder = NULL WHERE seq = :seq AND holder = :member AND state = 'pending';
@@ -89,7 +88,7 @@ SET state = 'pending', base = tries, settled_at = NULL, reason = NULL,
         SELECT 1 FROM deliveries AS before
         WHERE before.endpoint = deliveries.endpoint AND before.order_key = deliveries.order_key
           AND before.state <> 'delivered' AND before.seq < deliveries.seq
-    ) THEN :never ELSE :due_at END
+    ) THEN CAST(:never AS {int}) ELSE CAST(:due_at AS {int}) END
 WHERE seq = :seq AND holder IS NULL;
 
 -- name: skip
@@ -118,7 +117,7 @@ WHERE deliveries.seq = :seq;
 SELECT deliveries.seq, api, id, endpoint, url, message_id, event, state, tries, deliveries.due_at, created_at,
        settled_at, reason, sequence, deliveries.order_key
 FROM deliveries JOIN workloads ON workloads.seq = deliveries.workload
-WHERE deliveries.seq < :before AND (:endpoint IS NULL OR endpoint = :endpoint)
+WHERE deliveries.seq < :before AND (CAST(:endpoint AS TEXT) IS NULL OR endpoint = :endpoint)
 ORDER BY deliveries.seq DESC
 LIMIT :limit;
 
@@ -126,7 +125,7 @@ LIMIT :limit;
 SELECT deliveries.seq, api, id, endpoint, url, message_id, event, state, tries, deliveries.due_at, created_at,
        settled_at, reason, sequence, deliveries.order_key
 FROM deliveries JOIN workloads ON workloads.seq = deliveries.workload
-WHERE deliveries.seq < :before AND (:endpoint IS NULL OR endpoint = :endpoint) AND state = 'delivered'
+WHERE deliveries.seq < :before AND (CAST(:endpoint AS TEXT) IS NULL OR endpoint = :endpoint) AND state = 'delivered'
 ORDER BY deliveries.seq DESC
 LIMIT :limit;
 
@@ -135,7 +134,7 @@ LIMIT :limit;
 SELECT deliveries.seq, api, id, endpoint, url, message_id, event, state, tries, deliveries.due_at, created_at,
        settled_at, reason, sequence, deliveries.order_key
 FROM deliveries JOIN workloads ON workloads.seq = deliveries.workload
-WHERE deliveries.seq < :before AND (:endpoint IS NULL OR endpoint = :endpoint) AND state = 'pending'
+WHERE deliveries.seq < :before AND (CAST(:endpoint AS TEXT) IS NULL OR endpoint = :endpoint) AND state = 'pending'
 ORDER BY deliveries.seq DESC
 LIMIT :limit;
 
@@ -143,7 +142,7 @@ LIMIT :limit;
 SELECT deliveries.seq, api, id, endpoint, url, message_id, event, state, tries, deliveries.due_at, created_at,
        settled_at, reason, sequence, deliveries.order_key
 FROM deliveries JOIN workloads ON workloads.seq = deliveries.workload
-WHERE deliveries.seq < :before AND (:endpoint IS NULL OR endpoint = :endpoint) AND state = 'parked'
+WHERE deliveries.seq < :before AND (CAST(:endpoint AS TEXT) IS NULL OR endpoint = :endpoint) AND state = 'parked'
 ORDER BY deliveries.seq DESC
 LIMIT :limit;
 
@@ -161,10 +160,10 @@ SELECT number, started_at, duration_us, outcome, status, detail, address,
 FROM attempts WHERE delivery = :seq ORDER BY number;
 
 -- name: backlogs
-SELECT endpoint, state, count(*), min(created_at) FROM deliveries
+SELECT endpoint, 'pending', count(*), min(created_at) FROM deliveries
 WHERE state = 'pending' GROUP BY endpoint
 UNION ALL
-SELECT endpoint, state, count(*), NULL FROM deliveries
+SELECT endpoint, 'parked', count(*), NULL FROM deliveries
 WHERE state = 'parked' GROUP BY endpoint;
 
 -- name: pause

@@ -86,11 +86,11 @@ SELECT number, captures.change, received_at, read_us, message_id, method, http_v
        act, status, answered_us, detail, target, head, forwards, substr(body, 1, :preview) AS body
 FROM captures
 WHERE inbox = :inbox AND number < :before
-  AND (:message_id IS NULL OR message_id = :message_id)
-  AND (:method IS NULL OR method = :method)
-  AND (:status IS NULL OR status = :status)
-  AND (:header IS NULL OR {head_has})
-  AND (:body IS NULL OR {body_has})
+  AND (CAST(:message_id AS TEXT) IS NULL OR message_id = :message_id)
+  AND (CAST(:method AS TEXT) IS NULL OR method = :method)
+  AND (CAST(:status AS {int}) IS NULL OR status = :status)
+  AND (CAST(:header AS TEXT) IS NULL OR {head_has})
+  AND (CAST(:body AS {bytes}) IS NULL OR {body_has})
 ORDER BY number DESC
 LIMIT :limit;
 

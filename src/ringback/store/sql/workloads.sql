@@ -118,8 +118,8 @@ WHERE api = :api AND finished_at IS NOT NULL AND erased_at IS NULL AND finished_
       SELECT 1 FROM deliveries
       WHERE deliveries.workload = workloads.seq AND (deliveries.state <> 'delivered' OR deliveries.settled_at > :until)
   )
-ORDER BY finished_at
-LIMIT :room;
+ORDER BY finished_at, seq
+LIMIT :room {skip_locked};
 
 -- name: erase_attempts
 DELETE FROM attempts WHERE delivery IN (SELECT seq FROM deliveries WHERE workload = :seq);

@@ -12,7 +12,7 @@ from typing import Final
 
 from ringback.core.errors import RingbackError, StoreError, StoreTooNew
 from ringback.store.sqlite.faults import is_busy, translated
-from ringback.store.statements import Migration, migrations, statements
+from ringback.store.statements import FILES, Migration, migrations, statements
 
 FRAGMENTS: Final = {
     "key": "INTEGER PRIMARY KEY AUTOINCREMENT",
@@ -94,21 +94,7 @@ def prepare(path: Path, *, patience_seconds: float = _PATIENCE_SECONDS) -> Path:
 
 def all_statements() -> dict[str, str]:
     """Every statement of the backend by its name."""
-    return {
-        name: text
-        for file in (
-            "members",
-            "workloads",
-            "tallies",
-            "lives",
-            "journal",
-            "deliveries",
-            "endpoints",
-            "blobs",
-            "inboxes",
-        )
-        for name, text in statements(file, FRAGMENTS).items()
-    }
+    return {name: text for file in FILES for name, text in statements(file, FRAGMENTS).items()}
 
 
 def _recognise(connection: sqlite3.Connection, path: Path) -> None:

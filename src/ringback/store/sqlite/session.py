@@ -13,10 +13,10 @@ from typing import TypeVar
 from ringback.core.clock import Clock
 from ringback.core.emit import Emit
 from ringback.core.errors import RingbackError, StoreError
+from ringback.store.locks import MemberLocks
 from ringback.store.sqlite import opening
 from ringback.store.sqlite.commits import Around, GroupCommit
 from ringback.store.sqlite.faults import translated
-from ringback.store.sqlite.locks import MemberLocks
 from ringback.store.verbs.rows import Row
 from ringback.store.verbs.session import Connection, Session, Transaction
 
@@ -65,6 +65,9 @@ class SqliteSession(Session):
             raise translated(error, self.path) from error
         except RuntimeError as error:  # the executor has been shut down
             raise StoreError(f"{self.path} is closed") from error
+
+    def hold_line(self, tx: Transaction, endpoint: str, order_key: str) -> None:
+        """Nothing: one member writes at a time anyway."""
 
     def is_gone(self, tx: Transaction, member: str) -> bool:  # noqa: ARG002 - the lock file tells
         return self.locks.is_gone(member)

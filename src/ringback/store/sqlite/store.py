@@ -103,9 +103,10 @@ class SqliteStore(VerbStore):
             if session.others_wrote:
                 session.others_wrote = False
                 try:
-                    await self._pass_on()
+                    await self._hear_of_others()
                 except StoreError:
                     session.others_wrote = True  # look again next time
+                self._wake_all()
 
     def _stop_watching(self) -> None:
         if self._watch is not None:

@@ -74,6 +74,7 @@ class Announcing:
     def let_next_go(self, tx: Transaction, endpoint: str, order_key: str) -> None:
         """What has been in the way of the next one in line has arrived, or stands aside."""
         session = self._session
+        session.hold_line(tx, endpoint, order_key)
         moved = tx.execute(
             self._sql["let_the_next_go"],
             {"endpoint": endpoint, "order_key": order_key, "due_at": session.steady(), "never": NEVER},
@@ -90,6 +91,7 @@ class Announcing:
         due_at, order_key = session.steady(), None
         if endpoint.order is Order.FIFO:
             order_key = held.id if teller.order_key is None else teller.order_key
+            session.hold_line(tx, key, order_key)
             line = {"endpoint": key, "order_key": order_key}
             if tx.execute(self._sql["is_in_the_way"], line).fetchall():
                 due_at = Instant(NEVER)

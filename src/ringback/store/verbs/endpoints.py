@@ -32,10 +32,11 @@ class Endpoints:
         columns = registrations.columns(registration)
 
         def write(tx: Transaction) -> None:
+            revision = self._revision(tx)
             [(count,)] = tx.execute(self._sql["count_endpoints"]).fetchall()
             if count >= MOST_REGISTERED:
                 raise Conflict(f"{count} endpoints are registered, as many as may be; remove one before")
-            tx.execute(self._sql["insert_endpoint"], {**columns, "revision": self._revision(tx)})
+            tx.execute(self._sql["insert_endpoint"], {**columns, "revision": revision})
             self._session.hear_of_endpoint(tx, registration.endpoint.key)
 
         return self._session.commits.write(write)
@@ -44,12 +45,13 @@ class Endpoints:
         return self._session.commits.write(lambda tx: self._amend(tx, key, change))
 
     def _amend(self, tx: Transaction, key: str, change: Callable[[Registration], Registration]) -> Registration:
+        revision = self._revision(tx)
         row = self._row(tx, key)
         if row[6] is not None:
             raise UnknownEndpoint(f"the endpoint {key} was removed")
         changed = change(registrations.registration(row))
         columns = registrations.columns(changed)
-        tx.execute(self._sql["change_endpoint"], {**columns, "revision": self._revision(tx)})
+        tx.execute(self._sql["change_endpoint"], {**columns, "revision": revision})
         self._session.hear_of_endpoint(tx, key)
         return changed
 
@@ -57,9 +59,10 @@ class Endpoints:
         now = self._session.clock.now()
 
         def write(tx: Transaction) -> None:
+            revision = self._revision(tx)
             self._row(tx, key)
             erased = {"now": now, "undelivered": undelivered.value, **registrations.ERASED}
-            tx.execute(self._sql["remove_endpoint"], {"key": key, **erased, "revision": self._revision(tx)})
+            tx.execute(self._sql["remove_endpoint"], {"key": key, **erased, "revision": revision})
             tx.execute(self._sql["resume"], {"endpoint": key})
             self._session.hear_of_endpoint(tx, key)
             self._session.hear_of_pauses(tx)

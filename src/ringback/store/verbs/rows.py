@@ -231,8 +231,10 @@ def end_columns(row: Row) -> dict[str, Any]:
 
 
 def storable(text: str) -> str:
-    """The text with lone surrogates replaced: SQLite keeps UTF-8, which has none."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+    """The text without what one of the databases cannot hold: lone surrogates, which are no UTF-8, and NUL."""
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode("utf-8")
+    return text.replace("\0", "\ufffd") if "\0" in text else text
 
 
 def guests_column(endpoints: Sequence[Endpoint]) -> bytes | None:

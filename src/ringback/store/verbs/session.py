@@ -133,6 +133,10 @@ class Session(ABC):
         """The transaction has taken in so many workloads, or ended some."""
         self.tallies.note(api, tenant, change)
 
+    @abstractmethod
+    def hold_line(self, tx: Transaction, endpoint: str, order_key: str) -> None:
+        """Keep other members from changing the line of these deliveries until the transaction is over."""
+
     # ── Who listens ─────────────────────────────────────────────────────────────────────────────
 
     def stir(self, tx: Transaction, api: str, workload_id: str) -> None:

@@ -293,24 +293,25 @@ class VerbStore(ABC):
 
     # ── What others write ───────────────────────────────────────────────────────────────────────
 
-    async def _pass_on(self) -> None:
-        """Another member has written: find out what concerns this one, and wake whoever waits for it.
+    async def _hear_of_others(self) -> None:
+        """Find out what others have written that concerns this member, and answer who waits for an end of theirs.
 
         Raises:
-            StoreError: it cannot be found out now.
+            RingbackError: it cannot be found out now.
         """
         session = self._session
-        try:
-            session.retell_replicas(await session.read("reports"))
-            session.retell_pauses(await session.read("pauses"))
-            session.retell_endpoints(await session.read("endpoints_since", revision=session.registry.revision))
-            await self._readers.tell_ended_elsewhere()
-        finally:
-            session.meeting.stir_all()
-            session.meeting.queued.call_all()
-            session.meeting.due.call_all()
-            session.meeting.call_strangers()
-            session.meeting.captured.call_all()
+        session.retell_replicas(await session.read("reports"))
+        session.retell_pauses(await session.read("pauses"))
+        session.retell_endpoints(await session.read("endpoints_since", revision=session.registry.revision))
+        await self._readers.tell_ended_elsewhere()
+        session.meeting.stir_all()
+
+    def _wake_all(self) -> None:
+        """Have everyone look for what may have become due."""
+        meeting = self._session.meeting
+        for wakes in (meeting.queued, meeting.due, meeting.captured):
+            wakes.call_all()
+        meeting.call_strangers()
 
     def _refuse_if_closed(self) -> None:
         if self._closed:

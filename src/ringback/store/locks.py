@@ -21,9 +21,12 @@ class MemberLocks:
 
     def hold(self, member: str) -> None:
         """Lock this member's file until `drop`, or until the process dies."""
-        self._folder.mkdir(exist_ok=True)
         path = self._file(member)
-        descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)
+            descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return  # no place for it: judged by the lease alone
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

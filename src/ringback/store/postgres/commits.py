@@ -1,0 +1,278 @@
+"""Group commit on PostgreSQL: writes run one after the other in a shared transaction; while it is on its way to the
+database's disk, the next gathers.
+
+A connection that is lost is made anew, and what had not been committed runs again: each write may run twice. Whether
+a commit that went unanswered has happened is asked of the database, never guessed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, TypeVar
+
+import asyncpg
+
+from ringback.core.emit import Emit
+from ringback.core.errors import RingbackError, StoreError
+from ringback.store.postgres.bridge import run
+from ringback.store.postgres.connecting import Place, Statements, connect_patiently
+from ringback.store.postgres.faults import AGAIN, LOST, translated
+from ringback.store.postgres.words import Words
+from ringback.store.verbs.tallies import Tallies
+
+T = TypeVar("T")
+
+_SPEAK: Final = "SELECT pg_notify('ringback', word) FROM unnest($1::text[]) AS word"
+_MOST_WRITES: Final = 512
+"""A batch goes to the disk after so many, however many more there are."""
+_TRIES: Final = 20
+"""How often a write may find another member in its way before its caller hears of it."""
+_PATIENCE_SECONDS: Final = 20.0
+
+Write = Callable[[Any], T]
+
+
+class Transaction:
+    """What a write sees: statements, and a place for what must happen only once it is on disk."""
+
+    __slots__ = ("_acts", "execute")
+
+    def __init__(self, connection: asyncpg.Connection, acts: list[Callable[[], None]]) -> None:
+        self.execute = Statements(connection).execute
+        self._acts = acts
+
+    def after(self, act: Callable[[], None]) -> None:
+        self._acts.append(act)
+
+
+class _Waiting:
+    """One write and those who await it."""
+
+    __slots__ = ("future", "tries", "value", "write")
+
+    def __init__(self, write: Write[Any], future: asyncio.Future[Any]) -> None:
+        self.write = write
+        self.future = future
+        self.value: Any = None
+        self.tries = 0
+
+    def fail(self, error: BaseException) -> None:
+        if not self.future.done():
+            self.future.set_exception(error)
+
+
+class _Culprit(Exception):
+    """A write has broken the shared transaction; the others must run again without it."""
+
+    def __init__(self, waiting: _Waiting, error: BaseException) -> None:
+        super().__init__(str(error))
+        self.waiting = waiting
+        self.error = error
+
+
+class GroupCommit:
+    """Owns the one writing connection of a member."""
+
+    def __init__(
+        self,
+        place: Place,
+        connection: asyncpg.Connection,
+        *,
+        emit: Emit,
+        words: Words,
+        tallies: Tallies,
+        patience_seconds: float = _PATIENCE_SECONDS,
+    ) -> None:
+        """Take over a connection.
+
+        Args:
+            place: where a new one is had when this one is lost.
+            connection: idle, and nobody else's.
+            emit: is told of commits.
+            words: what other members are to be told of each commit.
+            tallies: written as the last thing inside each transaction.
+            patience_seconds: how long writes wait for a server that is away.
+        """
+        self._place = place
+        self._connection = connection
+        self._emit = emit
+        self._words = words
+        self._tallies = tallies
+        self._patience_seconds = patience_seconds
+        self._loop = asyncio.get_running_loop()
+        self._queue: deque[_Waiting] = deque()
+        self._working: asyncio.Task[None] | None = None
+        self._closed: str | None = None
+
+    def write(self, write: Write[T]) -> asyncio.Future[T]:
+        """Run `write` in the next batch, or in the one that is gathering; the future is done once that is on disk."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        waiting = _Waiting(write, future)
+        if self._closed is not None:
+            waiting.fail(StoreError(self._closed))
+            return future
+        self._queue.append(waiting)
+        if self._working is None:
+            self._working = self._loop.create_task(self._work(), name="ringback-commits")
+        return future
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether something has been written that is not on disk yet."""
+        return self._working is not None
+
+    async def close(self) -> None:
+        """Commit what is under way, then refuse all further writes, and close the connection."""
+        self._closed = f"{self._place} is closed"
+        if self._working is not None:
+            await self._working
+        await self._connection.close(timeout=5.0)
+
+    def abandon(self) -> None:
+        """Drop everything as a killed process would: nothing under way is committed, nobody is answered."""
+        self._closed = f"{self._place} is abandoned"
+        self._queue.clear()
+        if self._working is not None:
+            self._working.cancel()
+        self._connection.terminate()
+
+    # ── Batches ─────────────────────────────────────────────────────────────────────────────────
+
+    async def _work(self) -> None:
+        try:
+            while self._queue:
+                await self._commit_one_batch()
+        finally:
+            self._working = None
+
+    async def _commit_one_batch(self) -> None:
+        """Run what is queued, and what comes meanwhile, in one transaction, and answer once it is on disk."""
+        started = time.perf_counter_ns()
+        batch: list[_Waiting] = []
+        acts: list[Callable[[], None]] = []
+        number: int | None = None
+        try:
+            await self._connection.execute("BEGIN")
+            self._tallies.forget()
+            await self._gather(batch, acts)
+            await run(partial(self._tallies.write, Statements(self._connection).execute))
+            number = await self._speak()
+            await self._connection.execute("COMMIT")
+        except _Culprit as culprit:
+            await self._go_on_without(culprit, batch)
+        except LOST as error:
+            if await self._was_committed(number, batch, error):
+                self._answer(batch, acts, started)
+        except asyncpg.PostgresError as error:  # the commit itself was refused
+            await self._roll_back()
+            self._again(batch, error)
+        else:
+            self._answer(batch, acts, started)
+            await self._speak_afterwards()
+
+    async def _gather(self, batch: list[_Waiting], acts: list[Callable[[], None]]) -> None:
+        transaction = Transaction(self._connection, acts)
+        while self._queue and len(batch) < _MOST_WRITES:
+            waiting = self._queue.popleft()
+            batch.append(waiting)
+            waiting.tries += 1
+            try:
+                waiting.value = await run(lambda write=waiting.write: write(transaction))  # type: ignore[misc]
+            except LOST:
+                raise
+            except asyncpg.PostgresError as error:
+                batch.pop()
+                raise _Culprit(waiting, error) from error
+            except Exception as error:  # noqa: BLE001 - whatever it is belongs to its caller alone
+                batch.pop()
+                waiting.fail(error)
+
+    async def _speak(self) -> int | None:
+        """Tell the other members, within the transaction; its number, if it has written anything."""
+        number: int | None = await self._connection.fetchval(
+            "SELECT CAST(CAST(pg_current_xact_id_if_assigned() AS TEXT) AS BIGINT)"
+        )
+        if number is None:
+            self._words.noted()  # nothing has happened
+        else:
+            await self._connection.execute(_SPEAK, self._words.spoken())
+        return number
+
+    async def _speak_afterwards(self) -> None:
+        """Tell the other members what was found out only once it was on disk."""
+        told = self._words.noted()
+        if told:
+            with contextlib.suppress(*LOST, asyncpg.PostgresError):  # a word that is lost is made up for by a look
+                await self._connection.execute(_SPEAK, told)
+
+    def _answer(self, batch: list[_Waiting], acts: list[Callable[[], None]], started_ns: int) -> None:
+        for act in acts:
+            act()
+        for each in batch:
+            if not each.future.done():
+                each.future.set_result(each.value)
+        self._emit("store.committed", writes=len(batch), duration_us=(time.perf_counter_ns() - started_ns) // 1_000)
+
+    # ── Trouble ─────────────────────────────────────────────────────────────────────────────────
+
+    async def _go_on_without(self, culprit: _Culprit, batch: list[_Waiting]) -> None:
+        await self._roll_back()
+        again = isinstance(culprit.error, AGAIN) and culprit.waiting.tries < _TRIES
+        if not again:
+            culprit.waiting.fail(translated(culprit.error, str(self._place)))
+        self._queue.extendleft(reversed([*batch, culprit.waiting] if again else batch))
+
+    def _again(self, batch: list[_Waiting], error: BaseException) -> None:
+        """Queue the writes once more; those that have been tried too often fail."""
+        for each in reversed(batch):
+            if each.tries < _TRIES:
+                self._queue.appendleft(each)
+            else:
+                each.fail(translated(error, str(self._place)))
+
+    def _forget(self) -> None:
+        """What was noted of a transaction has not happened."""
+        self._words.noted()
+        self._tallies.undo()
+
+    async def _roll_back(self) -> None:
+        self._forget()
+        try:
+            await self._connection.execute("ROLLBACK")
+        except (*LOST, asyncpg.PostgresError):
+            await self._reconnect()
+
+    async def _was_committed(self, number: int | None, batch: list[_Waiting], error: BaseException) -> bool:
+        """The connection was lost: find out what became of the transaction; what has not happened is queued again.
+
+        A write that has changed nothing (`number` is None) can be run again whatever became of it.
+        """
+        self._forget()
+        if not await self._reconnect():
+            fault = translated(error, str(self._place))
+            for each in (*batch, *self._queue):
+                each.fail(fault)
+            self._queue.clear()
+            return False
+        if number is not None:
+            status = await self._connection.fetchval(
+                "SELECT pg_xact_status(CAST(CAST($1::bigint AS TEXT) AS xid8))", number
+            )
+            if status == "committed":
+                return True
+        self._again(batch, error)
+        return False
+
+    async def _reconnect(self) -> bool:
+        """Have a connection again; False when the server stays away for too long."""
+        self._connection.terminate()
+        try:
+            self._connection = await connect_patiently(self._place, self._patience_seconds)
+        except RingbackError:
+            return False
+        return True

@@ -1,0 +1,112 @@
+"""Connections to the database, and what a member knows of where it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from ringback.core.errors import RingbackError, StoreError
+from ringback.store.postgres.bridge import wait
+from ringback.store.postgres.faults import LOST, translated
+from ringback.store.postgres.statements import positional
+
+_CONNECT_SECONDS: Final = 10.0
+_PAUSE_SECONDS: Final = 0.25
+
+_positional = lru_cache(maxsize=1_024)(positional)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the database is."""
+
+    url: str
+    """postgresql://…, as the driver takes it."""
+    prepares: bool = True
+    """Whether statements may be kept prepared: not behind a pooler that shares connections between transactions."""
+
+    def __str__(self) -> str:
+        """The place without its password."""
+        parts = urlsplit(self.url)
+        shown = f"{parts.username}@{parts.hostname or ''}" if parts.username else parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+        return urlunsplit((parts.scheme, shown + port, parts.path, "", ""))
+
+
+async def connect(place: Place) -> asyncpg.Connection:
+    """One connection.
+
+    Raises:
+        RingbackError: there is none to be had; the message says why.
+    """
+    try:
+        return await asyncpg.connect(
+            place.url,
+            timeout=_CONNECT_SECONDS,
+            statement_cache_size=256 if place.prepares else 0,
+            server_settings={"application_name": "ringback"},
+        )
+    except (*LOST, asyncpg.PostgresError, TimeoutError) as error:
+        raise translated(error, str(place)) from error
+    except ValueError as error:
+        raise StoreError(f"{place} is no usable address of a database: {error}") from error
+
+
+async def connect_patiently(place: Place, patience_seconds: float) -> asyncpg.Connection:
+    """One connection, asked for again and again while the server is away.
+
+    Raises:
+        RingbackError: there was none to be had for so long.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + patience_seconds
+    while True:
+        try:
+            return await connect(place)
+        except RingbackError:
+            if loop.time() >= until:
+                raise
+        await asyncio.sleep(_PAUSE_SECONDS)
+
+
+class Brought:
+    """What one statement has brought: a `store.verbs.session.Cursor`."""
+
+    __slots__ = ("_rows", "rowcount")
+
+    def __init__(self, rows: list[Any], status: str | None) -> None:
+        self._rows = rows
+        count = (status or "").rpartition(" ")[2]
+        self.rowcount = int(count) if count.isdigit() else -1
+
+    def fetchall(self) -> list[Any]:
+        return self._rows
+
+    def __iter__(self) -> Any:
+        return iter(self._rows)
+
+
+async def execute(connection: asyncpg.Connection, sql: str, parameters: Mapping[str, object]) -> Brought:
+    """Run one statement with parameters by name."""
+    statement = _positional(sql)
+    prepared = await connection.prepare(statement.text)
+    rows = await prepared.fetch(*statement.arguments(parameters))
+    return Brought(rows, prepared.get_statusmsg())
+
+
+class Statements:
+    """A `store.verbs.session.Connection`, for functions that run under `bridge.run`."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, parameters: Mapping[str, object] | None = None, /) -> Brought:
+        return wait(execute(self._connection, sql, parameters or {}))

