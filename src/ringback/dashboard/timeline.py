@@ -36,9 +36,11 @@ class Step:
     """Where there is more about it."""
 
 
-def steps(record: WorkloadRecord, deliveries: Sequence[DeliveryRecord], now: Instant) -> tuple[Step, ...]:
+def steps(
+    record: WorkloadRecord, deliveries: Sequence[DeliveryRecord], said: Sequence[Step], now: Instant
+) -> tuple[Step, ...]:
     """All that has happened to a workload, the earliest first; of very many the last ones."""
-    found = [*_of_workload(record, now), *(step for each in deliveries for step in _of_delivery(each))]
+    found = [*_of_workload(record, now), *said, *(step for each in deliveries for step in _of_delivery(each))]
     return tuple(sorted(found, key=lambda step: step.at)[-MOST_STEPS:])
 
 

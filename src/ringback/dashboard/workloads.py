@@ -12,6 +12,7 @@ from ringback.core.spec import Api
 from ringback.core.workload import Status
 from ringback.dashboard.asked import Asked, Known, View
 from ringback.dashboard.figures import charts
+from ringback.dashboard.hearing import Hearing
 from ringback.dashboard.overview import ApiRow
 from ringback.dashboard.timeline import steps
 from ringback.store.contract import QueueDepth
@@ -27,6 +28,7 @@ class Workloads:
 
     def __init__(self, known: Known) -> None:
         self._known = known
+        self._hearing = Hearing(known.store)
 
     async def list(self, asked: Asked) -> View:
         """A page of workloads; the filter stays with whoever pages on."""
@@ -58,8 +60,10 @@ class Workloads:
         """All about one workload."""
         api = self._api(asked)
         workload_id = asked.places["id"]
-        record, deliveries = await asyncio.gather(
-            self._known.store.describe(api.name, workload_id), self._known.store.deliveries(api.name, workload_id)
+        record, deliveries, heard = await asyncio.gather(
+            self._known.store.describe(api.name, workload_id),
+            self._known.store.deliveries(api.name, workload_id),
+            self._hearing.read(api.name, workload_id),
         )
         now = self._known.store.clock.now()
         whole = await self._known.store.get(api.name, workload_id)
@@ -72,7 +76,8 @@ class Workloads:
                 "result": None if whole.result is None else shown(whole.result),
                 "result_bytes": record.result_bytes,
                 "deliveries": deliveries,
-                "steps": steps(record, deliveries, now),
+                "steps": steps(record, deliveries, heard.steps, now),
+                "heard": heard,
                 "now": now,
             },
             marks="/-/ui/workloads",

@@ -10,8 +10,9 @@ import orjson
 import pytest
 
 from ringback.core.delivery import AttemptClass, DeliveryState, Park, Pause, PauseKind, TryAgain
+from ringback.core.journal import Said
 from ringback.core.spec import Api
-from ringback.core.workload import Completed, Failed, Progress, Spent
+from ringback.core.workload import Completed, Failed, Output, Progress, Spent
 from ringback.dashboard import Dashboard
 from ringback.dashboard.stream import events, id_of, seen_of
 from ringback.store.contract import ReplicaState
@@ -76,6 +77,13 @@ async def test_a_workload_at_each_stage(browser: Browser, store: SqliteStore, ap
     page = await browser.get(path)
     assert "42 %" in page
     assert "Attempt 1 started" in page
+
+    await store.enter(held, [Said(line=1, text=f"loading\n{NASTY}\n"), Output(index=0, value=b'{"page": 1}')])
+    page = await browser.get(path)
+    assert "loading\n&lt;script&gt;" in page
+    assert "Output 1" in page
+    await store.enter(held, [Said(line=3, text="more\n")])
+    assert "&lt;/script&gt;\nmore" in await browser.get(path)
 
     await store.requeue(held, spent=Spent.ATTEMPT, why=Failed(type="KeyError", message="'a'"))
     held = (await claim_one(store)).held
