@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check bench build
+.PHONY: help demo test check bench images build
 
 help: ## List these commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ help: ## List these commands
 demo: $(VENV)/.demo ## Watch a real iris classifier ring back, eleven times
 	@$(BIN)/python examples/iris/demo.py
 
-test: $(VENV)/.test $(VENV)/.demo ## Run the whole suite, with branch coverage of core and store
+test: $(VENV)/.test $(VENV)/.demo $(VENV)/.browser ## Run the whole suite, with branch coverage of core and store
 	@$(BIN)/coverage run -m pytest --coverage-floor=95
 
 check: $(VENV)/.test $(VENV)/.bench ## Format, lint, types, imports, docs: everything short of running
@@ -31,6 +31,9 @@ check: $(VENV)/.test $(VENV)/.bench ## Format, lint, types, imports, docs: every
 bench: $(VENV)/.bench ## Measure, beside the seed's own design and taskiq
 	@$(BIN)/python -m benchmarks
 	@$(BIN)/python -m benchmarks.delivery
+
+images: $(VENV)/.test $(VENV)/.browser ## Make the screenshots of the docs anew
+	@RINGBACK_IMAGES=docs/images $(BIN)/pytest --quiet tests/browser/test_images.py
 
 build: $(VENV)/.pip ## Build the wheel into dist/
 	@$(PIP) wheel --no-deps --wheel-dir dist .
@@ -48,4 +51,15 @@ $(VENV)/.pip:
 $(VENV)/.test $(VENV)/.demo $(VENV)/.bench: $(VENV)/.%: pyproject.toml $(VENV)/.pip
 	@echo "Installing ringback and its $* packages into $(VENV) ..."
 	@$(PIP) install --editable . --group $* || { echo >&2 "The $* packages could not be installed: see pip's own words above"; exit 1; }
+	@touch $@
+
+# The browser tests' packages, and Chromium from the system's packages where there is none yet.
+
+$(VENV)/.browser: pyproject.toml $(VENV)/.test
+	@echo "Installing the browser tests' packages into $(VENV) ..."
+	@$(PIP) install --group browser || { echo >&2 "The browser packages could not be installed: see pip's own words above"; exit 1; }
+	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+		echo "Installing Chromium with apt-get ..."; \
+		{ apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium; } >/dev/null \
+		|| echo >&2 "Chromium could not be installed (see above). The browser tests are skipped until it is: apt-get install chromium, or CHROMIUM=/path/to/it"; }
 	@touch $@

@@ -17,7 +17,7 @@ from ringback.dashboard.overview import ApiRow
 from ringback.dashboard.timeline import steps
 from ringback.store.contract import QueueDepth
 
-PAGE: Final = 100
+PAGE_SIZES: Final = (100, 250, 1_000)
 _LATEST: Final = 20
 _SHOWN_BYTES: Final = 64 * 1024
 _WORDS_MOST: Final = 200
@@ -36,10 +36,11 @@ class Workloads:
         status = asked.choice("status", set(Status))
         words = asked.query.get("q", "").strip()[:_WORDS_MOST]
         cursor = asked.query.get("cursor") or None
+        limit = asked.choice("limit", set(map(str, PAGE_SIZES))) or str(PAGE_SIZES[0])
         page = await self._known.store.page(
             [api] if api else list(self._known.apis),
             status=Status(status) if status else None,
-            limit=PAGE,
+            limit=int(limit),
             cursor=cursor,
             words=words or None,
         )
@@ -48,7 +49,8 @@ class Workloads:
             values={
                 "apis": list(self._known.apis),
                 "statuses": list(Status),
-                "wanted": {"api": api or "", "status": status or "", "q": words},
+                "wanted": {"api": api or "", "status": status or "", "q": words, "limit": limit},
+                "limits": PAGE_SIZES,
                 "workloads": page.workloads,
                 "cursor": page.cursor,
                 "is_first": cursor is None,

@@ -1,0 +1,135 @@
+"""A real browser before a real server. A page that errs, or asks anybody but its server, fails the test."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import pytest
+
+from support.chromium import ARGUMENTS, chromium
+from support.processes import Server, serving
+from support.served import SECRET, file_of
+
+playwright = pytest.importorskip("playwright.sync_api", reason="the browser packages are not installed: make test")
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright  # noqa: E402
+
+WAIT_MS: Final = 20_000
+
+PREDICTOR: Final = '''
+import time
+
+
+class PythonPredictor:
+    """Does what its payload asks for, step by step."""
+
+    def __init__(self, config):
+        self.config = config
+
+    def predict(self, payload, workload):
+        steps = payload.get("steps", 0)
+        for step in range(steps):
+            print(f"step {step + 1} of {steps}", flush=True)
+            workload.progress((step + 1) / steps, f"step {step + 1} of {steps}")
+            deadline = time.monotonic() + payload.get("pause", 0.05)
+            while time.monotonic() < deadline:
+                if workload.cancelled:
+                    return None
+                time.sleep(0.01)
+        if "raise" in payload:
+            raise ValueError(payload["raise"])
+        return {"label": "setosa", "payload": payload}
+'''
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """One browser for this folder's tests; while it is there, an event loop runs beneath them."""
+    path = chromium()
+    if path is None:
+        if os.environ.get("CI"):
+            pytest.fail("Chromium is not installed, and CI must have it: apt-get install chromium")
+        pytest.skip("Chromium is not installed: apt-get install chromium, or CHROMIUM=/path/to/it")
+    expect.set_options(timeout=WAIT_MS)
+    with sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        yield opened
+        opened.close()
+
+
+@dataclass(slots=True)
+class Visits:
+    """Opens pages, each in a context of its own, and remembers what went wrong in them."""
+
+    browser: Browser
+    faults: list[str] = field(default_factory=list)
+    _contexts: list[Any] = field(default_factory=list)
+
+    def open(self, url: str, **how: Any) -> Page:
+        """A page at `url`; `how` is Playwright's: colour scheme, viewport, script or none."""
+        context = self.browser.new_context(**how)
+        context.set_default_timeout(WAIT_MS)
+        self._contexts.append(context)
+        page = context.new_page()
+        host = urlsplit(url).netloc
+        page.on("pageerror", lambda error: self.faults.append(f"error: {error}"))
+        page.on("console", lambda message: self.faults.extend(faults_in(message)))
+        page.on("request", lambda request: self._on_request(request, host))
+        page.goto(url)
+        return page
+
+    def close(self) -> None:
+        for context in self._contexts:
+            context.close()
+
+    def _on_request(self, request: Request, host: str) -> None:
+        if urlsplit(request.url).netloc != host:
+            self.faults.append(f"asked elsewhere: {request.url}")
+
+
+def faults_in(message: ConsoleMessage) -> list[str]:
+    """What of a page's console is a fault.
+
+    A server that is down, or refuses, is what some journeys are about: Chromium says that as an error, too.
+    """
+    is_fault = message.type == "error" and not message.text.startswith("Failed to load resource")
+    return [f"console: {message.text}"] if is_fault else []
+
+
+@pytest.fixture
+def visits(browser: Browser) -> Iterator[Visits]:
+    made = Visits(browser)
+    yield made
+    made.close()
+    assert made.faults == []
+
+
+@pytest.fixture
+def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
+    """Starts the server; with `webhook`, its one API `iris` rings there."""
+    running: list[Any] = []
+
+    def start(*, webhook: str | None = None, options: tuple[str, ...] = (), **more: Any) -> Server:
+        folder = tmp_path / "api"
+        folder.mkdir(exist_ok=True)
+        (folder / "predictor.py").write_text(PREDICTOR)
+        (folder / "sample.json").write_text('{"sepal_length": 5.2}')
+        api: dict[str, Any] = {
+            "name": "iris",
+            "kind": "AsyncAPI",
+            "predictor": {"type": "python", "path": "predictor.py"},
+        }
+        if webhook is not None:
+            api["webhook"] = {"url": webhook, "secret": SECRET, "retry": ["0s"]}
+        manager = serving(file_of(folder, api | more), tmp_path / "store" / "ringback.db", options=options)
+        server = manager.__enter__()
+        running.append(manager)
+        return server
+
+    yield start
+    for manager in running:
+        manager.__exit__(None, None, None)

@@ -1,0 +1,155 @@
+"""The screenshots in the docs, taken when asked for: `make images`. They are looked at before they are committed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+import requests
+
+from browser.conftest import Visits
+from support.catcher import Catcher
+from support.processes import Server, serving
+from support.served import SECRET, file_of
+from support.waiting import pause, until
+
+playwright = pytest.importorskip("playwright.sync_api")
+from playwright.sync_api import Page, expect  # noqa: E402
+
+FOLDER: Final = os.environ.get("RINGBACK_IMAGES")
+SECONDS: Final = float(os.environ.get("RINGBACK_IMAGES_SECONDS", "20"))
+"""How long the server works before the first picture: the charts show whole minutes, up to an hour of them."""
+
+pytestmark = [
+    pytest.mark.skipif(FOLDER is None, reason="only taken on request: make images"),
+    pytest.mark.timeout(5_400),
+]
+
+PREDICTOR: Final = '''
+import random
+import time
+
+
+class PythonPredictor:
+    """Looks like work: takes a while, tells how far it is, fails now and then."""
+
+    def __init__(self, config):
+        self.config = config
+
+    def predict(self, payload, workload):
+        steps = payload.get("pages", 1)
+        for step in range(1, steps + 1):
+            print(f"page {step}: {random.randint(180, 520)} words", flush=True)
+            workload.progress(step / steps, f"page {step} of {steps}")
+            deadline = time.monotonic() + payload.get("pause", random.uniform(0.02, 0.3))
+            while time.monotonic() < deadline and not workload.cancelled:
+                time.sleep(0.01)
+        if payload.get("blank"):
+            raise ValueError("page 3 is blank: nothing to read")
+        return {"language": "en", "words": 348 * steps, "confidence": round(random.uniform(0.9, 0.99), 3)}
+'''
+
+
+@pytest.fixture
+def busy_server(tmp_path: Path) -> Iterator[Server]:
+    """Two APIs that have worked for a while, one of them with a receiver that has been down."""
+    folder = tmp_path / "api"
+    folder.mkdir()
+    (folder / "predictor.py").write_text(PREDICTOR)
+    (folder / "sample.json").write_text('{\n  "document": "contract-17.pdf",\n  "pages": 4,\n  "language": "auto"\n}\n')
+    with Catcher() as well, Catcher() as ill:
+        predictor = {"type": "python", "path": "predictor.py"}
+        apis = [
+            {
+                "name": "classify",
+                "kind": "AsyncAPI",
+                "predictor": predictor,
+                "webhook": {"url": well.url, "secret": SECRET},
+            },
+            {
+                "name": "read-document",
+                "kind": "AsyncAPI",
+                "predictor": predictor,
+                "autoscaling": {"min_replicas": 2},
+                "retries": {"max_attempts": 2, "initial": "1s"},
+                "webhook": {"url": ill.url, "secret": SECRET, "retry": ["1s", "2s"]},
+            },
+        ]
+        with serving(file_of(folder, *apis), tmp_path / "store" / "ringback.db") as server:
+            work(server, SECONDS)
+            with ill.busy():
+                ask(server, "read-document", {"document": "contract-18.pdf", "pages": 3})
+                ask(server, "read-document", {"document": "contract-19.pdf", "pages": 3, "blank": True})
+                work(server, 12, each_seconds=1.0)
+            work(server, 3)
+            yield server
+
+
+def work(server: Server, seconds: float, *, each_seconds: float = 0.15) -> None:
+    """Submit a steady mixture for a while."""
+    for number in range(int(seconds / each_seconds)):
+        ask(server, "classify", {"document": f"note-{number}.txt"})
+        if number % 4 == 0:
+            ask(server, "read-document", {"document": f"contract-{number}.pdf", "pages": 1 + number % 3})
+        if number % 61 == 60:
+            ask(server, "read-document", {"document": f"scan-{number}.pdf", "pages": 1, "blank": True})
+        pause(each_seconds)
+
+
+def ask(server: Server, api: str, payload: object) -> str:
+    told: str = requests.post(f"{server.url}/{api}", json=payload, timeout=30).json()["id"]
+    return told
+
+
+def failed(server: Server) -> str:
+    """A workload that has failed, with a webhook that is settled."""
+    listed = requests.get(f"{server.url}/read-document?status=failed&limit=1", timeout=10).json()["workloads"]
+    return str(listed[0]["id"])
+
+
+def test_take_the_pictures(busy_server: Server, visits: Visits) -> None:
+    assert FOLDER is not None
+    folder = Path(FOLDER)
+    folder.mkdir(parents=True, exist_ok=True)
+    server = busy_server
+    running = ask(server, "read-document", {"document": "contract-20.pdf", "pages": 40, "pause": 0.5})
+    until(lambda: parked(server), within=30, wanted="a parked delivery")
+    delivery = parked(server)[0]["id"]
+    shots: dict[str, str] = {
+        "overview": "/",
+        "workloads": "/-/ui/workloads",
+        "workload": f"/-/ui/workloads/read-document/{running}",
+        "workload-failed": f"/-/ui/workloads/read-document/{failed(server)}",
+        "deliveries": "/-/ui/deliveries",
+        "delivery": f"/-/ui/deliveries/{delivery}",
+        "endpoints": "/-/ui/endpoints",
+        "submit": "/-/ui/submit?api=read-document",
+    }
+    for name, path in shots.items():
+        for scheme in ("light", "dark"):
+            page = visits.open(
+                server.url + path,
+                color_scheme=scheme,
+                viewport={"width": 1280, "height": 860},
+                device_scale_factor=2,
+            )
+            take(page, folder / f"{name}-{scheme}.png")
+    page = visits.open(server.url, color_scheme="light", viewport={"width": 390, "height": 844}, device_scale_factor=2)
+    take(page, folder / "overview-narrow.png")
+
+
+def parked(server: Server) -> list[dict[str, str]]:
+    listed: list[dict[str, str]] = requests.get(f"{server.url}/-/deliveries?state=parked&limit=5", timeout=10).json()[
+        "deliveries"
+    ]
+    return listed
+
+
+def take(page: Page, file: Path) -> None:
+    """What one sees without scrolling."""
+    expect(page.get_by_role("status").get_by_text("live", exact=True)).to_be_visible()
+    page.screenshot(path=file)
+    page.context.close()
