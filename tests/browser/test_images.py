@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -150,6 +150,6 @@ def parked(server: Server) -> list[dict[str, str]]:
 
 def take(page: Page, file: Path) -> None:
     """What one sees without scrolling."""
-    expect(page.get_by_role("status").get_by_text("live", exact=True)).to_be_visible()
+    expect(page.locator('[data-stream-state="live"]')).to_be_visible()
     page.screenshot(path=file)
     page.context.close()

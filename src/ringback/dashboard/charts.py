@@ -1,4 +1,4 @@
-"""Small charts as inline SVG, made on the server: sixty minutes from left to right, one column or point each. Pure.
+"""Small charts as inline SVG, made on the server: time goes from left to right, a column or point for each part. Pure.
 
 A chart stretches to the width it is given; words and numbers stand beside it as text, and a summary for whoever cannot
 see it.
@@ -16,7 +16,7 @@ HEIGHT: Final = 64.0
 _TOP: Final = 3.0
 
 Series = Sequence[float | None]
-"""A value for each minute, None where there is none."""
+"""A value for each column, None where there is none."""
 
 
 def columns(bands: Sequence[tuple[str, Series]], *, summary: str) -> Markup:

@@ -126,7 +126,7 @@ class Deliveries:
             is_tripped=key in self._known.hour.tripped,
             backlog=backlog or Backlog(pending=0, parked=0, oldest_at=None),
             health=health_of(self._known.hour.samples(), key),
-            chart=attempts_chart(self._known.hour.by_minute(), key),
+            chart=attempts_chart(self._known.hour.window(), key),
             now=self._known.store.clock.now(),
         )
 

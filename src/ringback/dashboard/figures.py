@@ -11,10 +11,11 @@ from markupsafe import Markup
 from ringback.core.clock import SECOND
 from ringback.core.workload import Status
 from ringback.dashboard.charts import Series, columns, lines
-from ringback.dashboard.hour import Sample, Tally, merged
+from ringback.dashboard.hour import Sample, Tally, Window, merged
 from ringback.pages import words
 
-_RECENT_MINUTES: Final = 5
+_MINUTE: Final = 60
+_RECENT_SECONDS: Final = 300
 _P50: Final = 0.5
 _P95: Final = 0.95
 
@@ -28,6 +29,8 @@ class Chart:
     unit: str
     note: str
     peak: str
+    since: str
+    """How far back it goes."""
     svg: Markup
     legend: tuple[tuple[str, str], ...] = ()
     """Class and words of each band or line."""
@@ -47,87 +50,89 @@ class Health:
         return None if not self.attempts else 100.0 * (self.attempts - self.failed) / self.attempts
 
 
-def charts(minutes: Sequence[Sequence[Sample]], api: str | None = None) -> tuple[Chart, ...]:
+def charts(window: Window, api: str | None = None) -> tuple[Chart, ...]:
     """Throughput, queue age, run time and delivery latency, of one API or of all."""
-    made = (throughput(minutes, api), queue_age(minutes, api), run_time(minutes, api))
-    return made if api is not None else (*made, delivery_latency(minutes))
+    made = (throughput(window, api), queue_age(window, api), run_time(window, api))
+    return made if api is not None else (*made, delivery_latency(window))
 
 
-def throughput(minutes: Sequence[Sequence[Sample]], api: str | None) -> Chart:
-    """Workloads that have ended, by minute."""
+def throughput(window: Window, api: str | None) -> Chart:
+    """Workloads that have ended."""
 
-    def ended(*statuses: Status) -> list[float]:
-        return [
-            float(
-                sum(
-                    count
-                    for sample in minute
-                    for (name, status), count in sample.finished.items()
-                    if status in statuses and api in {None, name}
-                )
-            )
-            for minute in minutes
-        ]
+    def ended(samples: Sequence[Sample], *statuses: Status) -> float:
+        return sum(
+            count
+            for sample in samples
+            for (name, status), count in sample.finished.items()
+            if status in statuses and api in {None, name}
+        )
 
-    completed, failed, canceled = ended(Status.COMPLETED), ended(Status.FAILED), ended(Status.CANCELED)
-    totals = [sum(each) for each in zip(completed, failed, canceled, strict=True)]
-    whole = sum(totals)
-    latest, peak = totals[-1] if totals else 0.0, max(totals, default=0.0)
+    completed = [ended(column, Status.COMPLETED) for column in window.columns]
+    failed = [ended(column, Status.FAILED) for column in window.columns]
+    canceled = [ended(column, Status.CANCELED) for column in window.columns]
+    most = max(sum(each) for each in zip(completed, failed, canceled, strict=True))
+    peak = most * _MINUTE / window.column_seconds
+    whole = sum(completed) + sum(failed) + sum(canceled)
     failures = f"{words.count(sum(failed))} failed" if any(failed) else "none failed"
     return Chart(
         title="Throughput",
-        figure=words.count(latest),
+        figure=words.count(ended(window.last(_MINUTE), *Status)),
         unit="ended in the last minute",
-        note=f"{words.count(whole)} this hour, {failures}",
+        note=f"{words.count(whole)} in all, {failures}",
         peak=f"{words.count(peak)}/min" if peak else "",
+        since=_since(window),
         svg=columns(
             [("good", completed), ("bad", failed), ("faint", canceled)],
-            summary=f"Workloads ended by minute over the last hour: at most {peak:.0f}, {whole:.0f} in all.",
+            summary=f"Workloads ended, {_over(window)}: at most {peak:.0f} a minute, {whole:.0f} in all.",
         ),
         legend=(("good", "completed"), ("bad", "failed")),
     )
 
 
-def queue_age(minutes: Sequence[Sequence[Sample]], api: str | None) -> Chart:
+def queue_age(window: Window, api: str | None) -> Chart:
     """How long the oldest workload in the queue had waited."""
     ages: Series = [
         max(
             (
                 max((age for name, age in sample.queue_age_seconds.items() if api in {None, name}), default=0.0)
-                for sample in minute
+                for sample in column
             ),
             default=None,
         )
-        for minute in minutes
+        for column in window.columns
     ]
     known = [age for age in ages if age is not None]
     peak = max(known, default=0.0)
-    now = known[-1] if known and ages[-1] is not None else 0.0
+    now = known[-1] if known else 0.0
     return Chart(
         title="Queue age",
         figure=words.duration(now) if now else "0 s",
         unit="the oldest in the queue has waited",
-        note=f"at most {words.duration(peak)} this hour" if peak else "nothing has had to wait",
+        note=f"at most {words.duration(peak)}" if peak else "nothing has had to wait",
         peak=words.duration(peak) if peak else "",
+        since=_since(window),
         svg=lines(
-            [("accent", ages)], area=True, summary=f"Age of the oldest workload in the queue: at most {peak:.1f} s."
+            [("accent", ages)],
+            area=True,
+            summary=f"Age of the oldest workload in the queue, {_over(window)}: at most {peak:.1f} s.",
         ),
     )
 
 
-def run_time(minutes: Sequence[Sequence[Sample]], api: str | None) -> Chart:
+def run_time(window: Window, api: str | None) -> Chart:
     """How long predict ran."""
     tallies = [
-        merged(tally for sample in minute for name, tally in sample.ran.items() if api in {None, name})
-        for minute in minutes
+        merged(tally for sample in column for name, tally in sample.ran.items() if api in {None, name})
+        for column in window.columns
     ]
-    return _spread("Run time", "median of the last minutes", "run times of predict", tallies)
+    return _spread(window, tallies, title="Run time", unit="median of the last minutes", what="run times of predict")
 
 
-def delivery_latency(minutes: Sequence[Sequence[Sample]]) -> Chart:
+def delivery_latency(window: Window) -> Chart:
     """How long webhooks took from the event to their arrival."""
-    tallies = [merged(tally for sample in minute for tally in sample.arrived.values()) for minute in minutes]
-    return _spread("Delivery", "median from event to arrival", "times from the event to the webhook's arrival", tallies)
+    tallies = [merged(tally for sample in column for tally in sample.arrived.values()) for column in window.columns]
+    what = "times from an event to its webhook's arrival"
+    return _spread(window, tallies, title="Delivery", unit="median from event to arrival", what=what)
 
 
 def health_of(samples: Sequence[Sample], endpoint: str) -> Health:
@@ -140,40 +145,52 @@ def health_of(samples: Sequence[Sample], endpoint: str) -> Health:
     )
 
 
-def attempts_chart(minutes: Sequence[Sequence[Sample]], endpoint: str) -> Markup:
-    """One endpoint's attempts by minute."""
+def attempts_chart(window: Window, endpoint: str) -> Markup:
+    """One endpoint's attempts."""
 
     def made(*, worked: bool) -> list[float]:
-        return [float(sum(sample.attempts.get((endpoint, worked), 0) for sample in minute)) for minute in minutes]
+        return [
+            float(sum(sample.attempts.get((endpoint, worked), 0) for sample in column)) for column in window.columns
+        ]
 
     good, bad = made(worked=True), made(worked=False)
     return columns(
         [("good", good), ("bad", bad)],
-        summary=f"Attempts by minute over the last hour: {sum(good):.0f} arrived, {sum(bad):.0f} failed.",
+        summary=f"Attempts, {_over(window)}: {sum(good):.0f} arrived, {sum(bad):.0f} failed.",
     )
 
 
-def _spread(title: str, unit: str, what: str, tallies: Sequence[Tally | None]) -> Chart:
+def _spread(window: Window, tallies: Sequence[Tally | None], *, title: str, unit: str, what: str) -> Chart:
     p50s: Series = [_seconds(tally, _P50) for tally in tallies]
     p95s: Series = [_seconds(tally, _P95) for tally in tallies]
-    recent = merged(tally for tally in tallies[-_RECENT_MINUTES:] if tally is not None)
+    recent_columns = max(1, _RECENT_SECONDS // window.column_seconds)
+    recent = merged(tally for tally in tallies[-recent_columns:] if tally is not None)
     whole = merged(tally for tally in tallies if tally is not None)
     peak = max((value for value in p95s if value is not None), default=0.0)
-    note = "none this hour"
+    note = "none yet"
     if whole is not None:
-        note = f"this hour: median {words.duration(_seconds(whole, _P50))}, p95 {words.duration(_seconds(whole, _P95))}"
+        note = f"in all {words.duration(_seconds(whole, _P50))} and {words.duration(_seconds(whole, _P95))}"
     return Chart(
         title=title,
         figure=words.duration(_seconds(recent, _P50)),
         unit=unit,
         note=note,
         peak=words.duration(peak) if peak else "",
+        since=_since(window),
         svg=lines(
             [("accent", p50s), ("warm", p95s)],
-            summary=f"Median and 95th percentile by minute of the {what} over the last hour; {note}.",
+            summary=f"Median and 95th percentile of the {what}, {_over(window)}; {note}.",
         ),
         legend=(("accent", "median"), ("warm", "p95")),
     )
+
+
+def _since(window: Window) -> str:
+    return f"{words.duration(window.seconds)} ago"
+
+
+def _over(window: Window) -> str:
+    return f"over the last {words.duration(window.seconds)}"
 
 
 def _seconds(tally: Tally | None, share: float) -> float | None:

@@ -18,7 +18,7 @@ from ringback.pages import words
 from ringback.store.contract import Store
 
 LOG_CHARACTERS: Final = 32_000
-MOST_STEPS: Final = 60
+MOST_STEPS: Final = 20
 MOST_REMEMBERED: Final = 64
 
 _ROOM: Final = 200
@@ -99,13 +99,13 @@ def _steps(happening: Happening) -> Iterator[Step]:
         return
     match happening.what:
         case Progress(fraction=fraction, message=message):
-            yield Step(at=happening.at, kind="busy", title=f"{fraction:.0%}", detail=message or "")
+            yield Step(at=happening.at, kind="said", title=f"{fraction * 100:.0f} %", detail=message or "")
         case Output(index=index, value=value):
             text = value[: 4 * _VALUE_CHARACTERS].decode("utf-8", "replace")
             shown = text if len(text) <= _VALUE_CHARACTERS else f"{text[:_VALUE_CHARACTERS]}…"
-            yield Step(at=happening.at, kind="busy", title=f"Output {index + 1}", detail=shown)
+            yield Step(at=happening.at, kind="said", title=f"Output {index + 1}", detail=shown)
         case LeftOut(index=index, output_bytes=length):
             detail = f"{words.size(length)}, left out of the journal; the result has it"
-            yield Step(at=happening.at, kind="busy", title=f"Output {index + 1}", detail=detail)
+            yield Step(at=happening.at, kind="said", title=f"Output {index + 1}", detail=detail)
         case _:
             return  # changes of status are told from the workload's own row, which knows more

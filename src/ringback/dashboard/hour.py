@@ -6,7 +6,6 @@ Nothing is counted on a workload's way for it: whoever makes the metrics hands i
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_left
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,10 +15,13 @@ from ringback.core.clock import SECOND, Clock, Instant
 from ringback.core.errors import RingbackError
 from ringback.core.workload import Status
 
-TICK_SECONDS: Final = 5.0
-MINUTES: Final = 60
+TICK_SECONDS: Final = 5
+COLUMNS: Final = 60
 
-_MINUTE_US: Final = 60 * SECOND
+_TICK_US: Final = TICK_SECONDS * SECOND
+_HOUR_TICKS: Final = 3_600 // TICK_SECONDS
+_WIDTHS: Final = (1, 3, 12)
+"""Ticks in a column: sixty columns are five minutes, fifteen, or the hour."""
 
 K = TypeVar("K")
 
@@ -97,6 +99,24 @@ class Sample:
     queue_age_seconds: Mapping[str, float]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """Samples side by side in sixty columns, the latest last, over no more time than there are samples for."""
+
+    columns: Sequence[Sequence[Sample]]
+    column_seconds: int
+
+    @property
+    def seconds(self) -> int:
+        """How far back it goes."""
+        return self.column_seconds * len(self.columns)
+
+    def last(self, seconds: float) -> list[Sample]:
+        """The samples of the last columns that make up so much time."""
+        number = max(1, round(seconds / self.column_seconds))
+        return [sample for column in self.columns[-number:] for sample in column]
+
+
 @dataclass(slots=True, kw_only=True)
 class _Hand:
     """The reading before, from which the next sample counts."""
@@ -120,7 +140,7 @@ class Hour:
         self._hand = _Hand()
 
     async def run(self) -> None:
-        """Sample for ever."""
+        """Sample for ever, at whole ticks of the clock."""
         while True:
             seconds = await self.tick()
             await asyncio.sleep(seconds)
@@ -145,9 +165,9 @@ class Hour:
                 )
             )
         samples = self._hand.samples
-        while samples and samples[0].at < now - MINUTES * _MINUTE_US:
+        while samples and _slot(samples[0].at) <= _slot(now) - _HOUR_TICKS:
             samples.popleft()
-        return TICK_SECONDS
+        return (_TICK_US - now % _TICK_US) / SECOND
 
     @property
     def tripped(self) -> frozenset[str]:
@@ -157,20 +177,27 @@ class Hour:
     def samples(self) -> Sequence[Sample]:
         return tuple(self._hand.samples)
 
-    def by_minute(self) -> list[list[Sample]]:
-        """The samples of each of the last sixty minutes, the one under way last."""
-        return by_minute(self._hand.samples, self._clock.now())
+    def window(self) -> Window:
+        """The samples there are, as a chart shows them."""
+        return window(self._hand.samples, self._clock.now())
 
 
-def by_minute(samples: Iterable[Sample], now: Instant) -> list[list[Sample]]:
-    """Samples by the minute they were taken in; sixty lists, the last for the minute up to now."""
-    minutes: list[list[Sample]] = [[] for _ in range(MINUTES)]
-    ends = [now - (MINUTES - 1 - index) * _MINUTE_US for index in range(MINUTES)]
+def window(samples: Sequence[Sample], now: Instant) -> Window:
+    """Samples by the column they belong to: in the smallest window that has them all."""
+    latest = now // _TICK_US
+    first = min((_slot(sample.at) for sample in samples), default=latest)
+    width = next((each for each in _WIDTHS if latest - first < each * COLUMNS), _WIDTHS[-1])
+    columns: list[list[Sample]] = [[] for _ in range(COLUMNS)]
     for sample in samples:
-        index = bisect_left(ends, sample.at)
-        if index < MINUTES and sample.at > ends[0] - _MINUTE_US:
-            minutes[index].append(sample)
-    return minutes
+        back = max(0, latest - _slot(sample.at)) // width
+        if back < COLUMNS:
+            columns[-1 - back].append(sample)
+    return Window(columns=columns, column_seconds=width * TICK_SECONDS)
+
+
+def _slot(moment: Instant) -> int:
+    """The tick a sample was taken for: it is taken at it, or a little later."""
+    return moment // _TICK_US
 
 
 def _added(now: Mapping[K, int], before: Mapping[K, int]) -> dict[K, int]:

@@ -68,7 +68,7 @@ class Overview:
         return View(
             template="dashboard/overview.html",
             values={
-                "charts": charts(known.hour.by_minute()),
+                "charts": charts(known.hour.window()),
                 "rows": rows,
                 "concerns": self._concerns(rows, backlogs),
                 "workloads": page.workloads,

@@ -98,7 +98,7 @@ class Workloads:
             values={
                 "row": row,
                 "api": api,
-                "charts": charts(self._known.hour.by_minute(), api.name),
+                "charts": charts(self._known.hour.window(), api.name),
                 "workloads": page.workloads,
             },
             marks="/",

@@ -13,7 +13,7 @@ from ringback.core.clock import Instant
 from ringback.core.workload import Status
 from ringback.dashboard.charts import HEIGHT, WIDTH, columns, lines
 from ringback.dashboard.figures import charts, health_of
-from ringback.dashboard.hour import Sample, Tally
+from ringback.dashboard.hour import Sample, Tally, Window
 
 Values = list[float | None]
 
@@ -84,23 +84,26 @@ def test_the_overviews_charts_tell_in_words_what_they_draw() -> None:
         arrived={"hook": took},
         queue_age_seconds={"iris": 75.0},
     )
-    minutes: list[list[Sample]] = [[] for _ in range(59)] + [[one]]
-    throughput, age, run, delivery = charts(minutes)
+    window = Window(columns=[[] for _ in range(59)] + [[one]], column_seconds=60)
+    throughput, age, run, delivery = charts(window)
 
-    assert (throughput.figure, throughput.note) == ("1\u202f210", "1\u202f210 this hour, 3 failed")
-    assert (age.figure, age.note) == ("1 min 15 s", "at most 1 min 15 s this hour")
-    assert (run.figure, run.note) == ("500 ms", "this hour: median 500 ms, p95 950 ms")
+    assert (throughput.figure, throughput.note) == ("1\u202f210", "1\u202f210 in all, 3 failed")
+    assert (throughput.peak, throughput.since) == ("1\u202f210/min", "1 h ago")
+    assert (age.figure, age.note) == ("1 min 15 s", "at most 1 min 15 s")
+    assert (run.figure, run.note) == ("500 ms", "in all 500 ms and 950 ms")
     assert delivery.figure == "500 ms"
-    [iris, *_] = charts(minutes, "other")
-    assert iris.figure == "7"
+    [other, *_] = charts(window, "other")
+    assert other.figure == "7"
+    [brief, *_] = charts(Window(columns=window.columns, column_seconds=5))
+    assert (brief.peak, brief.since) == ("14\u202f520/min", "5 min ago")
 
 
 def test_an_hour_in_which_nothing_happened() -> None:
-    throughput, age, run, delivery = charts([[] for _ in range(60)])
+    throughput, age, run, delivery = charts(Window(columns=[[] for _ in range(60)], column_seconds=5))
 
-    assert (throughput.figure, throughput.note) == ("0", "0 this hour, none failed")
+    assert (throughput.figure, throughput.note) == ("0", "0 in all, none failed")
     assert (age.figure, age.note) == ("0 s", "nothing has had to wait")
-    assert (run.figure, run.note) == ("–", "none this hour")
+    assert (run.figure, run.note) == ("–", "none yet")
     assert delivery.figure == "–"
 
 

@@ -49,7 +49,7 @@ async def test_progress_and_outputs_are_steps(store: SqliteStore) -> None:
     await store.enter(held, [Output(index=0, value=b'"' + b"y" * 900 + b'"'), LeftOut(index=1, output_bytes=2**20)])
     steps = (await Hearing(store).read("iris", "w1")).steps
 
-    assert [step.title for step in steps] == ["50%", "Output 1", "Output 2"]
+    assert [step.title for step in steps] == ["50 %", "Output 1", "Output 2"]
     assert len(steps[1].detail) == 201
     assert steps[2].detail.startswith("1.0 MiB")
 

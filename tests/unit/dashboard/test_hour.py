@@ -77,27 +77,53 @@ async def test_an_hour_is_kept_and_no_longer() -> None:
     clock, source = HandWound(), Source()
     hour = Hour(source.read, source.queue_ages, clock)
     for source.done in range(1_000):
-        clock.wind(5)
+        clock.wind(await hour.tick())
+    await hour.tick()
+    shown = hour.window()
+
+    assert len(hour.samples()) == 720
+    assert (len(shown.columns), shown.column_seconds, shown.seconds) == (60, 60, 3_600)
+    assert [len(column) for column in shown.columns] == [12] * 60
+    assert len(shown.last(60)) == 12
+    assert shown.columns[-1][-1].at > shown.columns[0][0].at
+
+
+async def test_ticks_fall_on_the_clock_however_long_one_takes() -> None:
+    clock, source = HandWound(), Source()
+    clock.wind(1.25)
+    hour = Hour(source.read, source.queue_ages, clock)
+    assert await hour.tick() == 3.75
+    clock.wind(3.75 + 0.2)
+    assert await hour.tick() == 4.8
+
+
+async def test_the_window_is_as_short_as_what_there_is() -> None:
+    clock, source = HandWound(), Source()
+    hour = Hour(source.read, source.queue_ages, clock)
+    await hour.tick()
+    spans = {}
+    for number in range(1, 721):
+        clock.wind(5.0 if number % 2 else 4.9)  # a tick is never taken early, but not always on the dot
+        clock.wind(0.0 if number % 2 else 0.1)
         await hour.tick()
-    minutes = hour.by_minute()
+        shown = hour.window()
+        spans[number] = shown.seconds
+        assert sum(map(len, shown.columns)) == number
+        if number <= 60:
+            assert [len(column) for column in shown.columns] == [0] * (60 - number) + [1] * number
 
-    assert len(hour.samples()) <= 721
-    assert len(minutes) == 60
-    assert [len(minute) for minute in minutes] == [12] * 60
-    assert minutes[-1][-1].at > minutes[0][0].at
+    assert (spans[60], spans[61], spans[180], spans[181], spans[720]) == (300, 900, 900, 3_600, 3_600)
 
 
-async def test_a_sample_stands_in_its_minute() -> None:
+async def test_what_is_past_moves_to_the_left() -> None:
     clock, source = HandWound(), Source()
     hour = Hour(source.read, source.queue_ages, clock)
     await hour.tick()
     clock.wind(5)
     await hour.tick()
-    for seconds, index in ((0, 59), (59, 59), (2, 58), (57 * 60, 1), (60, 0)):
+    for seconds, index in ((0, 59), (4, 59), (1, 58), (57 * 5, 1), (5, 0), (5, 39)):
         clock.wind(seconds)
-        assert [len(minute) for minute in hour.by_minute()].index(1) == index
-    clock.wind(60)
-    assert not any(hour.by_minute())
+        assert [len(column) for column in hour.window().columns].index(1) == index
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ async def test_endpoints_as_they_stand(browser: Browser, store: SqliteStore, api
     text = text_of(await browser.get(f"{UI}/endpoints"))
     assert "iris active" in text
     assert "parked 1" in text
-    assert "signed; 0 attempts this hour" in text
+    assert "signed; 0 attempts in the last hour" in text
     assert "YWNj" not in text
 
     await store.pause("iris", Pause(kind=PauseKind.DISABLED, reason=NASTY, since=store.clock.now()))
