@@ -73,7 +73,10 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on [default: 127.0.0.1].")] = None,
     port: Annotated[str | None, typer.Option(help="Port to listen on; 0 takes any free one [default: 8080].")] = None,
     store: Annotated[
-        str | None, typer.Option(help="sqlite:///file.db [default: .ringback/ringback.db beside the file].")
+        str | None,
+        typer.Option(
+            help="sqlite:///file.db or postgresql://host/database [default: .ringback/ringback.db beside the file]."
+        ),
     ] = None,
     blobs: Annotated[
         str | None,

@@ -19,6 +19,7 @@ from ringback.core.urls import webhook_url
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 _LOG_FORMATS: Final = ("text", "json")
 _SQLITE: Final = "sqlite:///"
+_POSTGRES: Final = ("postgresql://", "postgres://")
 _PLACES: Final = ("file", "s3", "gs", "az")
 _DEFAULT_STORE: Final = Path(".ringback") / "ringback.db"
 
@@ -73,10 +74,13 @@ def _keys(text: str) -> frozenset[str]:
 
 
 def _store(text: str) -> str:
-    if text.startswith(("postgres://", "postgresql://")):
-        raise ValueError("PostgreSQL is not in this release yet; leave --store out for the embedded SQLite")
+    if text.startswith(_POSTGRES):
+        if not text.partition("://")[2].partition("?")[0].partition("/")[2]:
+            raise ValueError("the address names no database; write postgresql://user:password@host/database")
+        return text
     if text and not text.startswith(_SQLITE):
-        raise ValueError(f"{text!r} is no store; write sqlite:///path/to/file.db")
+        scheme = text.partition("://")[0]
+        raise ValueError(f"{scheme[:40]!r} is no store; write sqlite:///path/to/file.db or postgresql://host/database")
     if text == _SQLITE:
         raise ValueError(f"{text!r} names no file; write sqlite:///path/to/file.db")
     return text
@@ -133,7 +137,8 @@ OPTIONS: Final = (
     Option(
         name="store",
         default="",
-        meaning="Where workloads are kept: sqlite:///file.db; by default .ringback/ringback.db beside the file",
+        meaning="Where workloads are kept: sqlite:///file.db, by default .ringback/ringback.db beside the file; or "
+        "postgresql://user:password@host/database",
         parse=_store,
     ),
     Option(
@@ -232,15 +237,25 @@ class Settings:
         """Whether requests are captured here."""
         return self.inspector == "on" or (not self.inspector and is_loopback(self.host))
 
-    def store_path(self, folder: Path) -> Path:
-        """The database file, relative to `folder` unless the store was named."""
+    def store_place(self, folder: Path) -> Path | str:
+        """The database file, relative to `folder` unless the store was named; or the database's URL."""
+        if self.store.startswith(_POSTGRES):
+            return self.store
         if not self.store:
             return folder / _DEFAULT_STORE
         return Path(self.store.removeprefix(_SQLITE))
 
     def blobs_place(self, folder: Path) -> str:
         """Where blobs are kept: a folder, or a URL."""
-        return self.blobs or str(self.store_path(folder).with_name("blobs"))
+        return self.blobs or str(self._beside(folder) / "blobs")
+
+    def spool_folder(self, folder: Path) -> Path:
+        """Where what is on its way to a blob, or to a replica, is kept meanwhile."""
+        return self._beside(folder) / "spool"
+
+    def _beside(self, folder: Path) -> Path:
+        place = self.store_place(folder)
+        return place.parent if isinstance(place, Path) else (folder / _DEFAULT_STORE).parent
 
 
 def read_settings(given: Mapping[str, str | None], environment: Mapping[str, str]) -> Settings:

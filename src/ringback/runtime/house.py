@@ -24,13 +24,12 @@ from ringback.inspector import Reach
 from ringback.runtime.facts import Facts
 from ringback.runtime.front import FrontOfHouse
 from ringback.runtime.metrics import Metrics
+from ringback.runtime.stores import LEASE_SECONDS, open_store
 from ringback.store.blobs import Large, open_blobs
 from ringback.store.contract import Store
-from ringback.store.sqlite import SqliteStore, open_sqlite
+from ringback.store.verbs.store import VerbStore
 from ringback.upkeep import Keeper
 from ringback.work import Pool
-
-LEASE_SECONDS: Final = 30.0
 
 _LOOPBACK: Final = frozenset({"127.0.0.0/8", "::1", "localhost"})
 
@@ -43,10 +42,13 @@ class Plan:
     """What a house is built from."""
 
     apis: Sequence[Api]
-    store: Path
+    store: Path | str
+    """A SQLite file, or a postgresql:// URL."""
     clock: Clock
     blobs: str
     """A folder, or a URL."""
+    spool: Path
+    """A folder for what is on its way to a blob or a replica."""
     blob_threshold_bytes: int
     file_threshold_bytes: int
     max_body_bytes: int
@@ -64,7 +66,7 @@ class Plan:
 class House:
     """One member: its store and its parts."""
 
-    def __init__(self, plan: Plan, store: SqliteStore, large: Large, facts: Facts, metrics: Metrics) -> None:
+    def __init__(self, plan: Plan, store: VerbStore, large: Large, facts: Facts, metrics: Metrics) -> None:
         chance = random.Random().random  # noqa: S311 - spreads retries, guards nothing
         names = [api.name for api in plan.apis]
         endpoints = {endpoint.key: endpoint for api in plan.apis for endpoint in api.webhooks}
@@ -93,13 +95,9 @@ class House:
         Raises:
             StoreError: the store or the place for blobs cannot be opened; the message says why.
         """
-        store = await open_sqlite(
-            plan.store, clock=plan.clock, lease_seconds=LEASE_SECONDS, emit=facts, public_url=plan.public_url
-        )
+        store = await open_store(plan.store, clock=plan.clock, emit=facts, public_url=plan.public_url)
         try:
-            blobs = open_blobs(
-                plan.blobs, space=store.blob_space, name=store.name_blob, spool=plan.store.with_name("spool")
-            )
+            blobs = open_blobs(plan.blobs, space=store.blob_space, name=store.name_blob, spool=plan.spool)
         except StoreError:
             await store.close()
             raise

@@ -41,8 +41,9 @@ def serve(spec: SpecFile, settings: Settings) -> int:
     logs.set_up(level=settings.log_level, as_json=settings.log_format == "json", clock=clock)
     plan = Plan(
         apis=spec.apis,
-        store=settings.store_path(spec.folder),
+        store=settings.store_place(spec.folder),
         blobs=settings.blobs_place(spec.folder),
+        spool=settings.spool_folder(spec.folder),
         blob_threshold_bytes=settings.blob_threshold,
         file_threshold_bytes=settings.file_threshold,
         clock=clock,

@@ -142,6 +142,7 @@ class Server:
                 apis=self._apis,
                 store=self._folder / "ringback.db",
                 blobs=str(self._folder / "blobs"),
+                spool=self._folder / "spool",
                 blob_threshold_bytes=settings.blob_threshold,
                 file_threshold_bytes=settings.file_threshold,
                 clock=self.clock,

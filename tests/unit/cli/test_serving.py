@@ -175,7 +175,7 @@ def test_without_a_file_the_cure_is_named(command: str, run: Run, folder: Path) 
     ("arguments", "words"),
     [
         (("--port", "http"), "--port: 'http' is no port; expected 0 to 65535, where 0 takes any free one"),
-        (("--store", "postgresql://h/d"), "--store: PostgreSQL is not in this release yet"),
+        (("--store", "postgresql://h"), "--store: the address names no database"),
         (("--max-body", "big"), "--max-body: 'big' is no size"),
         (("--grace", "soon"), "--grace: 'soon' is no duration"),
         (("--log-level", "loud"), "--log-level: 'loud' is none of debug, info, warning, error"),

@@ -62,8 +62,12 @@ BAD = [
     ("port", "٣", "'٣' is no port; expected 0 to 65535, where 0 takes any free one"),
     ("port", "9" * 5_000, f"'{'9' * 40}' is no port; expected 0 to 65535, where 0 takes any free one"),
     ("port", "", "'' is no port; expected 0 to 65535, where 0 takes any free one"),
-    ("store", "postgresql://h/d", "PostgreSQL is not in this release yet; leave --store out for the embedded SQLite"),
-    ("store", "x.db", "'x.db' is no store; write sqlite:///path/to/file.db"),
+    (
+        "store",
+        "postgresql://user:secret@h",
+        "the address names no database; write postgresql://user:password@host/database",
+    ),
+    ("store", "x.db", "'x.db' is no store; write sqlite:///path/to/file.db or postgresql://host/database"),
     ("store", "sqlite:///", "'sqlite:///' names no file; write sqlite:///path/to/file.db"),
     ("api-keys", "schlüssel", "a key has characters that no header can carry"),
     ("public-url", "hooks", "'hooks' is no address of a server; write for example https://hooks.example"),
@@ -153,7 +157,7 @@ def test_a_key_is_never_repeated() -> None:
     ],
 )
 def test_the_store_is_beside_the_file_unless_it_is_named(store: str, path: str) -> None:
-    assert read_settings({"store": store}, {}).store_path(Path("/folder")) == Path(path)
+    assert read_settings({"store": store}, {}).store_place(Path("/folder")) == Path(path)
 
 
 def test_what_is_kept_in_the_store_is_given_in_memory() -> None:
