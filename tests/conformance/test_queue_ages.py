@@ -1,4 +1,4 @@
-"""Z: how old a queue is."""
+"""QA: how old a queue is."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from ringback.store.sqlite import SqliteStore
 from support.stores import API, SqliteBackend, claim_one, submission
 
 
-async def test_Z1_a_queue_is_as_old_as_what_has_been_due_in_it_for_longest(
+async def test_QA1_a_queue_is_as_old_as_what_has_been_due_in_it_for_longest(
     backend: SqliteBackend, store: SqliteStore, other: SqliteStore
 ) -> None:
     assert await store.queue_ages() == {}

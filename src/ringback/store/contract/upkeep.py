@@ -1,4 +1,4 @@
-"""Retention, and the figures of queues. Promises E, S3, S4 and Z."""
+"""Retention, and the figures of queues. Promises E, S3, S4 and QA."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Upkeep(Protocol):
     async def queue_ages(self) -> Mapping[str, float]:
         """For how many seconds the oldest workload that waits to be taken has been due, by API.
 
-        Z1  What is not due yet, or is running, makes no queue old; an API where nothing waits is left out.
+        QA1  What is not due yet, or is running, makes no queue old; an API where nothing waits is left out.
         """
         ...
 
