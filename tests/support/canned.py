@@ -62,6 +62,12 @@ def canned() -> Iterator[Canned]:
         def do_PUT(self) -> None:
             self.do_GET()
 
+        def do_PATCH(self) -> None:
+            self.do_GET()
+
+        def do_DELETE(self) -> None:
+            self.do_GET()
+
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 

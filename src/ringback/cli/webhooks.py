@@ -1,4 +1,4 @@
-"""`deliveries` and `endpoints`: what became of each webhook, and what to do about it."""
+"""`deliveries`: what became of each webhook, and what to do about it."""
 
 from __future__ import annotations
 
@@ -10,13 +10,9 @@ import typer
 from ringback.cli.context import Context, table
 
 deliveries = typer.Typer(help="Webhooks, one by one: list, show, replay, skip, recover.", no_args_is_help=True)
-endpoints = typer.Typer(help="Where webhooks go: list, test, enable, disable.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The delivery's id: dlv_… as `deliveries list` shows it.")]
 Key = Annotated[str, typer.Argument(metavar="ENDPOINT", help="The endpoint's key, as `endpoints list` shows it.")]
-
-
-# ── Deliveries ──────────────────────────────────────────────────────────────────────────────────
 
 
 @deliveries.command("list")
@@ -58,7 +54,7 @@ def show_delivery(context: typer.Context, delivery: Id) -> None:
     told: Context = context.obj
     with told.client() as client:
         value = client.delivery(delivery)
-    told.say(_story(value), value)
+    told.say(story(value), value)
 
 
 @deliveries.command("replay")
@@ -92,64 +88,6 @@ def recover(
     told.say(f"{count} deliveries to {endpoint} will be sent again", {"endpoint": endpoint, "recovered": count})
 
 
-# ── Endpoints ───────────────────────────────────────────────────────────────────────────────────
-
-
-@endpoints.command("list")
-def list_endpoints(context: typer.Context) -> None:
-    """List the endpoints and how they stand."""
-    told: Context = context.obj
-    with told.client() as client:
-        found = client.endpoints()
-    if told.as_json:
-        for endpoint in found:
-            told.say("", endpoint)
-        return
-    rows = [
-        {
-            "endpoint": each["endpoint"],
-            "url": each["url"],
-            "state": each["state"],
-            "pending": str(each["pending"]),
-            "parked": str(each["parked"]),
-            "oldest": "" if each["oldest_seconds"] is None else f"{each['oldest_seconds']:.0f} s",
-            "reason": each["reason"] or "",
-        }
-        for each in found
-    ]
-    told.say(table(rows, ("endpoint", "url", "state", "pending", "parked", "oldest", "reason")), None)
-
-
-@endpoints.command("test")
-def test(context: typer.Context, endpoint: Key) -> None:
-    """Send one webhook to an endpoint and say what came of it; exit status 1 if it did not arrive."""
-    told: Context = context.obj
-    with told.client() as client:
-        value = client.endpoint(endpoint, "test")
-    told.say(_story(value["delivery"]), value)
-    if value["delivery"]["state"] != "delivered":
-        raise typer.Exit(1)
-
-
-@endpoints.command("enable")
-def enable(context: typer.Context, endpoint: Key) -> None:
-    """Take an endpoint up again: what has waited for it is sent."""
-    _say_endpoint(context, endpoint, "enable", "takes webhooks again")
-
-
-@endpoints.command("disable")
-def disable(context: typer.Context, endpoint: Key) -> None:
-    """Put an endpoint to rest: its webhooks are kept and wait."""
-    _say_endpoint(context, endpoint, "disable", "is at rest; its webhooks wait")
-
-
-def _say_endpoint(context: typer.Context, endpoint: str, verb: Any, words: str) -> None:
-    told: Context = context.obj
-    with told.client() as client:
-        value = client.endpoint(endpoint, verb)
-    told.say(f"{endpoint} {words} ({value['pending']} pending, {value['parked']} parked)", value)
-
-
 def _standing(delivery: dict[str, Any]) -> str:
     """A delivery's state, and what it means for others of its order key."""
     if delivery["behind"] is not None:
@@ -157,7 +95,7 @@ def _standing(delivery: dict[str, Any]) -> str:
     return f"{delivery['state']}, holds up {delivery['holds_up']}" if delivery["holds_up"] else str(delivery["state"])
 
 
-def _story(delivery: dict[str, Any]) -> str:
+def story(delivery: dict[str, Any]) -> str:
     """A delivery for people: what it is, then a line for each attempt."""
     lines = [
         f"{delivery['id']}  {_standing(delivery)}  {delivery['event']} of {delivery['api']} {delivery['workload']}",

@@ -145,6 +145,22 @@ class Client:
         """Take an endpoint up again, put it to rest, or try it out with one webhook."""
         return repair.object_of(self._send(repair.endpoint(key, verb)))
 
+    def add_endpoint(self, url: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Register an endpoint; `settings` are keys as in the file's `webhook`. Its secret is told this once."""
+        return repair.object_of(self._send(repair.add_endpoint(url, settings or {})))
+
+    def change_endpoint(self, key: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Change a registered endpoint where `settings` say so."""
+        return repair.object_of(self._send(repair.change_endpoint(key, settings)))
+
+    def rotate_endpoint(self, key: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Give a registered endpoint a new secret, told this once; the old one signs on for a day, or an `overlap`."""
+        return repair.object_of(self._send(repair.rotate_endpoint(key, settings or {})))
+
+    def remove_endpoint(self, key: str, undelivered: repair.Undelivered = "park") -> dict[str, Any]:
+        """Tell a registered endpoint of nothing more; what has not reached it is kept, or erased."""
+        return repair.object_of(self._send(repair.remove_endpoint(key, undelivered)))
+
     def close(self) -> None:
         self._http.close()
 
@@ -166,7 +182,7 @@ class Client:
                     timeout=_timeout(request),
                 )
             except httpx2.RequestError as error:
-                if tries_left == 0 or not _is_worth_repeating(error):
+                if tries_left == 0 or not (request.is_repeatable and _is_worth_repeating(error)):
                     raise protocol.unreachable(self.url, error) from error
             else:
                 return _read(answer, self.url)
@@ -265,6 +281,22 @@ class AsyncClient:
         """Take an endpoint up again, put it to rest, or try it out with one webhook."""
         return repair.object_of(await self._send(repair.endpoint(key, verb)))
 
+    async def add_endpoint(self, url: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Register an endpoint; `settings` are keys as in the file's `webhook`. Its secret is told this once."""
+        return repair.object_of(await self._send(repair.add_endpoint(url, settings or {})))
+
+    async def change_endpoint(self, key: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Change a registered endpoint where `settings` say so."""
+        return repair.object_of(await self._send(repair.change_endpoint(key, settings)))
+
+    async def rotate_endpoint(self, key: str, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Give a registered endpoint a new secret, told this once; the old one signs on for a day, or an `overlap`."""
+        return repair.object_of(await self._send(repair.rotate_endpoint(key, settings or {})))
+
+    async def remove_endpoint(self, key: str, undelivered: repair.Undelivered = "park") -> dict[str, Any]:
+        """Tell a registered endpoint of nothing more; what has not reached it is kept, or erased."""
+        return repair.object_of(await self._send(repair.remove_endpoint(key, undelivered)))
+
     async def close(self) -> None:
         await self._http.aclose()
 
@@ -288,7 +320,7 @@ class AsyncClient:
                     timeout=_timeout(request),
                 )
             except httpx2.RequestError as error:
-                if tries_left == 0 or not _is_worth_repeating(error):
+                if tries_left == 0 or not (request.is_repeatable and _is_worth_repeating(error)):
                     raise protocol.unreachable(self.url, error) from error
             else:
                 return _read(answer, self.url)
@@ -300,7 +332,7 @@ def _read(answer: httpx2.Response, url: str) -> Any:
 
 
 def _is_worth_repeating(error: httpx2.RequestError) -> bool:
-    """Whether another try may help: after a broken connection, for every request does once what it does twice.
+    """Whether another try may help: after a broken connection.
 
     Nobody listening, a slow server or an answer that cannot be read will be the same again.
     """

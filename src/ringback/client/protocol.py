@@ -31,6 +31,8 @@ class Request:
     content: bytes | None = None
     held_seconds: float = 0.0
     """How long the server has been asked to hold the answer."""
+    is_repeatable: bool = True
+    """Whether it does once what it does twice, so that it can be sent again after a broken connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +120,7 @@ def read(status: int, body: bytes, *, url: str, retry_after: str | None = None) 
         value = json.loads(body)
     except ValueError:
         value = None
-    if status == 200 and value is not None:
+    if 200 <= status < 300 and value is not None:
         return value
     if isinstance(value, dict) and str(value.get("type", "")).startswith(_PROBLEM):
         raise _error(value["type"].removeprefix(_PROBLEM), str(value.get("detail", "")), retry_after)

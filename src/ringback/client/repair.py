@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 from ringback.client.protocol import Request, path_of
@@ -13,6 +14,7 @@ TRIAL_SECONDS: Final = 60.0
 """How long a trial may take: the endpoint's own time-out, which the server knows."""
 
 Verb = Literal["enable", "disable", "test"]
+Undelivered = Literal["park", "erase"]
 
 
 def deliveries(*, endpoint: str | None, state: str | None, limit: int, cursor: str | None) -> Request:
@@ -43,7 +45,23 @@ def endpoints() -> Request:
 
 def endpoint(key: str, verb: Verb) -> Request:
     held = TRIAL_SECONDS if verb == "test" else 0.0
-    return _posted(path_of("-", "endpoints", *key.split("/"), verb), {}, held_seconds=held)
+    return _posted(_path_of(key, verb), {}, held_seconds=held)
+
+
+def add_endpoint(url: str, settings: Mapping[str, Any]) -> Request:
+    return replace(_posted("/-/endpoints", {"url": url, **settings}), is_repeatable=False)
+
+
+def change_endpoint(key: str, settings: Mapping[str, Any]) -> Request:
+    return replace(_posted(_path_of(key), settings), method="PATCH")
+
+
+def rotate_endpoint(key: str, settings: Mapping[str, Any]) -> Request:
+    return replace(_posted(_path_of(key, "rotate"), settings), is_repeatable=False)
+
+
+def remove_endpoint(key: str, undelivered: Undelivered) -> Request:
+    return Request(method="DELETE", path=_path_of(key), query={"undelivered": undelivered})
 
 
 def object_of(value: Any) -> dict[str, Any]:
@@ -55,6 +73,10 @@ def object_of(value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise Unreachable("the server answered with something else than was asked for; is it another server?")
     return value
+
+
+def _path_of(key: str, *verb: str) -> str:
+    return path_of("-", "endpoints", *key.split("/"), *verb)
 
 
 def _posted(path: str, body: Mapping[str, Any], *, held_seconds: float = 0.0) -> Request:

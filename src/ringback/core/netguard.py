@@ -137,7 +137,7 @@ class Guard:
             kind = "not public"
         if kind is None:
             return None
-        return f"{told} {kind}: a URL that came with a request leads to public addresses, or to what --allow names"
+        return f"{told} {kind}: a URL that is not in the file leads to public addresses, or to what --allow names"
 
     def _allow(self, entry: str) -> None:
         try:

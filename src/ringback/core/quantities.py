@@ -77,6 +77,14 @@ def parse_rate(text: str) -> float:
     return rate
 
 
+def format_rate(per_second: float) -> str:
+    """The rate with the smallest unit of time that makes it one or more: `50/s`, `10/m`."""
+    for unit, seconds in _RATE_SECONDS.items():
+        if per_second * seconds >= 1.0 or unit == "h":
+            return f"{per_second * seconds:g}/{unit}"
+    raise AssertionError("unreachable")
+
+
 def format_duration(seconds: float) -> str:
     """The shortest way to write it: `1h30m`."""
     whole = int(seconds)

@@ -16,9 +16,12 @@ from ringback.gateway.answers import Answer
 from ringback.gateway.bodies import Bodies
 from ringback.gateway.control import JWKS_PATH, METHODS, ControlPlane, find_api
 from ringback.gateway.data_plane import DataPlane
+from ringback.gateway.directory import Directory
+from ringback.gateway.endpoints import Endpoints
 from ringback.gateway.front_door import Front, FrontDoor
 from ringback.gateway.incoming import Gone, Receive, Scope, Send
 from ringback.gateway.problems import internal, problem
+from ringback.gateway.repair import Repair
 from ringback.gateway.results import Results
 from ringback.pages import Mount, Sessions
 from ringback.store.blobs import Large
@@ -62,8 +65,11 @@ class Gateway:
         self._door = FrontDoor(front or Front(), sessions, self._admission, rules.max_body_bytes)
         results = Results(store, self._apis, rules.large, front.public_url if front is not None else "")
         bodies = Bodies(rules.max_body_bytes, rules.large)
+        directory = Directory(store, self._apis)
+        endpoints = Endpoints(store, self._apis, directory, rules.guard, emit)
+        seldom = (self._door, Repair(store, self._apis, directory), endpoints, results)
         self._data = DataPlane(store, emit, bodies=bodies, results=results, guard=rules.guard)
-        self._control = ControlPlane(store, self._apis, metrics, [*self._door.routes, *results.routes])
+        self._control = ControlPlane(store, self._apis, metrics, [route for part in seldom for route in part.routes])
 
     def close_to_new(self) -> None:
         """Refuse submits from now on, answer those who wait, and be ready no more."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import orjson
@@ -12,13 +12,12 @@ from starlette.routing import Route, Router
 
 from ringback import __version__
 from ringback.core.errors import MethodNotAllowed, NotFound, UnknownApi
-from ringback.core.jwks import jwks
-from ringback.core.keys import public_keys
 from ringback.core.spec import Api
 from ringback.gateway import answers, incoming
+from ringback.gateway.keyset import KeySet
 from ringback.gateway.openapi import openapi
 from ringback.gateway.overview import Overview, status_of
-from ringback.gateway.repair import Repair, limit_of
+from ringback.gateway.reading import limit_of
 from ringback.gateway.streams import Streams
 from ringback.store.contract import Store
 
@@ -48,13 +47,12 @@ class ControlPlane:
         self._apis = apis
         self._metrics = metrics
         self._document = orjson.dumps(openapi(list(apis.values())), option=orjson.OPT_INDENT_2)
-        self._jwks = orjson.dumps(jwks(_public_keys(apis.values())))
+        self._keys = KeySet(store, apis.values())
         self.is_draining = False
         self.streams = Streams(store, apis)
         self.router = Router(
             routes=[
                 *others,
-                *Repair(store, apis).routes,
                 *Overview(store, apis).routes,
                 *(
                     Route(path, handler, methods=list(METHODS))
@@ -101,7 +99,7 @@ class ControlPlane:
     async def _key_set(self, request: Request) -> Response:
         _only_get(request)
         headers = {"Cache-Control": f"public, max-age={_JWKS_SECONDS}"}
-        return Response(self._jwks, headers=headers, media_type="application/jwk-set+json")
+        return Response(self._keys.json(), headers=headers, media_type="application/jwk-set+json")
 
     def _readiness(self, api: Api) -> dict[str, Any]:
         state = self._store.replicas(api.name)
@@ -156,12 +154,6 @@ def find_api(apis: Mapping[str, Api], segment: str) -> Api:
         served: Sequence[str] = sorted(apis)
         raise UnknownApi(f"no API answers at /{segment[:80]}; served are {', '.join('/' + each for each in served)}")
     return api
-
-
-def _public_keys(apis: Iterable[Api]) -> Iterable[str]:
-    for api in apis:
-        for hook in api.webhooks:
-            yield from public_keys(hook.secret or "")
 
 
 def _json(request: Request, value: Any, status: int = 200) -> Response:

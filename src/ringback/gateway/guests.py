@@ -39,7 +39,7 @@ async def guests_of(scope: Scope, guard: Guard) -> tuple[Endpoint, ...]:
         raise InvalidHeader(f"Ringback-Webhook came {len(texts)} times; at most {MOST} are taken")
     urls = list(dict.fromkeys(guest_url(text) for text in texts))
     for url in urls:
-        await _admit(url, guard)
+        await admit(url, guard, named="Ringback-Webhook")
     return tuple(guest_endpoint(url, events) for url in urls)
 
 
@@ -54,8 +54,12 @@ def _events(values: list[str]) -> frozenset[Event]:
     return frozenset(Event(word) for word in words)
 
 
-async def _admit(url: str, guard: Guard) -> None:
-    """Judge by what the name resolves to now; a name server that does not answer in time decides nothing."""
+async def admit(url: str, guard: Guard, *, named: str) -> None:
+    """Judge by what the name resolves to now; a name server that does not answer in time decides nothing.
+
+    Raises:
+        ForbiddenTarget: it leads where no guest may send anything; the message begins with where it was `named`.
+    """
     parts = urlsplit(url)
     assert parts.hostname is not None
     try:
@@ -65,4 +69,4 @@ async def _admit(url: str, guard: Guard) -> None:
         return
     refusal = guard.refusal(Trust.GUEST, parts.hostname, [str(address[0]) for *_, address in found])
     if refusal is not None:
-        raise ForbiddenTarget(f"Ringback-Webhook: {refusal}")
+        raise ForbiddenTarget(f"{named}: {refusal}")

@@ -16,7 +16,7 @@ from ringback.core.errors import Erased, InvalidParameter, MethodNotAllowed, Unk
 from ringback.core.spec import Api
 from ringback.core.workload import AttemptRecord, Status, WorkloadRecord
 from ringback.gateway import answers, incoming
-from ringback.gateway.repair import limit_of
+from ringback.gateway.reading import limit_of
 from ringback.store.contract import Store
 
 _LIST: Final = frozenset({"api", "status", "q", "limit", "cursor"})

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 
 from ringback.core.clock import SECOND, Clock
 from ringback.core.delivery import AttemptClass, PauseKind
+from ringback.core.registration import REGISTERED_PREFIX
 from ringback.core.spec import GUEST_PREFIX
 from ringback.core.workload import Status
 from ringback.dashboard import Reading, Tally
@@ -171,6 +172,8 @@ class Metrics(Collector):
         family = GaugeMetricFamily("ringback_endpoint_state", "1 for the state it is in", labels=["endpoint", "state"])
         tried = {endpoint for endpoint, _ in self._attempts.values}
         for endpoint in sorted(each for each in tried | self._tripped if not each.startswith(_GUESTS)):
+            if endpoint.startswith(REGISTERED_PREFIX) and store.registered(endpoint) is None:
+                continue  # it was removed
             pause = store.paused(endpoint)
             now = "tripped" if endpoint in self._tripped else "active"
             state = now if pause is None else pause.kind.value

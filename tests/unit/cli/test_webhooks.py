@@ -1,4 +1,4 @@
-"""`deliveries` and `endpoints` against answers written down beforehand."""
+"""`deliveries` against answers written down beforehand."""
 
 from __future__ import annotations
 
@@ -40,19 +40,6 @@ ATTEMPT = {
     "phases_ms": {"dns": None, "connect": 2.25, "wait": 10.0, "read": None},
 }
 WHOLE = {**DELIVERY, "attempts": [ATTEMPT]}
-ENDPOINT = {
-    "endpoint": "iris",
-    "api": "iris",
-    "url": "http://receiver.test/hook",
-    "events": ["completed", "failed"],
-    "signed": True,
-    "state": "gone",
-    "reason": "the receiver answered 410 Gone",
-    "since": "2026-01-31T12:00:00+00:00",
-    "pending": 3,
-    "parked": 1,
-    "oldest_seconds": 90.4,
-}
 
 
 def test_deliveries_are_listed_for_people_and_for_machines(server: Canned, run: Run) -> None:
@@ -109,30 +96,7 @@ def test_a_replay_and_a_recovery(server: Canned, run: Run) -> None:
     assert json.loads(server.asked[1].body) == {"endpoint": "iris", "since": "2h"}
 
 
-def test_endpoints_are_listed(server: Canned, run: Run) -> None:
-    server.will_say({"endpoints": [ENDPOINT]})
-    row = run("endpoints", "list", "--url", server.url).out.splitlines()[1]
-    assert row.split(None, 6)[:6] == ["iris", "http://receiver.test/hook", "gone", "3", "1", "90"]
-    assert row.endswith("the receiver answered 410 Gone")
-
-
-@pytest.mark.parametrize(("verb", "words"), [("enable", "takes webhooks again"), ("disable", "is at rest")])
-def test_an_endpoint_is_put_to_rest_and_resumed(verb: str, words: str, server: Canned, run: Run) -> None:
-    server.will_say(ENDPOINT)
-    told = run("endpoints", verb, "iris/2", "--url", server.url)
-    assert server.asked[0].line == f"POST /-/endpoints/iris/2/{verb}"
-    assert words in told.out
-
-
-@pytest.mark.parametrize(("state", "status"), [("delivered", 0), ("parked", 1), ("pending", 1)])
-def test_a_trial_ends_as_the_webhook_did(state: str, status: int, server: Canned, run: Run) -> None:
-    server.will_say({"endpoint": "iris", "delivery": {**WHOLE, "state": state}})
-    told = run("endpoints", "test", "iris", "--url", server.url)
-    assert told.status == status
-    assert f"dlv_7  {state}" in told.out
-
-
 def test_an_answer_that_is_no_object_is_said_to_be_none_of_ours(server: Canned, run: Run) -> None:
     server.will_say(["what"])
-    told = run("endpoints", "list", "--url", server.url)
+    told = run("deliveries", "list", "--url", server.url)
     assert (told.status, told.err.startswith("ringback: the server answered with something else")) == (1, True)

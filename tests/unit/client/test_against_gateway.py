@@ -149,3 +149,16 @@ async def test_a_key_opens_a_server_that_wants_one(store: SqliteStore) -> None:
         assert (await client.submit("flowers", 1)).id
         with pytest.raises(Unauthorized, match="API key"):
             await stranger.submit("flowers", 1)
+
+
+async def test_an_endpoint_is_registered_changed_rotated_and_removed(client: AsyncClient) -> None:
+    added = await client.add_endpoint("https://93.184.216.34/", {"api": "iris", "timeout": "3s"})
+    key = added["endpoint"]
+    assert (added["apis"], added["timeout"]) == (["iris"], "3s")
+    assert (await client.change_endpoint(key, {"timeout": None}))["timeout"] == "15s"
+    rotated = await client.rotate_endpoint(key, {"overlap": "1h"})
+    assert rotated["secret"] not in {added["secret"], None}
+    assert [each["endpoint"] for each in await client.endpoints()] == [key]
+    assert (await client.endpoint(key, "disable"))["state"] == "disabled"
+    assert (await client.remove_endpoint(key, "erase"))["state"] == "removed"
+    assert await client.endpoints() == ()

@@ -76,6 +76,14 @@ async def test_a_broken_connection_is_tried_again_and_runs_once(
     assert [request.content for request in server.asked] == [b'{"a": 1}'] * 3
 
 
+@pytest.mark.parametrize("verb", ["add_endpoint", "rotate_endpoint"])
+async def test_what_would_be_done_twice_is_not_tried_again(verb: str, connect: Connect, server: Server) -> None:
+    with pytest.raises(Unreachable):
+        await told(getattr(connect(httpx2.ReadError("gone")), verb)("ep_1"))
+
+    assert len(server.asked) == 1
+
+
 async def test_the_third_broken_connection_is_the_last(connect: Connect, server: Server) -> None:
     with pytest.raises(Unreachable, match=r"no Ringback answers at http://127.0.0.1:8080 \(gone\)"):
         await told(connect(httpx2.ReadError("gone")).get("iris", "w-1"))

@@ -133,7 +133,7 @@ def test_what_is_public_is_for_everyone(address: str) -> None:
 def test_it_says_what_the_address_is() -> None:
     assert refusal(Trust.GUEST, "10.1.2.3") == (
         "hooks.example is at 10.1.2.3, which is private: "
-        "a URL that came with a request leads to public addresses, or to what --allow names"
+        "a URL that is not in the file leads to public addresses, or to what --allow names"
     )
     said = refusal(Trust.OPERATOR, "169.254.169.254", host="169.254.169.254")
     assert said == "169.254.169.254 is link-local: no webhook is ever sent there"

@@ -1,8 +1,7 @@
-"""Deliveries found and sent again, endpoints put to rest and tried out, over HTTP."""
+"""Deliveries found, explained and sent again, over HTTP."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import replace
 from typing import Any
@@ -55,7 +54,15 @@ async def posted(call: Caller, path: str, body: Any = None) -> Answer:
     return await call("POST", path, raw, {"content-type": "application/json"})
 
 
-# ── Deliveries ──────────────────────────────────────────────────────────────────────────────────
+async def test_what_has_nowhere_to_go_is_not_sent_again_but_can_be_listed(call: Caller, store: SqliteStore) -> None:
+    gone = replace(IRIS.webhooks[0], key="was/2")
+    await store.finish((await claim_one(store, "w1")).held, Completed(result=b"1"), [gone])
+    [delivery], _ = await store.take_due("was/2", 1, again=False)
+    await store.record(delivery, made(store), SPENT)
+    [listed] = (await call("GET", "/-/deliveries?endpoint=was/2")).json()["deliveries"]
+    refused = await posted(call, f"/-/deliveries/{listed['id']}/replay")
+    assert refused.problem == "conflict"
+    assert "its endpoint was/2 is no longer in the file" in refused.json()["detail"]
 
 
 async def test_deliveries_are_listed_newest_first_by_endpoint_and_state(call: Caller, store: SqliteStore) -> None:
@@ -155,58 +162,8 @@ async def test_what_was_given_up_since_then_is_recovered(
         ("POST", "/-/deliveries/recover", {"endpoint": "rose"}, "unknown_endpoint"),
         ("POST", "/-/deliveries/recover", {"endpoint": "iris", "since": "soon"}, "invalid_payload"),
         ("POST", "/-/deliveries/recover", {"endpoint": "iris", "till": "1h"}, "invalid_payload"),
-        ("POST", "/-/endpoints/rose/disable", {}, "unknown_endpoint"),
-        ("POST", "/-/endpoints/rose/test", {}, "unknown_endpoint"),
-        ("GET", "/-/endpoints/iris/enable", None, "method_not_allowed"),
-        ("POST", "/-/endpoints", {}, "method_not_allowed"),
     ],
 )
 async def test_what_cannot_be_done_is_said(method: str, path: str, body: Any, problem: str, call: Caller) -> None:
     raw = b"" if body is None else json.dumps(body).encode()
     assert (await call(method, path, raw, {"content-type": "application/json"})).problem == problem
-
-
-# ── Endpoints ───────────────────────────────────────────────────────────────────────────────────
-
-
-async def test_an_endpoint_is_shown_with_what_waits_for_it(call: Caller, store: SqliteStore) -> None:
-    await rung(store, "w1", SPENT)
-    await rung(store, "w2", None)
-    store.clock.wind(90)  # type: ignore[attr-defined]
-    [told] = (await call("GET", "/-/endpoints")).json()["endpoints"]
-    assert told == {
-        "endpoint": "iris",
-        "api": "iris",
-        "url": "http://127.0.0.1:1/",
-        "events": ["completed", "failed"],
-        "signed": False,
-        "state": "active",
-        "reason": None,
-        "since": None,
-        "pending": 1,
-        "parked": 1,
-        "oldest_seconds": 90.0,
-    }
-
-
-async def test_an_endpoint_is_put_to_rest_and_resumed(call: Caller, store: SqliteStore) -> None:
-    told = (await posted(call, "/-/endpoints/iris/disable")).json()
-    assert (told["state"], told["reason"]) == ("disabled", "disabled by hand")
-    assert store.paused("iris") is not None
-    assert (await posted(call, "/-/endpoints/iris/test")).problem == "invalid_parameter"
-    assert (await posted(call, "/-/endpoints/iris/enable")).json()["state"] == "active"
-    assert store.paused("iris") is None
-
-
-async def test_a_trial_goes_the_way_of_all_webhooks_and_tells_what_came_of_it(call: Caller, store: SqliteStore) -> None:
-    trying = asyncio.ensure_future(posted(call, "/-/endpoints/iris/test"))
-    async with asyncio.timeout(5):
-        while not (taken := (await store.take_due("iris", 1, again=False))[0]):
-            pass
-    [delivery] = taken
-    assert delivery.is_trial
-    assert json.loads(delivery.body)["result"] == {"ringback": "this only tries the endpoint out"}
-    await store.record(delivery, made(store, AttemptClass.OK), Delivered())
-    told = (await trying).json()["delivery"]
-    assert (told["state"], told["attempts"][0]["outcome"]) == ("delivered", "ok")
-    assert (await call("GET", f"/-/deliveries?api=-&id={told['workload']}")).json()["deliveries"] == [told]

@@ -139,7 +139,7 @@ async def test_how_each_endpoint_is_treated_and_guests_as_one(
     facts: Facts, metrics: Metrics, store: SqliteStore
 ) -> None:
     made = {"outcome": "ok", "status": 200, "duration_us": 1, "waited_us": None}
-    for endpoint in ("well", "broken", "left", "guest:http://a.example/", "guest:http://b.example/"):
+    for endpoint in ("well", "broken", "left", "guest:http://a.example/", "guest:http://b.example/", "ep_removed"):
         facts("delivery.attempted", endpoint=endpoint, **made)
     facts("endpoint.tripped", endpoint="broken", detail="answered 500")
     await store.pause("left", Pause(kind=PauseKind.GONE, reason="410", since=store.clock.now()))

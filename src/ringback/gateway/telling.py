@@ -1,0 +1,142 @@
+"""Deliveries and endpoints as the control plane's answers tell of them. No secret has a place in any of it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from ringback.core.clock import SECOND, Instant, isoformat
+from ringback.core.delivery import Attempt, DeliveryRecord, Pause
+from ringback.core.keys import public_keys
+from ringback.core.keytext import SIGNING
+from ringback.core.quantities import format_duration, format_rate, format_size
+from ringback.core.registration import Removed, keys_of
+from ringback.core.rotation import EndpointKey, active
+from ringback.gateway.directory import Known, Origin
+from ringback.store.contract import Backlog
+
+ID_PREFIX: Final = "dlv_"
+
+# ── Endpoints ───────────────────────────────────────────────────────────────────────────────────
+
+
+def endpoint(known: Known, pause: Pause | None, backlog: Backlog | None, now: Instant) -> dict[str, Any]:
+    """One endpoint, how it is to be treated, and how it stands."""
+    it, apis = known.endpoint, known.apis
+    return {
+        "endpoint": it.key,
+        "origin": known.origin.value,
+        "api": apis[0] if apis is not None and len(apis) == 1 else None,
+        "apis": ["*"] if apis is None else list(apis),
+        "url": it.url,
+        "events": sorted(it.events),
+        "format": it.format.value,
+        "headers": sorted(it.headers),
+        "timeout": format_duration(it.timeout_seconds),
+        "retry": [format_duration(wait) for wait in it.retry_seconds],
+        "concurrency": it.concurrency,
+        "rate_limit": None if it.rate_per_second is None else format_rate(it.rate_per_second),
+        "inline_limit": format_size(it.inline_limit_bytes),
+        "order": it.order.value,
+        "signed": it.secret is not None,
+        "keys": [_key(key) for key in active(keys_of(it), now)],
+        "created_at": None if known.created_at is None else isoformat(known.created_at),
+        "state": "active" if pause is None else pause.kind.value,
+        "reason": None if pause is None else pause.reason,
+        "since": None if pause is None else isoformat(pause.since),
+        **_standing(backlog, now),
+    }
+
+
+def removed(gone: Removed, backlog: Backlog | None, now: Instant) -> dict[str, Any]:
+    """What is left of one that was removed."""
+    return {
+        "endpoint": gone.key,
+        "origin": Origin.REGISTERED.value,
+        "api": None,
+        "apis": [],
+        "url": gone.url,
+        "events": [],
+        "signed": False,
+        "keys": [],
+        "state": "removed",
+        "reason": "removed by hand",
+        "since": isoformat(gone.removed_at),
+        **_standing(backlog, now),
+    }
+
+
+def _standing(backlog: Backlog | None, now: Instant) -> dict[str, Any]:
+    oldest = backlog.oldest_at if backlog is not None else None
+    return {
+        "pending": 0 if backlog is None else backlog.pending,
+        "parked": 0 if backlog is None else backlog.parked,
+        "oldest_seconds": None if oldest is None else max(0, now - oldest) / SECOND,
+    }
+
+
+def _key(key: EndpointKey) -> dict[str, Any]:
+    """What may be known of a key: of a pair, the half that verifies."""
+    is_pair = key.secret.startswith(SIGNING)
+    return {
+        "signature": "v1a" if is_pair else "v1",
+        "public_key": public_keys(key.secret)[0] if is_pair else None,
+        "signs_until": None if key.signs_until is None else isoformat(key.signs_until),
+    }
+
+
+# ── Deliveries ──────────────────────────────────────────────────────────────────────────────────
+
+
+def summary(record: DeliveryRecord) -> dict[str, Any]:
+    return {
+        "id": f"{ID_PREFIX}{record.seq}",
+        "endpoint": record.endpoint,
+        "url": record.url,
+        "api": record.api,
+        "workload": record.workload_id,
+        "webhook_id": record.message_id,
+        "event": record.event.value,
+        "sequence": record.sequence,
+        "order_key": record.order_key,
+        "behind": None if record.behind is None else f"{ID_PREFIX}{record.behind}",
+        "holds_up": record.holds_up,
+        "state": record.state.value,
+        "reason": record.reason,
+        "tries": record.tries,
+        "created_at": isoformat(record.created_at),
+        "due_at": None if record.state.is_settled or record.due_at is None else isoformat(record.due_at),
+        "settled_at": None if record.settled_at is None else isoformat(record.settled_at),
+    }
+
+
+def whole(record: DeliveryRecord) -> dict[str, Any]:
+    return {**summary(record), "attempts": [_attempt(each) for each in record.attempts]}
+
+
+def _attempt(made: Attempt) -> dict[str, Any]:
+    return {
+        "number": made.number,
+        "started_at": isoformat(made.started_at),
+        "duration_ms": made.duration_us / 1_000,
+        "outcome": made.outcome.value,
+        "status": made.status,
+        "detail": made.detail,
+        "address": made.address,
+        "phases_ms": {
+            "dns": _milliseconds(made.trace.dns_us),
+            "connect": _milliseconds(made.trace.connect_us),
+            "wait": _milliseconds(made.trace.wait_us),
+            "read": _milliseconds(made.trace.read_us),
+        },
+        "request_head": _lines(made.trace.request_head),
+        "response_head": _lines(made.trace.response_head),
+        "response_begin": made.trace.excerpt.decode("utf-8", "replace"),
+    }
+
+
+def _milliseconds(duration_us: int | None) -> float | None:
+    return None if duration_us is None else duration_us / 1_000
+
+
+def _lines(head: bytes) -> list[str]:
+    return [line for line in head.decode("latin-1").split("\r\n") if line]
