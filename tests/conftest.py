@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
 import coverage
 import pytest
+
+from support.objects import S3, s3
 
 _SOURCES: Final = Path(__file__).parents[1] / "src" / "ringback"
 _GATED: Final = [str(_SOURCES / part / "*") for part in ("core", "store")]
@@ -24,6 +26,13 @@ def say(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Adds a line to the figures printed at the end of the run, passed or not."""
     lines = request.config.stash.setdefault(_FIGURES, [])
     return lambda line: lines.append(f"{request.node.name}: {line}")
+
+
+@pytest.fixture(scope="session")
+def moto() -> Iterator[S3]:
+    """A server that speaks S3, for all tests that ask for one."""
+    with s3() as running:
+        yield running
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

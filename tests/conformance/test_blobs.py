@@ -18,17 +18,11 @@ import ringback
 from ringback.core.blob import Blob
 from ringback.core.errors import BlobLost, BlobsUnavailable, StoreFull
 from ringback.store.contract import Blobs
-from support.objects import S3, Folder, Place, Room, s3
+from support.objects import S3, Folder, Place, Room
 
 MIB = 1024 * 1024
 BYTES = os.urandom(9 * MIB + 12_345)
 """More than one part of an upload, and more than one piece of a read."""
-
-
-@pytest.fixture(scope="session")
-def moto() -> Iterator[S3]:
-    with s3() as running:
-        yield running
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -201,8 +195,9 @@ async def test_I4_no_room(place: Place, blobs: Blobs, tmp_path: Path) -> None:
     assert await all_of(blobs, await blobs.write(pieces(BYTES))) == BYTES
 
 
-async def test_I4_not_to_be_reached(place: Place, tmp_path: Path) -> None:
-    blobs = place.unreachable()
+@pytest.mark.parametrize("how", ["unreachable", "missing"])
+async def test_I4_not_to_be_reached(place: Place, tmp_path: Path, how: str) -> None:
+    blobs = place.unreachable() if how == "unreachable" else place.missing()
     made = tmp_path / "made"
     made.write_bytes(b"abc")
     blob = Blob(key=f"{1:016x}-{1:016x}", size_bytes=3)

@@ -44,10 +44,10 @@ class S3:
             "AWS_SECRET_ACCESS_KEY": "nothing",
         }
 
-    def store(self, room: str, url: str | None = None) -> S3Store:
+    def store(self, room: str, url: str | None = None, bucket: str = BUCKET) -> S3Store:
         """A room in the bucket, as obstore sees it; at another URL if one is given."""
         return S3Store(
-            BUCKET,
+            bucket,
             prefix=room,
             endpoint=url or self.url,
             region="us-east-1",
@@ -68,9 +68,9 @@ class S3:
 
 
 @contextlib.contextmanager
-def s3() -> Iterator[S3]:
-    """Start moto's server; it is ended on the way out."""
-    port = free_port()
+def s3(port: int | None = None) -> Iterator[S3]:
+    """Start moto's server, on a free port if none is given; it is ended on the way out."""
+    port = port or free_port()
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
         stdin=subprocess.DEVNULL,
@@ -113,6 +113,10 @@ class Place(Protocol):
         """The same place while it cannot be reached."""
         ...
 
+    def missing(self) -> Blobs:
+        """A place that is not there, though it can be asked for."""
+        ...
+
 
 @dataclass(slots=True)
 class _Names:
@@ -145,6 +149,9 @@ class Folder:
         self.path.with_name("unplugged").rename(self.path.with_name("elsewhere"))
         return blobs
 
+    def missing(self) -> Blobs:
+        return self.unreachable()
+
 
 @dataclass(slots=True)
 class Room:
@@ -168,3 +175,7 @@ class Room:
     def unreachable(self) -> Blobs:
         nowhere = self.s3.store(self.room, f"http://127.0.0.1:{free_port()}")
         return ObjectBlobs(nowhere, "s3://nowhere", SPACE, name=self.name, spool=self.spool)
+
+    def missing(self) -> Blobs:
+        nowhere = self.s3.store(self.room, bucket="no-such-bucket")
+        return ObjectBlobs(nowhere, "s3://no-such-bucket", SPACE, name=self.name, spool=self.spool)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import os
 import threading
 import time
 from collections.abc import Awaitable, Callable
@@ -39,3 +41,15 @@ async def turned(look: Callable[[], Awaitable[object]], *, wanted: str, turns: i
             return
         await asyncio.sleep(0)
     pytest.fail(f"not within {turns} turns of the loop: {wanted}")
+
+
+async def eventually(look: Callable[[], object], *, within: float = 10.0) -> None:
+    """Let the loop run until `look`, or what it returns when awaited, is true."""
+    async with asyncio.timeout(within):
+        while True:
+            seen = look()
+            if inspect.isawaitable(seen):
+                seen = await seen
+            if seen:
+                return
+            await asyncio.to_thread(os.sched_yield)

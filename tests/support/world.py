@@ -14,6 +14,7 @@ from typing import Any, Final
 from ringback.core.clock import HandWound
 from ringback.core.spec import Api, Autoscaling, Predictor
 from ringback.core.workload import Workload
+from ringback.store.blobs import Large
 from ringback.store.sqlite import SqliteStore
 from ringback.work.pool import Pool
 from support.facts import Facts
@@ -44,11 +45,11 @@ class World:
 
     @contextlib.asynccontextmanager
     async def serving(
-        self, predict: str, *, replicas: int = 1, grace_seconds: float = 5, **spec: Any
+        self, predict: str, *, replicas: int = 1, grace_seconds: float = 5, large: Large | None = None, **spec: Any
     ) -> AsyncIterator[Pool]:
         """A pool of replicas with this predictor class (or body of `predict`), drained at the end."""
         api = self.api(predict, replicas=replicas, **spec)
-        pool = Pool(api, self.store, self.facts, chance=lambda: 0.0)
+        pool = Pool(api, self.store, self.facts, chance=lambda: 0.0, large=large)
         await pool.start()
         try:
             yield pool

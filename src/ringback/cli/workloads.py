@@ -16,6 +16,9 @@ from ringback.cli.context import Context, table, usage_error
 if TYPE_CHECKING:
     from ringback.client import WorkloadHandle
 
+_LARGE_BYTES: Final = 8 * 1024 * 1024
+"""Larger files are not read to find out what is in them."""
+
 _GLANCE_SECONDS: Final = 0.25
 """How often the progress bar asks."""
 
@@ -60,14 +63,26 @@ def get(
     workload_id: Annotated[str, typer.Argument(metavar="ID", help="The workload's id.")],
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended.")] = False,
     timeout: Annotated[float | None, typer.Option(help="Seconds to wait at most.")] = None,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Put the result into this file.")] = None,
 ) -> None:
-    """Show a workload."""
+    """Show a workload, or put its result into a file."""
     told: Context = context.obj
     with told.client() as client:
         handle = client.get(api, workload_id)
         if wait:
             _wait(told, handle, timeout)
+        if output is not None and handle.status == "completed":
+            saved = _saved(handle, output)
+            told.say(str(saved), {"id": handle.id, "status": handle.status, "file": str(saved)})
+            return
     _show(told, handle)
+
+
+def _saved(handle: WorkloadHandle, output: Path) -> Path:
+    try:
+        return handle.download(output)
+    except OSError as error:
+        raise typer.Exit(usage_error(f"{output} cannot be written: {(error.strerror or '').lower()}")) from None
 
 
 def list_(
@@ -164,8 +179,12 @@ def _show(told: Context, handle: WorkloadHandle) -> None:
     value: dict[str, Any] = {"id": handle.id, "status": handle.status}
     text = f"{handle.id}  {handle.status}"
     if handle.status == "completed":
-        value |= {"result": handle.result, "timestamp": handle.timestamp}
-        text += f"\n{json.dumps(handle.result, indent=2, ensure_ascii=False)}"
+        if handle.result_url is not None:
+            value |= {"result_url": handle.result_url, "timestamp": handle.timestamp}
+            text += f"\n{handle.result_url}\nor: ringback get {handle.api} {handle.id} -o FILE"
+        else:
+            value |= {"result": handle.result, "timestamp": handle.timestamp}
+            text += f"\n{json.dumps(handle.result, indent=2, ensure_ascii=False)}"
     elif handle.error is not None:
         kind, message = handle.error
         value["error"] = {"type": kind, "message": message}
@@ -178,18 +197,24 @@ def _show(told: Context, handle: WorkloadHandle) -> None:
         raise typer.Exit(1)
 
 
-def _payload(data: str) -> bytes:
+def _payload(data: str) -> bytes | Path:
+    """The very bytes; of a large file, its path: it is then sent as it is read."""
     if data == "-":
         return sys.stdin.buffer.read()
     if not data.startswith("@"):
         return os.fsencode(data)  # the very bytes that were typed
+    file = Path(data[1:])
     try:
-        return Path(data[1:]).read_bytes()
+        if file.is_file() and file.stat().st_size > _LARGE_BYTES:
+            return file
+        return file.read_bytes()
     except OSError as error:
         raise typer.Exit(usage_error(f"{data[1:]} cannot be read: {(error.strerror or '').lower()}")) from None
 
 
-def _content_type(payload: bytes) -> str:
+def _content_type(payload: bytes | Path) -> str | None:
+    if isinstance(payload, Path):
+        return None  # told from its name
     try:
         text = payload.decode()
     except UnicodeDecodeError:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryFile
 from types import TracebackType
 from typing import Any, Final
 
 import httpx2
 
-from ringback.client import protocol, repair
+from ringback.client import large, protocol, repair
 from ringback.client.handles import AsyncWorkloadHandle, WorkloadHandle
+from ringback.client.large import Fetch
 from ringback.client.protocol import Request, State
 from ringback.core.workload import Status
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
 
 _TRIES: Final = 3
-_TIMEOUT_SECONDS: Final = 30.0
-"""For each step of a request; an answer that the server was asked to hold may take that much longer."""
 
 
 def _headers(api_key: str | None) -> dict[str, str]:
@@ -38,10 +39,6 @@ def _base(url: str) -> httpx2.URL:
 def _trust(url: httpx2.URL) -> ssl.SSLContext | bool:
     """Whom to believe: httpx's authorities; over plain HTTP nobody, for to load them takes longer than to ask."""
     return url.scheme != "http" or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-
-
-def _timeout(request: Request) -> httpx2.Timeout:
-    return httpx2.Timeout(_TIMEOUT_SECONDS, read=request.held_seconds + _TIMEOUT_SECONDS)
 
 
 class Client:
@@ -72,7 +69,8 @@ class Client:
 
         Args:
             api: the API's endpoint.
-            payload: bytes go as they are, text as text/plain, everything else as JSON.
+            payload: bytes go as they are, text as text/plain, everything else as JSON; of a `Path`, the file's bytes
+                go as they are read, typed by its name.
             id: an id of your own; the same one again with the same payload is the same workload.
             idempotency_key: submits with the same key are the same workload; one is made if there is no id.
             content_type: instead of the one that follows from the payload's type.
@@ -161,6 +159,17 @@ class Client:
         """Tell a registered endpoint of nothing more; what has not reached it is kept, or erased."""
         return repair.object_of(self._send(repair.remove_endpoint(key, undelivered)))
 
+    def result(self, api: str, workload_id: str) -> Any:
+        """A completed workload's result, however large: parsed if it is JSON, bytes otherwise."""
+        with TemporaryFile() as file:
+            return large.value_of(large.fetched(self._http, Fetch(api, workload_id, file)), file)
+
+    def download(self, api: str, workload_id: str, path: Path | str) -> Path:
+        """Put a completed workload's result into a file, as it comes; a broken connection is gone on with."""
+        with large.partial(path) as (file, target):
+            large.fetched(self._http, Fetch(api, workload_id, file))
+        return target
+
     def close(self) -> None:
         self._http.close()
 
@@ -173,14 +182,7 @@ class Client:
     def _send(self, request: Request) -> Any:
         for tries_left in reversed(range(_TRIES)):
             try:
-                answer = self._http.request(
-                    request.method,
-                    request.path,
-                    params=dict(request.query),
-                    headers=dict(request.headers),
-                    content=request.content,
-                    timeout=_timeout(request),
-                )
+                answer = self._http.send(large.built(self._http, request))
             except httpx2.RequestError as error:
                 if tries_left == 0 or not (request.is_repeatable and _is_worth_repeating(error)):
                     raise protocol.unreachable(self.url, error) from error
@@ -297,6 +299,17 @@ class AsyncClient:
         """Tell a registered endpoint of nothing more; what has not reached it is kept, or erased."""
         return repair.object_of(await self._send(repair.remove_endpoint(key, undelivered)))
 
+    async def result(self, api: str, workload_id: str) -> Any:
+        """As `Client.result`."""
+        with TemporaryFile() as file:
+            return large.value_of(await large.fetched_async(self._http, Fetch(api, workload_id, file)), file)
+
+    async def download(self, api: str, workload_id: str, path: Path | str) -> Path:
+        """As `Client.download`."""
+        with large.partial(path) as (file, target):
+            await large.fetched_async(self._http, Fetch(api, workload_id, file))
+        return target
+
     async def close(self) -> None:
         await self._http.aclose()
 
@@ -311,14 +324,7 @@ class AsyncClient:
     async def _send(self, request: Request) -> Any:
         for tries_left in reversed(range(_TRIES)):
             try:
-                answer = await self._http.request(
-                    request.method,
-                    request.path,
-                    params=dict(request.query),
-                    headers=dict(request.headers),
-                    content=request.content,
-                    timeout=_timeout(request),
-                )
+                answer = await self._http.send(large.built(self._http, request))
             except httpx2.RequestError as error:
                 if tries_left == 0 or not (request.is_repeatable and _is_worth_repeating(error)):
                     raise protocol.unreachable(self.url, error) from error

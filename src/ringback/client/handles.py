@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from math import inf
+from pathlib import Path
 from threading import Event
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
@@ -26,6 +28,15 @@ class _Known:
     def __init__(self, api: str, state: State) -> None:
         self.api = api
         self._state = state
+        self._is_loaded = False
+
+    def _large(self) -> Any:
+        raise RuntimeError(f"the result of workload {self.id} is large; load it first, or download it into a file")
+
+    def _keep(self, result: Any) -> Any:
+        self._state = replace(self._state, result=result)
+        self._is_loaded = True
+        return result
 
     @property
     def id(self) -> str:
@@ -62,14 +73,21 @@ class _Known:
         return None if state.error_type is None else (state.error_type, state.error_message or "")
 
     @property
+    def result_url(self) -> str | None:
+        """A link to a result that is too large to be told with the rest; it needs no key, and expires."""
+        return self._state.result_url
+
+    @property
     def result(self) -> Any:
-        """What predict returned.
+        """What predict returned: parsed JSON, or the bytes of a file.
 
         Raises:
             WorkloadFailed: it failed; type and message are predict's.
-            RuntimeError: it has not ended; call `wait` first.
+            RuntimeError: it has not ended, call `wait` first; or it is large and not here yet, call `load` first.
         """
         if self._state.status is Status.COMPLETED:
+            if self.result_url is not None and not self._is_loaded:
+                return self._large()
             return self._state.result
         if self.error is not None:
             kind, message = self.error
@@ -91,6 +109,17 @@ class WorkloadHandle(_Known):
         """Ask the server, which may hold the answer up to `wait_seconds` until the workload ends."""
         self._state = self._client.state(self.api, self.id, wait_seconds)
         return self
+
+    def load(self) -> Any:
+        """The result, fetched if it is large. Raises as `result` does."""
+        return self.result
+
+    def download(self, path: Path | str) -> Path:
+        """Put the result into a file, never all of it in memory."""
+        return self._client.download(self.api, self.id, path)
+
+    def _large(self) -> Any:
+        return self._keep(self._client.result(self.api, self.id))
 
     def wait(self, timeout: float | None = None) -> WorkloadHandle:
         """Wait until it has ended.
@@ -117,6 +146,16 @@ class AsyncWorkloadHandle(_Known):
         """Ask the server, which may hold the answer up to `wait_seconds` until the workload ends."""
         self._state = await self._client.state(self.api, self.id, wait_seconds)
         return self
+
+    async def load(self) -> Any:
+        """The result, fetched if it is large. Raises as `result` does."""
+        if self.result_url is not None and not self._is_loaded:
+            return self._keep(await self._client.result(self.api, self.id))
+        return self.result
+
+    async def download(self, path: Path | str) -> Path:
+        """Put the result into a file, never all of it in memory."""
+        return await self._client.download(self.api, self.id, path)
 
     async def wait(self, timeout: float | None = None) -> AsyncWorkloadHandle:
         """Wait until it has ended.

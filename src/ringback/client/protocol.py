@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import mimetypes
 import re
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -28,7 +30,8 @@ class Request:
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
-    content: bytes | None = None
+    content: bytes | Path | None = None
+    """A path: the bytes of that file, read as they are sent."""
     held_seconds: float = 0.0
     """How long the server has been asked to hold the answer."""
     is_repeatable: bool = True
@@ -42,6 +45,8 @@ class State:
     id: str
     status: Status
     result: Any = None
+    result_url: str | None = None
+    """In the place of a result that is too large to be told."""
     timestamp: str | None = None
     error_type: str | None = None
     error_message: str | None = None
@@ -63,7 +68,7 @@ def submit(
     content_type: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Request:
-    """A submit; bytes go as they are, text as text/plain, everything else as JSON.
+    """A submit; bytes go as they are, a path's file too, text as text/plain, everything else as JSON.
 
     Without an id it carries an idempotency key, so that one repeated after a broken connection runs once.
 
@@ -139,6 +144,7 @@ def state_of(value: Any, status: Status | None = None) -> State:
             id=value["id"],
             status=status or Status(value["status"]),
             result=value.get("result"),
+            result_url=value.get("result_url"),
             timestamp=value.get("timestamp"),
             error_type=error.get("type"),
             error_message=error.get("message"),
@@ -146,7 +152,7 @@ def state_of(value: Any, status: Status | None = None) -> State:
             message=progress.get("message"),
         )
     except (AttributeError, LookupError, TypeError, ValueError):
-        raise _not_ours("a workload") from None
+        raise not_ours("a workload") from None
 
 
 def page_of(value: Any) -> dict[str, Any]:
@@ -156,7 +162,7 @@ def page_of(value: Any) -> dict[str, Any]:
         Unreachable: it is no page.
     """
     if not (isinstance(value, dict) and isinstance(value.get("workloads"), list) and "cursor" in value):
-        raise _not_ours("a page of workloads")
+        raise not_ours("a page of workloads")
     return value
 
 
@@ -167,7 +173,7 @@ def apis_of(value: Any) -> tuple[dict[str, Any], ...]:
         Unreachable: it is no list of APIs.
     """
     if not (isinstance(value, dict) and isinstance(value.get("apis"), list)):
-        raise _not_ours("a list of APIs")
+        raise not_ours("a list of APIs")
     return tuple(value["apis"])
 
 
@@ -175,7 +181,8 @@ def unreachable(url: str, error: Exception) -> Unreachable:
     return Unreachable(f"no Ringback answers at {url} ({error}); start one with `ringback serve`, or name its --url")
 
 
-def _not_ours(wanted: str) -> Unreachable:
+def not_ours(wanted: str) -> Unreachable:
+    """An answer that no Ringback would give."""
     return Unreachable(f"the answer is not {wanted}, as Ringback's would be; is it another server?")
 
 
@@ -188,7 +195,9 @@ def _quoted(segment: str) -> str:
     return segment.replace(".", "%2E") if segment in {".", ".."} else quote(segment, safe="")
 
 
-def _encoded(payload: Any) -> tuple[bytes, str]:
+def _encoded(payload: Any) -> tuple[bytes | Path, str]:
+    if isinstance(payload, Path):
+        return payload, mimetypes.guess_type(payload.name)[0] or "application/octet-stream"
     if isinstance(payload, bytes | bytearray):
         return bytes(payload), "application/octet-stream"
     if isinstance(payload, str):

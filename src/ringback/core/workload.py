@@ -51,6 +51,8 @@ class ErrorType(StrEnum):
     TIMEOUT = "timeout"
     EXPIRED = "expired"
     RESULT_NOT_SERIALIZABLE = "result_not_serializable"
+    PAYLOAD_LOST = "payload_lost"
+    RESULT_LOST = "result_lost"
 
 
 LOSSES: Final = frozenset({ErrorType.REPLICA_LOST, ErrorType.OUT_OF_MEMORY})

@@ -76,14 +76,16 @@ class House:
         self._blobs = large.blobs
         self._keeper = Keeper(store, plan.apis, facts, lease_seconds=LEASE_SECONDS, blobs=large.blobs)
         self._dispatcher = Dispatcher(store, endpoints, facts, chance=chance, guard=guard)
-        self._pools = [Pool(api, store, facts, chance=chance) for api in plan.apis]
+        self._pools = [Pool(api, store, facts, chance=chance, large=large) for api in plan.apis]
         self._upkeep: asyncio.Task[None] | None = None
         self._front = FrontOfHouse(store, plan.apis, metrics, plan.public_url, reach=_reach(plan))
         self.gateway = Gateway(
             store,
             plan.apis,
             facts,
-            rules=Rules(max_body_bytes=plan.max_body_bytes, api_keys=plan.api_keys, hosts=plan.hosts, guard=guard),
+            rules=Rules(
+                max_body_bytes=plan.max_body_bytes, api_keys=plan.api_keys, hosts=plan.hosts, guard=guard, large=large
+            ),
             metrics=lambda: metrics.exposition(store, names),
             front=self._front.front,
         )

@@ -15,6 +15,7 @@ from ringback.core.retry import doubling_wait
 from ringback.core.spec import Api
 from ringback.core.workload import Canceled, Claimed, Completed, Failed, Outcome, Spent, Status
 from ringback.store.contract import Store
+from ringback.work.files import Landing
 
 _RETRY_SECONDS: Final = 0.05
 _RETRY_MOST_SECONDS: Final = 5.0
@@ -49,6 +50,16 @@ class Endings:
             self._emit("workload.finished", api=self._api.name, status=status.value, run_us=run_us)
 
         self._say(lambda: self._store.finish(claimed.held, outcome, self._api.webhooks), landed)
+
+    def land(self, claimed: Claimed, landing: Landing, run_us: int) -> None:
+        """End a workload whose result is in a file."""
+
+        def landed() -> None:
+            self._emit("workload.finished", api=self._api.name, status=Status.COMPLETED.value, run_us=run_us)
+
+        self._say(
+            lambda: landing.land(lambda outcome: self._store.finish(claimed.held, outcome, self._api.webhooks)), landed
+        )
 
     def requeue(self, claimed: Claimed, spent: Spent, *, why: Failed | None = None, delay_seconds: float = 0.0) -> None:
         """Put the workload back; without a `why` it had not begun."""
@@ -89,6 +100,8 @@ class Endings:
         elif not isinstance(error, LeaseLost):
             if not isinstance(error, RingbackError):
                 raise error
+            if failures == 0:
+                self._emit("store.fault", detail=f"{error}; an outcome of {self._api.name} waits for it")
             wait = doubling_wait(_RETRY_SECONDS, _RETRY_MOST_SECONDS, failures + 1, 0.0)
             self._loop.call_later(wait, self._try, say, landed, failures + 1)
             return

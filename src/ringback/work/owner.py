@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from ringback.core.workload import Claimed, Outcome, Progress
+from ringback.work.files import Files, Stored
 
 if TYPE_CHECKING:
     from ringback.work.replica import Replica
@@ -37,6 +38,11 @@ class Gone:
 class Owner(Protocol):
     """Whom a replica tells."""
 
+    @property
+    def files(self) -> Files:
+        """Where its folder comes from."""
+        ...
+
     def on_ready(self, replica: Replica, load_us: int) -> None: ...
 
     def on_began(self, claimed: Claimed) -> None:
@@ -49,7 +55,7 @@ class Owner(Protocol):
 
     def on_output(self, claimed: Claimed, index: int, value: bytes) -> None: ...
 
-    def on_outcome(self, replica: Replica, claimed: Claimed, outcome: Outcome, run_us: int) -> None: ...
+    def on_outcome(self, replica: Replica, claimed: Claimed, outcome: Outcome | Stored, run_us: int) -> None: ...
 
     def on_progress(self, claimed: Claimed, progress: Progress) -> None: ...
 

@@ -11,13 +11,16 @@ from typing import Final
 
 from ringback.core.autoscaling import first
 from ringback.core.emit import Emit
+from ringback.core.errors import BlobLost, RingbackError
 from ringback.core.policy import Again, after_loss, after_raise
 from ringback.core.spec import Api, Event
-from ringback.core.workload import Claimed, Failed, Outcome, Progress, Spent
+from ringback.core.workload import Claimed, ErrorType, Failed, Outcome, Progress, Spent
+from ringback.store.blobs import Large
 from ringback.store.contract import Store
 from ringback.work.claims import Claims
 from ringback.work.crew import Crew
 from ringback.work.endings import Endings
+from ringback.work.files import Files, Lent, Stored
 from ringback.work.news import News
 from ringback.work.notes import Notes
 from ringback.work.owner import Gone
@@ -26,6 +29,8 @@ from ringback.work.replica import Replica, timeout_failure
 _LAST_WORDS_SECONDS: Final = 5.0
 """How long a drain waits for the store to hear the last outcomes, after the grace period."""
 
+_FETCH_AGAIN_SECONDS: Final = 2.0
+
 _STOPPED: Final = Failed(type="interrupted", message="its server was told to stop before it had ended")
 _NEIGHBOUR: Final = Failed(type="interrupted", message="its replica was killed for the sake of another workload on it")
 
@@ -33,16 +38,19 @@ _NEIGHBOUR: Final = Failed(type="interrupted", message="its replica was killed f
 class Pool:
     """Runs one API's workloads on replicas. Implements `owner.Owner`."""
 
-    def __init__(self, api: Api, store: Store, emit: Emit, *, chance: Callable[[], float]) -> None:
+    def __init__(
+        self, api: Api, store: Store, emit: Emit, *, chance: Callable[[], float], large: Large | None = None
+    ) -> None:
         self._api = api
         self._store = store
         self._emit = emit
         self._chance = chance
         self._crew = Crew(api, self, store, emit, chance=chance)
         self._endings = Endings(api, store, emit)
+        self.files = Files(large)
         self._notes = Notes(api, store)
         self._news = News(api, store, emit, listen=self._crew.listen)
-        self._claims = Claims(api.name, store, emit, room=lambda: self._crew.room, hand_over=self._hand_over)
+        self._claims = Claims(api.name, store, emit, room=self._room, hand_over=self._hand_over)
         self._draining = False
 
     # ── From the runtime ────────────────────────────────────────────────────────────────────────
@@ -72,6 +80,7 @@ class Pool:
         for replica in self._crew:
             self._give_back(replica.take_back())
         await self._claims.quiet()
+        self._give_back(self.files.stop())
         self._crew.end_idle()
         if not await self._crew.emptied(grace_seconds):
             for replica in self._crew:
@@ -88,9 +97,10 @@ class Pool:
         self._claims.stop()
         self._endings.stop()
         self._crew.stop()
+        self.files.stop()
         for replica in self._crew:
             for claimed in chain(*replica.forget_all()):
-                self._notes.drop(claimed)
+                self._let_go(claimed)
             replica.kill()
 
     # ── Work ────────────────────────────────────────────────────────────────────────────────────
@@ -102,12 +112,40 @@ class Pool:
             if replica is None:
                 self._give_back(claimed[place:])
                 return
-            replica.take(each)
+            if each.blob is None:
+                replica.take(each)
+                self._crew.on_taken(replica)
+            else:
+                self.files.fetch(each, self._on_fetched, self._on_not_fetched)
+
+    def _on_fetched(self, claimed: Claimed, lent: Lent) -> None:
+        """Its payload is at hand now."""
+        replica = None if self._draining else self._crew.choose()
+        if replica is None:
+            self._give_back([claimed])
+        else:
+            replica.take(claimed, lent)
             self._crew.on_taken(replica)
+
+    def _on_not_fetched(self, claimed: Claimed, error: RingbackError) -> None:
+        if isinstance(error, BlobLost):
+            self._endings.finish(claimed, Failed(type=ErrorType.PAYLOAD_LOST.value, message=str(error)), 0)
+        else:
+            self._emit("store.fault", detail=f"fetching a payload for {self._api.name}: {error}")
+            self._endings.requeue(claimed, Spent.NOTHING, delay_seconds=_FETCH_AGAIN_SECONDS)
+
+    def _room(self) -> int:
+        return self._crew.room - self.files.coming
+
+    def _let_go(self, claimed: Claimed) -> None:
+        """No replica has it any more."""
+        self._notes.drop(claimed)
+        if claimed.blob is not None:
+            self.files.give_back(claimed)
 
     def _give_back(self, claimed: list[Claimed], why: Failed | None = None) -> None:
         for each in claimed:
-            self._notes.drop(each)
+            self._let_go(each)
             self._endings.requeue(each, Spent.NOTHING, why=why)
 
     def _settle(self, claimed: Claimed, verdict: Again | Outcome, run_us: int = 0) -> None:
@@ -125,12 +163,14 @@ class Pool:
         else:
             self._claims.on_queued()
 
-    def on_outcome(self, replica: Replica, claimed: Claimed, outcome: Outcome, run_us: int) -> None:
+    def on_outcome(self, replica: Replica, claimed: Claimed, outcome: Outcome | Stored, run_us: int) -> None:
         self._crew.on_outcome(replica)
-        self._notes.drop(claimed)
+        self._let_go(claimed)
         if isinstance(outcome, Failed):
             verdict = after_raise(self._api.retries, claimed.raised, outcome, self._chance())
             self._settle(claimed, verdict, run_us)
+        elif isinstance(outcome, Stored):
+            self._endings.land(claimed, self.files.landing(outcome), run_us)
         else:
             self._endings.finish(claimed, outcome, run_us)
         if self._draining and replica.is_idle:
@@ -160,7 +200,7 @@ class Pool:
         """Judge each workload it leaves, then let the crew start another."""
         retries = self._api.retries
         for claimed in (*gone.timed_out, *gone.lost):
-            self._notes.drop(claimed)
+            self._let_go(claimed)
         for claimed in gone.timed_out:
             failure = timeout_failure(replica.api.timeout_seconds)
             self._settle(claimed, after_raise(retries, claimed.raised, failure, self._chance()))
@@ -168,4 +208,5 @@ class Pool:
             self._settle(claimed, after_loss(retries, claimed.losses, gone.how))
         self._give_back(gone.interrupted, why=_NEIGHBOUR)
         self._give_back(gone.untouched)
+        self.files.clear(replica.folder)
         self._crew.on_gone(replica, gone)

@@ -6,6 +6,7 @@ Believes nothing the child sends. Decides nothing about workloads: it tells its 
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from time import perf_counter
 from typing import Final, cast
 
@@ -15,6 +16,7 @@ from ringback.core.spec import Api
 from ringback.core.workload import Claimed, Completed, ErrorType, Failed, Outcome, Progress
 from ringback.work.child import wire
 from ringback.work.child.wire import Kind, WireError
+from ringback.work.files import Lent, Stored, stored_in
 from ringback.work.hand import STUCK_SECONDS, Hand
 from ringback.work.owner import Gone, Owner
 from ringback.work.process import ReplicaProcess
@@ -52,6 +54,7 @@ class Replica(asyncio.Protocol):
         self._began = perf_counter()
         self._transport: asyncio.Transport | None = None
         self._process: ReplicaProcess | None = None
+        self._folder: Path | None = None
 
     # ── From the owner ──────────────────────────────────────────────────────────────────────────
 
@@ -59,10 +62,14 @@ class Replica(asyncio.Protocol):
         """Start the process and say hello.
 
         Raises:
-            Unavailable: there is no room for another process, or it has been killed already.
+            Unavailable: there is no room for another process or its folder, or it has been killed already.
         """
         if self._killed:
             raise Unavailable("it was let go before it had begun")
+        try:
+            self._folder = self._owner.files.new_folder()
+        except OSError as error:
+            raise Unavailable(f"a replica could not be given a folder: {error}") from error
         self._process = ReplicaProcess(self.api.predictor)
         try:
             await self._loop.create_unix_connection(lambda: self, sock=self._process.end)
@@ -98,10 +105,17 @@ class Replica(asyncio.Protocol):
         """Whether it has nearly had its share, so that another should be made ready."""
         return self._hand.left <= self._waning_at
 
-    def take(self, claimed: Claimed) -> None:
-        """Hand over one workload."""
+    @property
+    def folder(self) -> Path | None:
+        """Where it puts results that are files."""
+        return self._folder
+
+    def take(self, claimed: Claimed, lent: Lent | None = None) -> None:
+        """Hand over one workload, with the file that its payload is in if it is a blob."""
         assert self._transport is not None
         number = self._hand.put(claimed, perf_counter())
+        if lent is not None:
+            self._transport.write(wire.file_frame(lent.path, in_memory=lent.in_memory))
         self._transport.write(
             wire.work_frame(
                 wire.Work(
@@ -158,6 +172,7 @@ class Replica(asyncio.Protocol):
             "config": predictor.config,
             "log_level": predictor.log_level,
             "concurrency": self.api.concurrency,
+            "spool": self._owner.files.hello(self._folder, self.api),
         }
         self._transport.write(wire.object_frame(Kind.HELLO, hello))
 
@@ -182,9 +197,10 @@ class Replica(asyncio.Protocol):
             case Kind.DONE:
                 number, result = wire.read_numbered(body)
                 self._on_end(number, Completed(result=result))
-            case Kind.FAILED:
+            case Kind.STORED | Kind.FAILED:
                 number, text = wire.read_numbered(body)
-                self._on_end(number, _failure(wire.read_object(text)))
+                told = wire.read_object(text)
+                self._on_end(number, _failure(told) if kind is Kind.FAILED else stored_in(self._folder, told))
             case Kind.PROGRESS:
                 number, fraction, message = wire.read_progress(body)
                 if (claimed := self._hand.get(number)) is not None:
@@ -203,10 +219,12 @@ class Replica(asyncio.Protocol):
             case _:
                 raise WireError(f"a {kind.name} frame from a replica")
 
-    def _on_end(self, number: int, outcome: Outcome) -> None:
+    def _on_end(self, number: int, outcome: Outcome | Stored) -> None:
         ended = self._hand.end(number, perf_counter())
-        if ended is None:
-            return  # taken back, just too late
+        if ended is None:  # taken back, just too late
+            if isinstance(outcome, Stored):
+                outcome.file.unlink(missing_ok=True)
+            return
         claimed, run, following = ended
         if following is not None:
             self._owner.on_began(following)

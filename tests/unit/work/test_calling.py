@@ -15,11 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringback.core.clock import SystemClock, isoformat
-from ringback.work.child import results, wire
+from ringback.work.child import wire
 from ringback.work.child.calling import Call, new_runner
 from ringback.work.child.context import MetricsClient, Workload
 from ringback.work.child.payloads import decode
 from ringback.work.child.results import NotSerializable, encode
+from ringback.work.child.spool import Spool
 from ringback.work.child.wire import Frames, Kind, Work
 
 JSON = st.recursive(
@@ -113,13 +114,6 @@ def test_what_has_no_json_form_is_said_with_its_place(value: Any, sentence: str)
 
 def test_a_lone_surrogate_is_escaped() -> None:
     assert encode("\ud800") == b'"\\ud800"'
-
-
-def test_a_result_too_large_for_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(results, "MAX_FRAME_BYTES", 2_000)
-    assert encode("x" * 900)
-    with pytest.raises(NotSerializable, match="the result is 1002 bytes of JSON; at most 2000"):
-        encode("x" * 1_000)
 
 
 # ── Calls ───────────────────────────────────────────────────────────────────────────────────────
@@ -245,7 +239,7 @@ def test_a_payload_that_is_not_what_it_says_is_a_failure() -> None:
 
 def test_progress_is_sent_and_checked() -> None:
     sent: list[bytes] = []
-    workload = Workload("iris", work(), sent.append, lambda _: False)
+    workload = Workload("iris", work(), sent.append, lambda _: False, Spool())
     workload.progress(0.5, "half")
     workload.progress(1)
     for wrong in (-0.1, 1.1, math.nan):

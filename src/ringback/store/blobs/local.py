@@ -68,7 +68,12 @@ class LocalBlobs:
 
     async def adopt(self, file: Path, content_type: str = JSON) -> Blob:
         key = self._name()
-        size = await self._try(self._adopt, file, key)
+        try:
+            size = await self._try(self._adopt, file, key)
+        except BlobLost as error:
+            if await self._threads.run(file.exists):  # then it is the place that is not as it was
+                raise BlobsUnavailable(str(error), retry_after_seconds=_RETRY_SECONDS) from error
+            raise
         return Blob(key=key, size_bytes=size, content_type=content_type)
 
     def _adopt(self, file: Path, key: str) -> int:

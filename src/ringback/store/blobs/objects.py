@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Awaita
 from contextlib import ExitStack, aclosing
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import obstore
 from obstore.exceptions import BaseError
@@ -22,12 +22,15 @@ from ringback.core.errors import BlobLost, BlobsUnavailable, StoreError, StoreFu
 from ringback.store.blobs.spool import Spool
 from ringback.store.blobs.threads import NO_ROOM, Threads, write_all
 
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+
 T = TypeVar("T")
 
 _PART_BYTES: Final = 8 * 1024 * 1024
 """S3 takes at most 10,000 parts, so a blob may have 80 GiB."""
 _PARTS_AT_ONCE: Final = 2
-_PIECE_BYTES: Final = 4 * 1024 * 1024
+_PIECE_BYTES: Final = 2 * 1024 * 1024
 _PORTION: Final = 1_000
 _RETRY_SECONDS: Final = 5
 _REASON_CHARACTERS: Final = 300
@@ -103,7 +106,10 @@ class ObjectBlobs:
 
     async def adopt(self, file: Path, content_type: str = JSON) -> Blob:
         key = self._name()
-        size = (await self._try(self._threads.run(file.stat))).st_size
+        try:
+            size = (await self._threads.run(file.stat)).st_size
+        except OSError as error:
+            raise BlobLost(f"there is no file {file} any more") from error
         await self._put(key, file, content_type, stop=lambda: None)
         return Blob(key=key, size_bytes=size, content_type=content_type)
 
@@ -153,7 +159,11 @@ class ObjectBlobs:
 
     async def _read(self, blob: Blob, start: int, end: int) -> bytes:
         path = self._path(blob.key)
-        piece = bytes(await self._try(obstore.get_range_async(self._store, path, start=start, end=end)))
+        try:
+            piece = bytes(await self._try(obstore.get_range_async(self._store, path, start=start, end=end)))
+        except FileNotFoundError as error:
+            await self._first_listed()  # if it is the bucket that is not there, that is told
+            raise BlobLost(f"there is no blob {self._url}/{path} any more") from error
         if not piece:
             raise BlobLost(f"the blob {self._url}/{path} is shorter than it was")
         return piece
@@ -185,20 +195,14 @@ class ObjectBlobs:
             await obstore.delete_async(self._store, paths)
         except FileNotFoundError:  # one was not there, which may have kept the others
             for path in paths:
-                with contextlib.suppress(BlobLost):
+                with contextlib.suppress(FileNotFoundError):
                     await self._try(obstore.delete_async(self._store, path))
         except _FAULTS as error:
             raise self._translated(error) from error
 
     async def listed(self) -> AsyncIterator[list[str]]:
         listing = obstore.list(self._store, self._space, chunk_size=_PORTION)
-        while True:
-            try:
-                found = await anext(listing, None)
-            except _FAULTS as error:
-                raise self._translated(error) from error
-            if found is None:
-                return
+        while (found := await self._next(listing)) is not None:
             names = (entry["path"].rpartition("/")[2] for entry in found)
             yield [name for name in names if named_at(name) is not None]
 
@@ -206,18 +210,33 @@ class ObjectBlobs:
         await self._threads.run(self._spool.close)
         await self._threads.close()
 
+    async def _first_listed(self) -> None:
+        """See that the place is there at all.
+
+        Raises:
+            BlobsUnavailable: it is not.
+        """
+        await self._next(obstore.list(self._store, self._space, chunk_size=1))
+
+    async def _next(self, listing: AsyncIterator[Sequence[ObjectMeta]]) -> Sequence[ObjectMeta] | None:
+        try:
+            return await anext(listing, None)
+        except _FAULTS as error:
+            raise self._translated(error) from error
+
     def _path(self, key: str) -> str:
         return f"{self._space}/{key[-2:]}/{key}"
 
     async def _try(self, act: Awaitable[T]) -> T:
+        """What it brings; that something is not there is the caller's to explain."""
         try:
             return await act
+        except FileNotFoundError:
+            raise
         except _FAULTS as error:
             raise self._translated(error) from error
 
-    def _translated(self, error: BaseException) -> BlobLost | BlobsUnavailable | StoreFull:
-        if isinstance(error, FileNotFoundError):
-            return BlobLost(f"a blob is not in {self._url} any more: {_reason(error)}")
+    def _translated(self, error: BaseException) -> BlobsUnavailable | StoreFull:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             return StoreFull(f"no room left on the disk of {self.spool}", retry_after_seconds=_RETRY_SECONDS)
         return BlobsUnavailable(f"{self._url} cannot be used: {_reason(error)}", retry_after_seconds=_RETRY_SECONDS)

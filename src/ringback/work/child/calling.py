@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import json
 import logging
 import sys
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from .context import Send, Workload
-from .payloads import decode
 from .results import NotSerializable, Outputs, encode
-from .wire import Kind, Work, numbered_frame, output_frame
+from .spool import Sink, Spool, is_file
+from .wire import MOST_TEXT_BYTES, Kind, Work, numbered_frame, output_frame
 
 _MESSAGE_CHARACTERS: Final = 8_192
 
@@ -30,18 +31,19 @@ class Call:
     names: frozenset[str]
     send: Send
     cancelled: Callable[[int], bool]
+    spool: Spool = field(default_factory=Spool)
 
     def arguments(self, work: Work) -> dict[str, Any]:
         """What predict names, by name."""
         names, given = self.names, {}
         if "payload" in names:
-            given["payload"] = decode(work.content_type, work.payload)
+            given["payload"] = self.spool.payload(work)
         if "request_id" in names:
             given["request_id"] = work.id
         if "headers" in names:
             given["headers"] = json.loads(work.headers)
         if "workload" in names:
-            given["workload"] = Workload(self.api, work, self.send, self.cancelled)
+            given["workload"] = Workload(self.api, work, self.send, self.cancelled, self.spool)
         return given
 
     def run(self, work: Work, run_async: Callable[[Awaitable[Any]], Any]) -> bytes:
@@ -51,14 +53,16 @@ class Call:
             if inspect.isawaitable(value):
                 value = run_async(value)
             if inspect.isasyncgen(value):
-                return numbered_frame(Kind.DONE, work.number, run_async(self._all_awaited(work, value)))
+                return self._done(work, run_async(self._all_awaited(work, value)))
             if inspect.isgenerator(value):
-                return numbered_frame(Kind.DONE, work.number, self._all(work, value))
-            return numbered_frame(Kind.DONE, work.number, encode(value))
+                return self._done(work, self._all(work, value))
+            return self._returned(work, value)
         except NotSerializable as error:
             return self._unserializable(work, error)
         except BaseException as error:
             return self._failed(work, error)
+        finally:
+            self.spool.clear(work)
 
     async def run_task(self, work: Work) -> bytes:
         """The same on a running event loop."""
@@ -67,31 +71,59 @@ class Call:
             if inspect.isawaitable(value):
                 value = await value
             if inspect.isasyncgen(value):
-                return numbered_frame(Kind.DONE, work.number, await self._all_awaited(work, value))
+                return self._done(work, await self._all_awaited(work, value))
             if inspect.isgenerator(value):
-                return numbered_frame(Kind.DONE, work.number, self._all(work, value))
-            return numbered_frame(Kind.DONE, work.number, encode(value))
+                return self._done(work, self._all(work, value))
+            if is_file(value):  # a large one must not hold up the others
+                return await asyncio.to_thread(self._returned, work, value)
+            return self._returned(work, value)
         except NotSerializable as error:
             return self._unserializable(work, error)
         except BaseException as error:
             return self._failed(work, error)
+        finally:
+            self.spool.clear(work)
 
-    def _all(self, work: Work, values: Iterable[Any]) -> bytes:
+    def _returned(self, work: Work, value: Any) -> bytes:
+        """The frame that answers with what predict has returned."""
+        try:
+            text = encode(value)
+        except NotSerializable:
+            stored = self.spool.file(work, value)
+            if stored is None:
+                raise
+            return stored
+        return self._done(work, text)
+
+    def _done(self, work: Work, result: bytes | Sink) -> bytes:
+        if not isinstance(result, bytes):
+            return result.frame()
+        if len(result) > self.spool.threshold:
+            return self.spool.text(work, result)
+        return numbered_frame(Kind.DONE, work.number, result)
+
+    def _all(self, work: Work, values: Iterable[Any]) -> bytes | Sink:
         """The list of all that predict yields, each told as it comes."""
-        outputs = Outputs()
-        for value in values:
-            self._tell(work, outputs, value)
+        with contextlib.ExitStack() as undo:
+            outputs = self.spool.outputs(work)
+            undo.callback(outputs.drop)
+            for value in values:
+                self._tell(work, outputs, value)
+            undo.pop_all()
         return outputs.as_list()
 
-    async def _all_awaited(self, work: Work, values: AsyncIterable[Any]) -> bytes:
-        outputs = Outputs()
-        async for value in values:
-            self._tell(work, outputs, value)
+    async def _all_awaited(self, work: Work, values: AsyncIterable[Any]) -> bytes | Sink:
+        with contextlib.ExitStack() as undo:
+            outputs = self.spool.outputs(work)
+            undo.callback(outputs.drop)
+            async for value in values:
+                self._tell(work, outputs, value)
+            undo.pop_all()
         return outputs.as_list()
 
     def _tell(self, work: Work, outputs: Outputs, value: Any) -> None:
         text = outputs.add(value)
-        if work.wants_outputs:
+        if work.wants_outputs and len(text) <= MOST_TEXT_BYTES:
             self.send(output_frame(work.number, len(outputs) - 1, text))
 
     def _unserializable(self, work: Work, error: NotSerializable) -> bytes:

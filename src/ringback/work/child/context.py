@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from pathlib import Path
+from typing import IO, Final
 
+from .spool import FileResult, Spool
 from .wire import Kind, Work, object_frame, progress_frame
 
 _PROGRESS_PAUSE_SECONDS: Final = 0.001
@@ -18,17 +22,31 @@ Send = Callable[[bytes], None]
 class Workload:
     """One attempt of one workload, as its predict sees it."""
 
-    __slots__ = ("_cancelled", "_number", "_send", "_sent_at", "api", "attempt", "deadline", "file", "id")
+    __slots__ = (
+        "_cancelled",
+        "_number",
+        "_send",
+        "_sent_at",
+        "_spool",
+        "_work",
+        "api",
+        "attempt",
+        "deadline",
+        "file",
+        "id",
+    )
 
-    def __init__(self, api: str, work: Work, send: Send, cancelled: Callable[[int], bool]) -> None:
+    def __init__(self, api: str, work: Work, send: Send, cancelled: Callable[[int], bool], spool: Spool) -> None:
         self.id = work.id
         self.api = api
         self.attempt = work.attempt
         """1 for the first."""
         self.deadline = datetime.now(UTC) + timedelta(seconds=work.timeout)
         """When this attempt will be ended by force."""
-        self.file: str | None = None
+        self.file: str | None = None if work.in_memory else work.file
         """The path of a payload too large for memory; None when the payload is in memory."""
+        self._work = work
+        self._spool = spool
         self._number = work.number
         self._send = send
         self._cancelled = cancelled
@@ -38,6 +56,26 @@ class Workload:
     def cancelled(self) -> bool:
         """Whether somebody has asked for this workload to end."""
         return self._cancelled(self._number)
+
+    @property
+    def folder(self) -> Path:
+        """A folder for this attempt alone, removed when it ends. A file in it that is returned is moved, not copied."""
+        return self._spool.scratch(self._work)
+
+    def open(self) -> IO[bytes]:
+        """The payload's bytes as a file to read, wherever they are: in memory or on disk."""
+        return io.BytesIO(self._work.payload) if self._work.file is None else Path(self._work.file).open("rb")
+
+    def result_from(
+        self, source: str | os.PathLike[str] | bytes | IO[bytes], content_type: str | None = None
+    ) -> FileResult:
+        """A result that is no JSON: to be returned by predict.
+
+        Args:
+            source: a path, a file open for reading in binary, or bytes.
+            content_type: what it is; by default told from the file's name, or application/octet-stream.
+        """
+        return FileResult(source, content_type)
 
     def progress(self, fraction: float, message: str | None = None) -> None:
         """Tell how far predict has come; shown by GET and by progress bars.

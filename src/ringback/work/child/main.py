@@ -17,6 +17,7 @@ from .channel import Channel
 from .context import MetricsClient
 from .loading import LoadError, import_file, make, predict_of
 from .runners import run_as_tasks, run_on_threads, run_one_by_one
+from .spool import Spool
 from .wire import Kind, frame, object_frame, read_object
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -67,7 +68,19 @@ def _prepare(channel: Channel, hello: dict[str, Any]) -> Call:
     module = import_file(path, Path(hello["python_path"]) if hello["python_path"] else None)
     offers = {"config": hello["config"], "metrics_client": MetricsClient(channel.send)}
     predict, names = predict_of(make(module, path, offers))
-    return Call(api=hello["api"], predict=predict, names=names, send=channel.send, cancelled=channel.cancelled)
+    return Call(
+        api=hello["api"],
+        predict=predict,
+        names=names,
+        send=channel.send,
+        cancelled=channel.cancelled,
+        spool=_spool(hello),
+    )
+
+
+def _spool(hello: dict[str, Any]) -> Spool:
+    told = hello.get("spool")
+    return Spool() if told is None else Spool(told["folder"], told["threshold"])
 
 
 def _die_with(parent: int) -> None:

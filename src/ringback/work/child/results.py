@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, Final
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
 
-from .wire import MAX_FRAME_BYTES
+if TYPE_CHECKING:
+    from .spool import Sink
 
 _ENCODE: Final = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
 _ENCODE_ASCII: Final = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _PLAIN_KEYS: Final = (str, int, float, bool, type(None))
-_HEAD_ROOM: Final = 1024
 _LEVELS: Final = 100
 """How deep a culprit is looked for; each level takes three frames of a stack that user code has filled before."""
 
@@ -24,50 +25,62 @@ def encode(value: Any, place: str = "$") -> bytes:
     """The value's JSON text in UTF-8; `place` is what it is called in the whole result.
 
     Raises:
-        NotSerializable: it has none, or it is too large for one message.
+        NotSerializable: it has none.
     """
     try:
-        text = _encoded(value)
+        return _encoded(value)
     except (TypeError, ValueError, RecursionError, OverflowError) as error:
         raise NotSerializable(
             _culprit(value, place, set()) or f"the result is not JSON-serializable: {error}"
         ) from None
-    _check_size(len(text))
-    return text
 
 
 class Outputs:
-    """What a generator has yielded, as the JSON texts that the result's is made of."""
+    """What a generator has yielded, as the JSON texts that the result's is made of; in a file once they are many."""
 
-    __slots__ = ("_bytes", "_texts")
+    __slots__ = ("_bytes", "_count", "_new_sink", "_sink", "_texts", "_threshold")
 
-    def __init__(self) -> None:
+    def __init__(self, threshold: int, new_sink: Callable[[], Sink]) -> None:
+        self._threshold = threshold
+        self._new_sink = new_sink
+        self._sink: Sink | None = None
         self._texts: list[bytes] = []
+        self._count = 0
         self._bytes = 2
 
     def __len__(self) -> int:
-        return len(self._texts)
+        return self._count
 
     def add(self, value: Any) -> bytes:
         """One more value's JSON text.
 
         Raises:
-            NotSerializable: it has none, or with it the whole is too large for one message.
+            NotSerializable: it has none, or the whole becomes too large and there is nowhere to put it.
         """
-        text = encode(value, f"$[{len(self._texts)}]")
+        text = encode(value, f"$[{self._count}]")
+        self._count += 1
         self._bytes += len(text) + 1
-        _check_size(self._bytes)
+        if self._sink is not None:
+            self._sink.write(b"," + text)
+            return text
         self._texts.append(text)
+        if self._bytes > self._threshold:
+            self._sink = self._new_sink()
+            self._sink.write(b"[" + b",".join(self._texts))
+            self._texts.clear()
         return text
 
-    def as_list(self) -> bytes:
-        """The JSON text of the list of them all."""
-        return b"[" + b",".join(self._texts) + b"]"
+    def drop(self) -> None:
+        """Nobody wants them."""
+        if self._sink is not None:
+            self._sink.drop()
 
-
-def _check_size(length: int) -> None:
-    if length > MAX_FRAME_BYTES - _HEAD_ROOM:
-        raise NotSerializable(f"the result is {length} bytes of JSON; at most {MAX_FRAME_BYTES} are allowed")
+    def as_list(self) -> bytes | Sink:
+        """The JSON text of the list of them all, or the file it is in."""
+        if self._sink is None:
+            return b"[" + b",".join(self._texts) + b"]"
+        self._sink.write(b"]")
+        return self._sink
 
 
 def _encoded(value: Any) -> bytes:

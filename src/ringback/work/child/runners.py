@@ -9,7 +9,7 @@ from threading import Thread
 
 from .calling import Call, new_runner
 from .channel import Channel
-from .wire import Kind, Work, read_work
+from .wire import Kind, Work, read_work, with_file
 
 
 def run_one_by_one(channel: Channel, call: Call) -> None:
@@ -65,10 +65,14 @@ def run_as_tasks(channel: Channel, call: Call) -> None:
 
 
 def _next(channel: Channel) -> Work | None:
+    said: bytes | None = None
     while (received := channel.receive()) is not None:
         kind, body = received
         if kind is Kind.WORK:
-            return read_work(body)
+            work = read_work(body)
+            return work if said is None else with_file(work, said)
+        if kind is Kind.FILE:
+            said = body
     return None
 
 

@@ -6,13 +6,16 @@ A reader believes nothing: an unknown kind or a length over the limit is a `Wire
 from __future__ import annotations
 
 import json
+import os
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, Final
 
 MAX_FRAME_BYTES: Final = 512 * 1024 * 1024
+MOST_TEXT_BYTES: Final = MAX_FRAME_BYTES - 1024
+"""What fits a frame beside whatever else is in it."""
 
 _HEAD: Final = struct.Struct(">BI")
 _WORK: Final = struct.Struct(">IIdHHI?")
@@ -26,7 +29,9 @@ class WireError(Exception):
 
 
 class Kind(IntEnum):
-    """What a frame says. Parent to child: HELLO, WORK, CANCEL. Child to parent: the others.
+    """What a frame says. Parent to child: HELLO, FILE, WORK, CANCEL. Child to parent: the others.
+
+    FILE says where the payload is of the WORK that follows, STORED where a result is, when it is too large for a frame.
 
     CANCEL means that nobody wants a workload of this replica any more: one not yet begun is dropped without a
     word, a running one is told.
@@ -42,6 +47,8 @@ class Kind(IntEnum):
     PROGRESS = 8
     METRIC = 9
     OUTPUT = 10
+    FILE = 20
+    STORED = 21
 
 
 _KINDS: Final = frozenset(Kind)
@@ -59,6 +66,10 @@ class Work:
     content_type: str
     headers: bytes
     payload: bytes
+    file: str | None = None
+    """Where the payload is, when it is a blob; `payload` is empty then."""
+    in_memory: bool = True
+    """Whether predict is to have the payload in memory all the same."""
     wants_outputs: bool = False
     """Whether each value that a generator yields is to be told at once."""
 
@@ -99,9 +110,25 @@ def read_work(body: bytes) -> Work:
     )
 
 
+def file_frame(path: os.PathLike[str], *, in_memory: bool) -> bytes:
+    """What goes before the frame of a work whose payload is in a file."""
+    return object_frame(Kind.FILE, {"path": os.fspath(path), "in_memory": in_memory})
+
+
+def with_file(work: Work, body: bytes) -> Work:
+    """The work, with what the FILE frame before it has said."""
+    told = read_object(body)
+    return replace(work, file=str(told["path"]), in_memory=bool(told["in_memory"]))
+
+
 def numbered_frame(kind: Kind, number: int, body: bytes = b"") -> bytes:
     """A frame about one workload: DONE, FAILED or CANCEL."""
     return frame(kind, _NUMBER.pack(number), body)
+
+
+def numbered_object_frame(kind: Kind, number: int, value: object) -> bytes:
+    """A frame about one workload whose body is `value` as JSON."""
+    return numbered_frame(kind, number, json.dumps(value).encode())
 
 
 def output_frame(number: int, index: int, value: bytes) -> bytes:
