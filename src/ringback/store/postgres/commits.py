@@ -208,7 +208,8 @@ class GroupCommit:
         told = self._words.noted()
         if told:
             with contextlib.suppress(*LOST, asyncpg.PostgresError):  # a word that is lost is made up for by a look
-                await self._connection.execute(_SPEAK, told)
+                async with self._connection.transaction():
+                    await self._connection.execute(_SPEAK, told)
 
     def _answer(self, batch: list[_Waiting], acts: list[Callable[[], None]], started_ns: int) -> None:
         for act in acts:
@@ -260,9 +261,10 @@ class GroupCommit:
             self._queue.clear()
             return False
         if number is not None:
-            status = await self._connection.fetchval(
-                "SELECT pg_xact_status(CAST(CAST($1::bigint AS TEXT) AS xid8))", number
-            )
+            async with self._connection.transaction():
+                status = await self._connection.fetchval(
+                    "SELECT pg_xact_status(CAST(CAST($1::bigint AS TEXT) AS xid8))", number
+                )
             if status == "committed":
                 return True
         self._again(batch, error)

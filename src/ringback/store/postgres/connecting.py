@@ -29,7 +29,8 @@ class Place:
     url: str
     """postgresql://…, as the driver takes it."""
     prepares: bool = True
-    """Whether statements may be kept prepared: not behind a pooler that shares connections between transactions."""
+    """Whether a connection is one's own, so that what is prepared on it or listened for stays: not behind a pooler that
+    hands it on between transactions."""
 
     def __str__(self) -> str:
         """The place without its password."""

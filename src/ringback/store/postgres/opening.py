@@ -18,6 +18,8 @@ from ringback.store.statements import migrations
 
 _OLDEST: Final = 130_000
 """PostgreSQL 13: `pg_current_xact_id` and `xid8`."""
+_TABLES: Final = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = to_regnamespace(current_schema())"
+"""Not to_regclass, which answers from a cache that another's commit may not have reached."""
 _LOCK: Final = 0x52_42_43_4B
 """"RBCK": the advisory lock under which one member at a time looks after the schema."""
 
@@ -33,7 +35,9 @@ async def prepare(connection: asyncpg.Connection, place: Place) -> None:
     if version < _OLDEST:
         raise StoreError(f"{place} is PostgreSQL {version // 10_000}; 13 or later is needed")
     try:
-        if await _version(connection, place) < len(migrations(FRAGMENTS)):
+        async with connection.transaction():
+            done = await _version(connection, place)
+        if done < len(migrations(FRAGMENTS)):
             async with connection.transaction():
                 await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
                 await _migrate(connection, place)
@@ -43,10 +47,11 @@ async def prepare(connection: asyncpg.Connection, place: Place) -> None:
 
 async def identity(connection: asyncpg.Connection) -> str:
     """What tells this database from every other, however it is reached."""
-    await connection.execute(
-        "INSERT INTO keys (name, value) VALUES ('identity', $1) ON CONFLICT DO NOTHING", secrets.token_bytes(16)
-    )
-    value: bytes = await connection.fetchval("SELECT value FROM keys WHERE name = 'identity'")
+    async with connection.transaction():
+        await connection.execute(
+            "INSERT INTO keys (name, value) VALUES ('identity', $1) ON CONFLICT DO NOTHING", secrets.token_bytes(16)
+        )
+        value: bytes = await connection.fetchval("SELECT value FROM keys WHERE name = 'identity'")
     return value.hex()
 
 
@@ -64,8 +69,9 @@ async def _migrate(connection: asyncpg.Connection, place: Place) -> None:
 
 async def _version(connection: asyncpg.Connection, place: Place) -> int:
     """The schema's version, 0 for a database that has none yet."""
-    if await connection.fetchval("SELECT to_regclass('ringback_schema')") is None:
-        if await connection.fetchval("SELECT to_regclass('workloads')") is not None:
+    tables = {row[0] for row in await connection.fetch(_TABLES)}
+    if "ringback_schema" not in tables:
+        if "workloads" in tables:
             raise StoreError(f"{place} is a database of another program: name one of Ringback's own")
         return 0
     version: int = await connection.fetchval("SELECT version FROM ringback_schema")

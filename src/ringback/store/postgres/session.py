@@ -75,7 +75,10 @@ class PostgresSession(Session):
 
     async def read(self, statement: str, **parameters: object) -> list[Row]:
         async def reading(connection: asyncpg.Connection) -> list[Row]:
-            return (await execute(connection, self.sql[statement], parameters)).fetchall()
+            if self.place.prepares:
+                return (await execute(connection, self.sql[statement], parameters)).fetchall()
+            async with connection.transaction(readonly=True):  # a pooler may hand on the connection in between
+                return (await execute(connection, self.sql[statement], parameters)).fetchall()
 
         return await self._reading(reading)
 

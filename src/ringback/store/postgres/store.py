@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from ringback.store.locks import MemberLocks
 from ringback.store.postgres import opening
 from ringback.store.postgres.clock import DatabaseClock
 from ringback.store.postgres.connecting import Place, connect, connect_patiently
-from ringback.store.postgres.faults import LOST
+from ringback.store.postgres.faults import LOST, translated
 from ringback.store.postgres.session import PostgresSession
 from ringback.store.postgres.words import CHANNEL
 from ringback.store.verbs.store import VerbStore
@@ -30,7 +31,7 @@ _LOOK_DEAF_SECONDS: Final = NOTICE_SECONDS / 2
 """Between two looks where they are not: behind a pooler that shares connections between transactions."""
 _BREATH_SECONDS: Final = NOTICE_SECONDS / 20
 """Between two looks, however much the others say."""
-_PATIENCE_SECONDS: Final = 20.0
+_PROBE_SECONDS: Final = 2.0
 
 
 async def open_postgres(
@@ -40,6 +41,7 @@ async def open_postgres(
     lease_seconds: float = 30.0,
     emit: Emit = silent,
     public_url: str = "",
+    patience_seconds: float = 20.0,
 ) -> PostgresStore:
     """Connect, make or upgrade the schema if need be, and join as a member.
 
@@ -49,13 +51,14 @@ async def open_postgres(
         lease_seconds: how long a silent member is believed to live.
         emit: is told of commits.
         public_url: where receivers reach the server; results too large for a webhook are linked under it.
+        patience_seconds: how long to wait for a server that is away.
 
     Raises:
         StoreTooNew: a newer release wrote it.
         RingbackError: it cannot be opened; the message says why.
     """
-    place = Place(url=url)
-    writer = await connect_patiently(place, _PATIENCE_SECONDS)
+    place = await _found(Place(url=url), patience_seconds)
+    writer = await connect(place)
     try:
         await opening.prepare(writer, place)
         if isinstance(clock, SystemClock):
@@ -73,6 +76,28 @@ async def open_postgres(
         store.abandon()
         raise
     return store
+
+
+async def _found(place: Place, patience_seconds: float) -> Place:
+    """The place, and whether a pooler stands before it that hands connections on between transactions.
+
+    Behind one, the words of others do not come, and what was prepared may be gone: a word to oneself tells.
+    """
+    connection = await connect_patiently(replace(place, prepares=False), patience_seconds)
+    heard = asyncio.Event()
+    channel = f"ringback_{os.urandom(8).hex()}"
+    try:
+        await connection.add_listener(channel, lambda *_: heard.set())
+        await connection.execute(f"NOTIFY {channel}")
+        async with asyncio.timeout(_PROBE_SECONDS):
+            await heard.wait()
+    except TimeoutError:
+        return replace(place, prepares=False)
+    except (*LOST, asyncpg.PostgresError) as error:
+        raise translated(error, str(place)) from error
+    finally:
+        connection.terminate()
+    return place
 
 
 def _locks_of(database: str) -> MemberLocks:
@@ -98,7 +123,8 @@ class PostgresStore(VerbStore):
         # The lock first, so that nobody ever sees a member whose lock is free.
         session.locks.hold(session.member)
         session.words.on_other = self._heard.set
-        await self._listen()
+        if session.place.prepares:
+            await self._listen()
         await self._members.join()
         self._watch = asyncio.create_task(self._notice_others(), name="ringback-store-watch")
 
@@ -107,6 +133,8 @@ class PostgresStore(VerbStore):
             return
         self._closed = True
         self._stop_watching()
+        if self._watch is not None:
+            await asyncio.gather(self._watch, return_exceptions=True)
         left = self._members.leave()
         await self._session.commits.close()
         with contextlib.suppress(RingbackError):  # the server is away: others will see the lock free
@@ -146,7 +174,8 @@ class PostgresStore(VerbStore):
     async def _notice_others(self) -> None:
         """Act on what others say; look for oneself every so often, and whenever words may have been missed."""
         while True:
-            wait = _LOOK_SECONDS if self._session.words.are_heard else _LOOK_DEAF_SECONDS
+            is_told = self._session.place.prepares
+            wait = _LOOK_SECONDS if is_told else _LOOK_DEAF_SECONDS
             was_told = True
             try:
                 async with asyncio.timeout(wait):
@@ -155,7 +184,7 @@ class PostgresStore(VerbStore):
                 was_told = False
             self._heard.clear()
             try:
-                if self._listener is None:
+                if is_told and self._listener is None:
                     await self._listen()
                     was_told = False
                 await self._hear_of_others()

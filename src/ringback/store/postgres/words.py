@@ -55,8 +55,6 @@ class Words:
         meeting.captured = self._kinds["captured"]
         self.on_other: Callable[[], None] = lambda: None
         """Called when another member has written something that its words alone do not tell."""
-        self.are_heard = False
-        """Whether this member's own words have come back, so that those of others will come as well."""
 
     def spoken(self) -> list[str]:
         """What is to be told of a transaction that has written; forgets it."""
@@ -79,7 +77,6 @@ class Words:
         member, _, rest = word.partition(" ")
         kind, _, key = rest.partition(" ")
         if member == self._member:
-            self.are_heard = True
             return
         wakes = self._kinds.get(kind)
         if wakes is not None:

@@ -1,0 +1,159 @@
+"""What happens to a server on the network: connections end, answers get lost, poolers stand in between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from ringback.core.clock import SystemClock
+from ringback.core.errors import StoreBusy, StoreError, StoreTooNew
+from ringback.core.workload import Completed, Status
+from ringback.store.postgres import PostgresStore, open_postgres
+from support.postgres import clean_database_of, database_of, empty_database
+from support.proxy import proxied
+from support.stores import API, DONE, HOOK, claim_one, rows_of, submission, take_one
+
+# What is cut off in the middle of a word is left to the garbage collector by the driver, which says so.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+
+
+@pytest.fixture
+async def url(tmp_path: Path) -> AsyncIterator[str]:
+    yield await asyncio.to_thread(database_of, tmp_path)
+    await asyncio.to_thread(clean_database_of, tmp_path)
+
+
+async def cut_off_everyone(url: str) -> None:
+    """End every connection to the database but the one that says so."""
+    connection = await asyncpg.connect(url)
+    await connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    await connection.close()
+
+
+async def submit_many(store: PostgresStore, count: int) -> set[str]:
+    accepted = await asyncio.gather(*(store.submit(submission(workload_id=f"w{each}")) for each in range(count)))
+    return {each.id for each in accepted}
+
+
+async def test_connections_that_end_in_the_middle_are_made_anew_and_nothing_is_done_twice(url: str) -> None:
+    store = await open_postgres(url, clock=SystemClock())
+    under_way = [asyncio.ensure_future(submit_many(store, 200))]
+    for _ in range(3):
+        await cut_off_everyone(url)
+        under_way.append(asyncio.ensure_future(submit_many(store, 200)))  # the same ids again: known, or new
+
+    for ids in await asyncio.gather(*under_way):
+        assert ids == {f"w{each}" for each in range(200)}
+    assert await rows_of(store, "SELECT count(*) FROM workloads") == [(200,)]
+    assert (await store.get(API, "w7")).status is Status.IN_QUEUE
+    await store.close()
+
+
+async def test_a_commit_whose_answer_is_lost_is_looked_up_and_not_repeated(url: str) -> None:
+    async with proxied(url) as proxy:
+        store = await open_postgres(proxy.url, clock=SystemClock())
+        proxy.lose_next = 1
+        accepted = await store.submit(submission())
+        held = (await claim_one(store)).held
+        proxy.lose_next = 1
+        await store.finish(held, DONE, [HOOK])
+
+        assert proxy.lost_answers == 2
+        assert await rows_of(store, "SELECT id, attempt FROM workloads") == [(accepted.id, 1)]
+        assert await rows_of(store, "SELECT count(*) FROM deliveries") == [(1,)]
+        await store.close()
+
+
+async def test_behind_a_pooler_that_lets_no_word_through_members_look_for_themselves(url: str) -> None:
+    async with proxied(url, is_deaf=True) as proxy:
+        store = await open_postgres(proxy.url, clock=SystemClock())
+        other = await open_postgres(proxy.url, clock=SystemClock())
+        woken = asyncio.Event()
+        other.on_queued(API, woken.set)
+        await store.submit(submission(workload_id="w1"))
+        async with asyncio.timeout(5):
+            await woken.wait()
+        ended = asyncio.ensure_future(store.ended(API, "w1", 20))
+        await other.finish((await claim_one(other)).held, Completed(result=b"1"), [HOOK])
+
+        assert (await ended).result == b"1"
+        assert (await take_one(store)).body
+        await other.close()
+        await store.close()
+
+
+async def test_words_are_heard_again_after_the_server_has_cut_off_whoever_listened(url: str) -> None:
+    store = await open_postgres(url, clock=SystemClock())
+    other = await open_postgres(url, clock=SystemClock())
+    await cut_off_everyone(url)
+    await store.submit(submission(workload_id="w1"))
+    ended = asyncio.ensure_future(store.ended(API, "w1", 20))
+    await other.finish((await claim_one(other)).held, DONE, [])
+
+    assert (await ended).result == DONE.result
+    await other.close()
+    await store.close()
+
+
+async def test_members_on_hosts_with_other_clocks_agree_on_what_is_due(url: str) -> None:
+    class Elsewhere(SystemClock):
+        """A host that was started another day."""
+
+        def elapsed(self) -> int:
+            return super().elapsed() + 86_400_000_000
+
+    store = await open_postgres(url, clock=SystemClock())
+    other = await open_postgres(url, clock=Elsewhere())
+
+    assert abs(store._session.steady() - other._session.steady()) < 1_000_000
+    await other.close()
+    await store.close()
+
+
+# ── Opening ─────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_ten_members_may_open_an_empty_database_at_once() -> None:
+    url = await asyncio.to_thread(empty_database)
+    stores = await asyncio.gather(*(open_postgres(url, clock=SystemClock()) for _ in range(10)))
+    await stores[0].submit(submission(workload_id="w1"))
+
+    assert (await stores[9].get(API, "w1")).id == "w1"
+    for store in stores:
+        await store.close()
+
+
+async def test_a_database_of_another_program_is_refused_and_left_alone() -> None:
+    url = await asyncio.to_thread(empty_database)
+    connection = await asyncpg.connect(url)
+    await connection.execute("CREATE TABLE workloads (x INT)")
+    with pytest.raises(StoreError, match="a database of another program: name one of Ringback's own"):
+        await open_postgres(url, clock=SystemClock())
+
+    assert await connection.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 1
+    await connection.close()
+
+
+async def test_a_store_of_a_newer_release_is_refused_and_left_as_it_is() -> None:
+    url = await asyncio.to_thread(empty_database)
+    await (await open_postgres(url, clock=SystemClock())).close()
+    connection = await asyncpg.connect(url)
+    await connection.execute("UPDATE ringback_schema SET version = 9999")
+    with pytest.raises(StoreTooNew, match="schema 9999; this one knows up to"):
+        await open_postgres(url, clock=SystemClock())
+    await connection.close()
+
+
+async def test_an_address_where_nobody_answers_is_told_without_its_password() -> None:
+    with pytest.raises(StoreBusy, match="cannot be reached") as told:
+        await open_postgres("postgresql://me:hush@127.0.0.1:1/d", clock=SystemClock(), patience_seconds=0.0)
+
+    assert "hush" not in str(told.value)
+    assert "me@127.0.0.1:1/d" in str(told.value)
