@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ringback import __version__
-from ringback.cli import endpoints, serving, webhooks, workloads
+from ringback.cli import endpoints, serving, top, webhooks, workloads
 from ringback.cli.context import DEFAULT_URL, Context
 
 app = typer.Typer(
@@ -53,3 +53,4 @@ app.command("get")(workloads.get)
 app.command("list")(workloads.list_)
 app.add_typer(webhooks.deliveries, name="deliveries")
 app.add_typer(endpoints.endpoints, name="endpoints")
+app.command("top")(top.top)

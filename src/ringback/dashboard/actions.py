@@ -14,7 +14,7 @@ from starlette.routing import Route
 from ringback.core.errors import InvalidPayload, UnknownApi
 from ringback.core.spec import Api
 from ringback.dashboard.asked import PREFIX
-from ringback.pages import Inside, Told
+from ringback.pages import PAGE_HEADERS, Inside, Pages, Told, visitor_of
 
 DONE: Final[Mapping[str, str]] = {
     "submitted": "Submitted.",
@@ -26,7 +26,6 @@ DONE: Final[Mapping[str, str]] = {
     "recover": "Will be sent again: {count}.",
     "enable": "Webhooks go there again.",
     "disable": "It is at rest; its webhooks are kept and wait.",
-    "rotate": "It signs with a new secret; the old one signs on for a while.",
 }
 """What a page says after a button, by the word in its address: nobody can have it say anything else."""
 
@@ -48,9 +47,10 @@ class Refused(Exception):
 class Actions:
     """The routes that take forms."""
 
-    def __init__(self, ask: Inside, apis: Mapping[str, Api]) -> None:
+    def __init__(self, ask: Inside, apis: Mapping[str, Api], pages: Pages) -> None:
         self._ask = ask
         self._apis = apis
+        self._pages = pages
 
     @property
     def routes(self) -> list[Route]:
@@ -119,7 +119,10 @@ class Actions:
         verb, back = request.path_params["verb"], f"{PREFIX}/endpoints"
         path = f"/-/endpoints/{quote(form.get('endpoint', ''), safe='')}"
         match verb:
-            case "enable" | "disable" | "rotate":
+            case "rotate":
+                told = await self._done("POST", f"{path}/rotate", back)
+                return self._rotated(request, told.value, back)
+            case "enable" | "disable":
                 await self._done("POST", f"{path}/{verb}", back)
                 return _on(back, verb)
             case "test":
@@ -127,6 +130,12 @@ class Actions:
                 return RedirectResponse(f"{PREFIX}/deliveries/{told.value['delivery']['id']}", 303)
             case _:
                 raise InvalidPayload(f"there is no button {verb[:40]!r}")
+
+    def _rotated(self, request: Request, value: Mapping[str, object], back: str) -> Response:
+        """The one page that shows a secret: it is no address that could be come back to."""
+        told = {"endpoint": value["endpoint"], "secret": value.get("secret"), "back": back}
+        page = self._pages.render("dashboard/rotated.html", told, visitor_of(request.scope), path=back)
+        return Response(page, headers=PAGE_HEADERS)
 
     async def _done(self, method: str, path: str, back: str, value: Mapping[str, object] | None = None) -> Told:
         body = b"" if value is None else orjson.dumps(value)

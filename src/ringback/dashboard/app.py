@@ -53,7 +53,7 @@ class Dashboard:
         self._views = _views(known)
         self._router = Router(
             routes=[
-                *Actions(ask, known.apis).routes,
+                *Actions(ask, known.apis, pages).routes,
                 Route(STREAM_PATH, self._stream, methods=["GET"]),
                 *(Route(route.path, self._page(make), methods=["GET"]) for route, make in self._views),
             ],

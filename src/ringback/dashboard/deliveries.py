@@ -11,6 +11,7 @@ from markupsafe import Markup
 from ringback.core.clock import SECOND, Instant
 from ringback.core.delivery import DeliveryPage, DeliveryRecord, DeliveryState, Pause, PauseKind
 from ringback.core.errors import UnknownDelivery
+from ringback.core.registration import REGISTERED_PREFIX
 from ringback.core.spec import GUEST_PREFIX, Endpoint, guest_endpoint
 from ringback.dashboard.asked import Asked, Known, View
 from ringback.dashboard.figures import Health, attempts_chart, health_of
@@ -36,7 +37,8 @@ class EndpointRow:
 
     key: str
     endpoint: Endpoint
-    api: str | None
+    apis: tuple[str, ...] | None
+    """Whose events it is told of; None: every API's."""
     pause: Pause | None
     is_tripped: bool
     backlog: Backlog
@@ -52,8 +54,11 @@ class EndpointRow:
         return ("warn", "failing, probed") if self.is_tripped else ("good", "active")
 
     @property
-    def is_of_the_file(self) -> bool:
-        return not self.key.startswith(GUEST_PREFIX)
+    def origin(self) -> str:
+        """Who has named it: `file`, `registered` or `request`."""
+        if self.key.startswith(GUEST_PREFIX):
+            return "request"
+        return "registered" if self.key.startswith(REGISTERED_PREFIX) else "file"
 
     @property
     def oldest_seconds(self) -> float | None:
@@ -93,7 +98,13 @@ class Deliveries:
                 ],
                 "wanted": {"state": state or "", "endpoint": endpoint or ""},
                 "states": list(DeliveryState),
-                "endpoints": sorted({*self._known.endpoints, *backlogs}),
+                "endpoints": sorted(
+                    {
+                        *self._known.endpoints,
+                        *(each.endpoint.key for each in self._known.store.registrations()),
+                        *backlogs,
+                    }
+                ),
                 "parked": {key: backlog.parked for key, backlog in sorted(backlogs.items()) if backlog.parked},
                 "is_paged": len(wanted) == 1,
                 "is_first": cursor is None,
@@ -107,9 +118,10 @@ class Deliveries:
         return View(template="dashboard/delivery.html", values={"record": record}, marks="/-/ui/deliveries")
 
     async def endpoints(self, asked: Asked) -> View:  # noqa: ARG002 - it has no parameters
-        """Every endpoint: those of the file, and guests with something left to deliver."""
+        """Every endpoint: those of the file, registered ones, and guests with something left to deliver."""
         backlogs = await self._known.store.backlogs()
-        keys = [*self._known.endpoints, *sorted(key for key in backlogs if key not in self._known.endpoints)]
+        named = [*self._known.endpoints, *(each.endpoint.key for each in self._known.store.registrations())]
+        keys = [*named, *sorted(key for key in backlogs if key not in named and key.startswith(GUEST_PREFIX))]
         return View(
             template="dashboard/endpoints.html",
             values={"rows": [self._row(key, backlogs.get(key)) for key in keys]},
@@ -117,11 +129,11 @@ class Deliveries:
         )
 
     def _row(self, key: str, backlog: Backlog | None) -> EndpointRow:
-        api, endpoint = self._known.endpoints.get(key) or (None, guest_endpoint(key.removeprefix(GUEST_PREFIX)))
+        endpoint, apis = self._endpoint(key)
         return EndpointRow(
             key=key,
             endpoint=endpoint,
-            api=None if api is None else api.name,
+            apis=apis,
             pause=self._known.store.paused(key),
             is_tripped=key in self._known.hour.tripped,
             backlog=backlog or Backlog(pending=0, parked=0, oldest_at=None),
@@ -129,6 +141,16 @@ class Deliveries:
             chart=attempts_chart(self._known.hour.window(), key),
             now=self._known.store.clock.now(),
         )
+
+    def _endpoint(self, key: str) -> tuple[Endpoint, tuple[str, ...] | None]:
+        """An endpoint and the APIs it is told of."""
+        of_file = self._known.endpoints.get(key)
+        if of_file is not None:
+            return of_file[1], (of_file[0].name,)
+        registration = self._known.store.registered(key)
+        if registration is not None:
+            return registration.endpoint, None if registration.apis is None else tuple(sorted(registration.apis))
+        return guest_endpoint(key.removeprefix(GUEST_PREFIX)), ()
 
 
 _TITLES: Final = {

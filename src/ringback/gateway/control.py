@@ -126,14 +126,14 @@ class ControlPlane:
     # ── Control ─────────────────────────────────────────────────────────────────────────────────
 
     async def _list_apis(self, request: Request) -> Response:
-        depths = await self._store.depths()
+        depths, ages = await self._store.depths(), await self._store.queue_ages()
         apis = []
         for api in self._apis.values():
             depth = depths.get(api.name)
             queue = {"in_queue": depth.in_queue if depth else 0, "in_progress": depth.in_progress if depth else 0}
             webhooks = [{"endpoint": hook.key, "url": hook.url} for hook in api.webhooks]
             told = {"name": api.name, "path": f"/{api.endpoint}", "webhooks": webhooks}
-            apis.append({**told, **self._readiness(api), **queue})
+            apis.append({**told, **self._readiness(api), **queue, "oldest_seconds": ages.get(api.name)})
         return _json(request, {"apis": apis})
 
     async def _nothing(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG002 - ASGI's signature

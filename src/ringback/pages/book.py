@@ -9,14 +9,16 @@ import contextlib
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
-
-from jinja2 import Environment, PackageLoader, PrefixLoader, StrictUndefined, TemplateNotFound
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
 from ringback import __version__
 from ringback.pages import words
 from ringback.pages.assets import Asset, assets_of
 from ringback.pages.visitor import Visitor
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _SELF: Final = "ringback.pages"
 _LIVE: Final = "live_"
@@ -50,20 +52,36 @@ class Link:
 
 
 class Pages:
-    """Every template and asset of one server."""
+    """Every template and asset of one server.
+
+    Read when the first page is asked for, or by `warm`: a server that nobody looks at starts without.
+    """
 
     def __init__(self, parts: Sequence[str] = (), links: Sequence[Link] = ()) -> None:
-        """Read them all.
+        """Say what there is.
 
         Args:
             parts: packages with a `templates` folder, and perhaps an `assets` one, besides this one.
             links: the navigation, the same on every page.
         """
-        packages = [_SELF, *parts]
-        self._assets = assets_of(packages)
-        self._by_path = {asset.path: asset for asset in self._assets.values()}
-        loaders = {package.rpartition(".")[2]: PackageLoader(package) for package in packages}
-        self._environment = Environment(
+        self._packages = (_SELF, *parts)
+        self._links = tuple(links)
+
+    def warm(self) -> None:
+        """Have everything read and compiled, so that no visitor waits for it. Takes some tenths of a second."""
+        for name in self._environment.list_templates():
+            self._environment.get_template(name)
+
+    @cached_property
+    def _assets(self) -> dict[str, Asset]:
+        return assets_of(self._packages)
+
+    @cached_property
+    def _environment(self) -> Environment:
+        from jinja2 import Environment, PackageLoader, PrefixLoader, StrictUndefined, TemplateNotFound  # noqa: PLC0415
+
+        loaders = {package.rpartition(".")[2]: PackageLoader(package) for package in self._packages}
+        made = Environment(
             loader=PrefixLoader(loaders),
             autoescape=True,
             undefined=StrictUndefined,
@@ -71,12 +89,13 @@ class Pages:
             lstrip_blocks=True,
             auto_reload=False,
         )
-        self._environment.globals.update(asset=self._path_of, links=tuple(links), version=__version__)
-        self._environment.filters.update(words.FILTERS)
+        made.globals.update(asset=self._path_of, links=self._links, version=__version__)
+        made.filters.update(words.FILTERS)
         for name in loaders:
             # As globals, because a region is rendered alone, without what its page has imported.
             with contextlib.suppress(TemplateNotFound):
-                self._environment.globals[name] = self._environment.get_template(f"{name}/{_MACROS}").module
+                made.globals[name] = made.get_template(f"{name}/{_MACROS}").module
+        return made
 
     def render(self, template: str, values: Mapping[str, Any], visitor: Visitor, *, path: str = "") -> bytes:
         """A whole page.
@@ -103,7 +122,7 @@ class Pages:
 
     def asset(self, path: str) -> Asset | None:
         """The asset at a path, if there is one."""
-        return self._by_path.get(path)
+        return next((asset for asset in self._assets.values() if asset.path == path), None)
 
     def _path_of(self, name: str) -> str:
         return self._assets[name].path

@@ -26,6 +26,7 @@ _LINKS: Final = (
     Link(words="Submit", path="/-/ui/submit"),
 )
 """The navigation, on every page."""
+_WARM_AFTER_SECONDS: Final = 2.0
 _INSPECTOR_LINK: Final = Link(words="Inspector", path=PATH)
 
 
@@ -44,12 +45,12 @@ class FrontOfHouse:
             public_url: where browsers reach the server.
             reach: the inspector's; None when there is to be none.
         """
-        pages = Pages(_PARTS, _LINKS if reach is None else (*_LINKS, _INSPECTOR_LINK))
+        self._pages = pages = Pages(_PARTS, _LINKS if reach is None else (*_LINKS, _INSPECTOR_LINK))
         self._ask = Inside()
         self._hour = Hour(metrics.reading, store.queue_ages, store.clock)
         self._dashboard = Dashboard(store, apis, pages=pages, hour=self._hour, ask=self._ask)
         self._inspector = None if reach is None else Inspector(store, apis, pages, reach)
-        self._sampling: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         inspectors = () if self._inspector is None else (self._inspector.mount,)
         self.front = Front(pages=pages, mounts=(self._dashboard.mount, *inspectors), public_url=public_url)
 
@@ -61,7 +62,10 @@ class FrontOfHouse:
     def open(self, gateway: Gateway) -> None:
         """Let pages ask this gateway, and begin to sample what their charts show."""
         self._ask.belongs_to(gateway.inside)
-        self._sampling = asyncio.create_task(self._hour.run(), name="ringback-hour")
+        self._tasks = [
+            asyncio.create_task(self._hour.run(), name="ringback-hour"),
+            asyncio.create_task(self._warm(), name="ringback-pages"),
+        ]
 
     def close_streams(self) -> None:
         """Send browsers away, and whoever else is kept waiting: they find whoever serves next."""
@@ -74,6 +78,11 @@ class FrontOfHouse:
         self.close_streams()
         if self._inspector is not None:
             await self._inspector.close()
-        if self._sampling is not None:
-            self._sampling.cancel()
-            await asyncio.gather(self._sampling, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _warm(self) -> None:
+        """Once the start is over, have the pages ready before somebody looks."""
+        await asyncio.sleep(_WARM_AFTER_SECONDS)
+        await asyncio.to_thread(self._pages.warm)

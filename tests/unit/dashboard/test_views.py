@@ -11,7 +11,9 @@ import pytest
 
 from ringback.core.delivery import AttemptClass, DeliveryState, Park, Pause, PauseKind, TryAgain
 from ringback.core.journal import Said
-from ringback.core.spec import Api
+from ringback.core.netguard import Trust
+from ringback.core.registration import Registration
+from ringback.core.spec import Api, Endpoint
 from ringback.core.workload import Completed, Failed, Output, Progress, Spent
 from ringback.dashboard import Dashboard
 from ringback.dashboard.stream import events, id_of, seen_of
@@ -242,6 +244,25 @@ async def test_an_endpoint_is_put_to_rest_and_taken_up(browser: Browser, store: 
     assert "Webhooks go there again." in await browser.get(done.headers["location"])
     assert (await browser.post(f"{UI}/endpoints/enable", ("endpoint", "a/b"))).status == 404
     assert (await browser.post(f"{UI}/endpoints/explode", ("endpoint", "iris"))).status == 400
+
+
+async def test_a_registered_endpoint_is_shown_and_its_new_secret_once(browser: Browser, store: SqliteStore) -> None:
+    secret = "whsec_YWNjZXB0YW5jZS10ZXN0cy1vbmx5LTAx"
+    endpoint = Endpoint(key="ep_1", url="https://hooks.example/x", trust=Trust.GUEST, secret=secret)
+    await store.register(Registration(endpoint=endpoint, created_at=store.clock.now()))
+    page = await browser.get(f"{UI}/endpoints")
+    assert "registered, told of every API" in " ".join(page.split())
+    assert "https://hooks.example/x" in page
+
+    rotated = await browser.post(f"{UI}/endpoints/rotate", ("endpoint", "ep_1"))
+    [shown] = re.findall(r"whsec_\S+?(?=<)", rotated.body.decode())
+    now = store.registered("ep_1")
+    assert now is not None
+    assert (now.endpoint.secret, rotated.status) == (shown, 200)
+    assert rotated.headers["cache-control"] == "no-store"
+    assert shown != secret
+    assert "whsec_" not in await browser.get(f"{UI}/endpoints")
+    assert (await browser.post(f"{UI}/endpoints/rotate", ("endpoint", "iris"))).status == 409
 
 
 async def test_no_page_says_what_a_link_has_it_say(browser: Browser) -> None:

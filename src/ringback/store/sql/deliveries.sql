@@ -130,21 +130,30 @@ ORDER BY deliveries.seq DESC
 LIMIT :limit;
 
 -- name: page_of_pending
--- The state is spelled out so that its partial index serves: few are in it among many that are not.
+-- Few are in it among many that are not: `+ 0` keeps the planner from going through all rows in their order until it has
+-- found enough of them, so that the state's partial index serves.
+WITH found AS MATERIALIZED (
+    SELECT seq FROM deliveries
+    WHERE state = 'pending' AND seq + 0 < :before AND (CAST(:endpoint AS TEXT) IS NULL OR endpoint = :endpoint)
+    ORDER BY seq + 0 DESC
+    LIMIT :limit
+)
 SELECT deliveries.seq, api, id, endpoint, url, message_id, event, state, tries, deliveries.due_at, created_at,
        settled_at, reason, sequence, deliveries.order_key
-FROM deliveries JOIN workloads ON workloads.seq = deliveries.workload
-WHERE deliveries.seq < :before AND (CAST(:endpoint AS TEXT) IS NULL OR endpoint = :endpoint) AND state = 'pending'
-ORDER BY deliveries.seq DESC
-LIMIT :limit;
+FROM found JOIN deliveries ON deliveries.seq = found.seq JOIN workloads ON workloads.seq = deliveries.workload
+ORDER BY deliveries.seq DESC;
 
 -- name: page_of_parked
+WITH found AS MATERIALIZED (
+    SELECT seq FROM deliveries
+    WHERE state = 'parked' AND seq + 0 < :before AND (CAST(:endpoint AS TEXT) IS NULL OR endpoint = :endpoint)
+    ORDER BY seq + 0 DESC
+    LIMIT :limit
+)
 SELECT deliveries.seq, api, id, endpoint, url, message_id, event, state, tries, deliveries.due_at, created_at,
        settled_at, reason, sequence, deliveries.order_key
-FROM deliveries JOIN workloads ON workloads.seq = deliveries.workload
-WHERE deliveries.seq < :before AND (CAST(:endpoint AS TEXT) IS NULL OR endpoint = :endpoint) AND state = 'parked'
-ORDER BY deliveries.seq DESC
-LIMIT :limit;
+FROM found JOIN deliveries ON deliveries.seq = found.seq JOIN workloads ON workloads.seq = deliveries.workload
+ORDER BY deliveries.seq DESC;
 
 -- name: before_it
 SELECT min(seq) FROM deliveries
