@@ -28,10 +28,9 @@ import uvloop
 from benchmarks.processes import resident_mb
 from ringback.core.clock import SystemClock
 from ringback.core.emit import silent
-from ringback.core.netguard import Guard
 from ringback.core.spec import Endpoint
 from ringback.core.workload import Completed, Submission
-from ringback.deliver import Dispatcher
+from ringback.deliver import Dialling, Dispatcher
 from ringback.store.sqlite import SqliteStore, open_sqlite
 
 SECRET: Final = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
@@ -127,7 +126,9 @@ def endpoint(key: str, port: int) -> Endpoint:
 
 @contextlib.asynccontextmanager
 async def dispatching(store: SqliteStore, endpoints: Sequence[Endpoint]) -> AsyncIterator[None]:
-    dispatcher = Dispatcher(store, {each.key: each for each in endpoints}, silent, chance=random.random, guard=Guard())
+    dispatcher = Dispatcher(
+        store, {each.key: each for each in endpoints}, silent, chance=random.random, dialling=Dialling()
+    )
     await dispatcher.start()
     try:
         yield

@@ -14,7 +14,7 @@ from ringback.core.delivery import DeliveryRecord
 from ringback.core.netguard import Guard
 from ringback.core.spec import Endpoint
 from ringback.core.workload import Completed, Failed
-from ringback.deliver import Dispatcher
+from ringback.deliver import Dialling, Dispatcher
 from ringback.store.sqlite import SqliteStore, open_sqlite
 from support.facts import Facts
 from support.stores import API, claim_one, submission
@@ -38,7 +38,7 @@ class World:
             {each.key: each for each in endpoints},
             self.facts,
             chance=lambda: 0.0,
-            guard=Guard(["127.0.0.0/8"]),
+            dialling=Dialling(guard=Guard(["127.0.0.0/8"])),
             probe_seconds=PROBE_SECONDS,
         )
         await dispatcher.start()

@@ -10,7 +10,7 @@ What counts is the judgement of the address that is dialled, at every connection
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final
@@ -26,6 +26,11 @@ class Trust(StrEnum):
 
     OPERATOR = "operator"
     GUEST = "guest"
+
+
+Resolve = Callable[[str, Trust], Awaitable[Sequence[str]]]
+"""From a name to all of its addresses, as text; raises `socket.gaierror`. Whose word the name is decides who may be
+held up by a name server that does not answer."""
 
 
 def _nets(*texts: str) -> tuple[Network, ...]:
@@ -70,26 +75,73 @@ _NOT_PUBLIC: Final = (
 _PUBLIC_V6: Final = IPv6Network("2000::/3")
 """The only IPv6 addresses that are given out to the public at all."""
 
+_OTHER_PORTS: Final = frozenset(
+    {
+        # What browsers refuse, because something else than HTTP listens there (fetch.spec.whatwg.org/#port-blocking).
+        *(
+            1,
+            7,
+            9,
+            11,
+            13,
+            15,
+            17,
+            19,
+            20,
+            21,
+            22,
+            23,
+            25,
+            37,
+            42,
+            43,
+            53,
+            69,
+            77,
+            79,
+            87,
+            95,
+            101,
+            102,
+            103,
+            104,
+            109,
+            110,
+        ),
+        *(111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531),
+        *(532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190),
+        *(5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080),
+        # Databases and caches, of which some take commands from anything that looks like lines.
+        *(1433, 1521, 2375, 2379, 3306, 5432, 5672, 6379, 9042, 9092, 11211, 27017),
+    }
+)
+
 _HOST: Final = re.compile(r"(\*\.)?[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
 
 
 class Guard:
     """Judges addresses; knows what the operator lets guests reach besides the public."""
 
-    __slots__ = ("_hosts", "_networks")
+    __slots__ = ("_hosts", "_is_own", "_networks")
 
-    def __init__(self, allow: Iterable[str] = ()) -> None:
-        """Take the entries of `--allow`: hosts (`hooks.internal`, `*.corp.example`), addresses and networks.
+    def __init__(self, allow: Iterable[str] = (), *, is_own: Callable[[str], bool] = lambda _: False) -> None:
+        """Say who may go where.
+
+        Args:
+            allow: the entries of `--allow`: hosts (`hooks.internal`, `*.corp.example`), addresses and networks.
+            is_own: whether an address is one of this machine's own, public as it may look: whatever listens there is
+                reached without passing any firewall.
 
         Raises:
             SpecError: an entry is none of these.
         """
+        self._is_own = is_own
         self._networks: list[Network] = []
         self._hosts: set[str] = set()
         for entry in allow:
             self._allow(entry.strip())
 
-    def refusal(self, trust: Trust, host: str, addresses: Iterable[str]) -> str | None:
+    def refusal(self, trust: Trust, host: str, port: int, addresses: Iterable[str]) -> str | None:
         """Why no request may go to a host that has these addresses; None when it may go to any of them.
 
         One bad address refuses the name: which of them is dialled is nobody's choice but chance's.
@@ -97,10 +149,11 @@ class Guard:
         Args:
             trust: whose word the URL is.
             host: the name in the URL.
+            port: the port in the URL.
             addresses: all that it resolves to, as text, with or without a scope.
         """
         for text in addresses:
-            why = self._refusal_of(trust, host, _parsed(text))
+            why = self._refusal_of(trust, host, port, _parsed(text))
             if why is not None:
                 return why
         return None
@@ -125,7 +178,7 @@ class Guard:
         name = host.lower().rstrip(".")
         return any(name.endswith(entry[1:]) if entry.startswith("*.") else name == entry for entry in self._hosts)
 
-    def _refusal_of(self, trust: Trust, host: str, address: Address) -> str | None:
+    def _refusal_of(self, trust: Trust, host: str, port: int, address: Address) -> str | None:
         told = f"{host} is" if host == str(address) else f"{host} is at {address}, which is"
         forms = (address, *embedded(address))
         if (kind := _kind_of(forms, _NEVER)) is not None:
@@ -135,6 +188,13 @@ class Guard:
         kind = _kind_of(forms, _NOT_PUBLIC)
         if kind is None and isinstance(address, IPv6Address) and address not in _PUBLIC_V6:
             kind = "not public"
+        if kind is None and self._is_own(str(address)):
+            kind = "an address of this machine"
+        if kind is None and port in _OTHER_PORTS:
+            return (
+                f"port {port} of {host} is not one where webhooks are received: "
+                "a URL that is not in the file leads there only if --allow names it"
+            )
         if kind is None:
             return None
         return f"{told} {kind}: a URL that is not in the file leads to public addresses, or to what --allow names"

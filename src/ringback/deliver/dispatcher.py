@@ -13,10 +13,10 @@ from typing import Final
 from ringback.core.delivery import Delivery
 from ringback.core.emit import Emit
 from ringback.core.errors import RingbackError, SpecError
-from ringback.core.netguard import Guard
 from ringback.core.spec import GUEST_PREFIX, Endpoint, guest_endpoint
 from ringback.deliver.flow import PROBE_SECONDS
 from ringback.deliver.lane import Lane
+from ringback.deliver.sender import Dialling
 from ringback.store.contract import Store
 
 _BEFORE_SWEEP: Final = 256
@@ -35,7 +35,7 @@ class Dispatcher:
         emit: Emit,
         *,
         chance: Callable[[], float],
-        guard: Guard,
+        dialling: Dialling,
         probe_seconds: float = PROBE_SECONDS,
     ) -> None:
         """Make the lanes; nothing is sent yet.
@@ -47,7 +47,7 @@ class Dispatcher:
         self._loop = asyncio.get_running_loop()
         self._emit = emit
         self._chance = chance
-        self._guard = guard
+        self._dialling = dialling
         self._probe_seconds = probe_seconds
         self._lanes = {key: self._lane(endpoint) for key, endpoint in endpoints.items()}
         self._kept = frozenset(self._lanes)
@@ -187,6 +187,6 @@ class Dispatcher:
             self._store,
             self._emit,
             chance=self._chance,
-            guard=self._guard,
+            dialling=self._dialling,
             probe_seconds=self._probe_seconds,
         )

@@ -12,14 +12,13 @@ from typing import Final
 
 from ringback.core.delivery import Attempt, AttemptClass, Delivery, Pause, PauseKind
 from ringback.core.emit import Emit
-from ringback.core.netguard import Guard
 from ringback.core.spec import Endpoint
 from ringback.deliver.answer import Answer, Exchange
 from ringback.deliver.flow import PROBE_SECONDS, Failure, Flow, Stance
 from ringback.deliver.intake import ROOM, Intake
 from ringback.deliver.records import Records
 from ringback.deliver.request import Target
-from ringback.deliver.sender import Line
+from ringback.deliver.sender import Dialling, Line
 from ringback.deliver.verdict import attempt_of, judge
 from ringback.store.contract import Store
 
@@ -40,13 +39,13 @@ class Lane:
         emit: Emit,
         *,
         chance: Callable[[], float],
-        guard: Guard,
+        dialling: Dialling,
         probe_seconds: float = PROBE_SECONDS,
     ) -> None:
         self._endpoint = endpoint
         self._tried_once = replace(endpoint, retry_seconds=())
         self._target = Target(endpoint)
-        self._guard = guard
+        self._dialling = dialling
         self._store = store
         self._emit = emit
         self._chance = chance
@@ -225,12 +224,12 @@ class Lane:
     # ── Sending ─────────────────────────────────────────────────────────────────────────────────
 
     async def _run_line(self, delivery: Delivery | None) -> None:
-        line = Line(self._target, self._guard)
+        line = Line(self._target, self._dialling)
         try:
             while delivery is not None:
                 if line.target is not self._target:  # a kept connection was judged for what the endpoint was before
                     line.close()
-                    line = Line(self._target, self._guard)
+                    line = Line(self._target, self._dialling)
                 await self._try(line, delivery)
                 delivery = self._pick() or await self._next()
         finally:

@@ -5,30 +5,35 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from socket import SOCK_STREAM, gaierror
 from time import perf_counter_ns
-from typing import Any
 
 from ringback.core.delivery import AttemptClass
-from ringback.core.netguard import Guard
+from ringback.core.netguard import Guard, Resolve, Trust
 from ringback.deliver.answer import Answer, Exchange, NoAnswer
 from ringback.deliver.connection import Connection
 from ringback.deliver.request import Target
-
-Resolve = Callable[[str, int], Awaitable[Sequence[tuple[Any, ...]]]]
-"""From a name and a port to socket addresses; raises `socket.gaierror`."""
 
 
 class Guarded(Exception):
     """The guard lets no connection be made; the message says why."""
 
 
-async def resolved(host: str, port: int) -> Sequence[tuple[Any, ...]]:
-    """All stream addresses the system knows for a name."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=SOCK_STREAM)
-    return [address for *_, address in found]
+async def resolved(host: str, trust: Trust) -> Sequence[str]:  # noqa: ARG001 - whoever's it is
+    """All addresses the system knows for a name."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialling:
+    """Where a connection may lead, and how names become addresses."""
+
+    guard: Guard = field(default_factory=Guard)
+    resolve: Resolve = resolved
 
 
 class Line:
@@ -38,21 +43,19 @@ class Line:
         "_connect_us",
         "_connection",
         "_deadline",
+        "_dialling",
         "_dns_us",
         "_expired",
         "_first_byte_ns",
-        "_guard",
         "_loop",
-        "_resolve",
         "_sent_ns",
         "_target",
         "_timer",
     )
 
-    def __init__(self, target: Target, guard: Guard, *, resolve: Resolve | None = None) -> None:
+    def __init__(self, target: Target, dialling: Dialling) -> None:
         self._target = target
-        self._guard = guard
-        self._resolve = resolve or resolved
+        self._dialling = dialling
         self._loop = asyncio.get_running_loop()
         self._connection: Connection | None = None
         self._expired = False
@@ -176,11 +179,10 @@ class Line:
             Guarded: one of the name's addresses must not be dialled.
         """
         began = perf_counter_ns()
-        found = await self._resolve(target.host, target.port)
+        addresses = await self._dialling.resolve(target.host, target.trust)
         resolved_ns = perf_counter_ns()
         self._dns_us = (resolved_ns - began) // 1_000
-        addresses = list(dict.fromkeys(address[:2] for address in found))
-        refusal = self._guard.refusal(target.trust, target.host, [str(address[0]) for address in addresses])
+        refusal = self._dialling.guard.refusal(target.trust, target.host, target.port, addresses)
         if refusal is not None:
             raise Guarded(refusal)
         try:
@@ -188,27 +190,31 @@ class Line:
         finally:
             self._connect_us = (perf_counter_ns() - resolved_ns) // 1_000
 
-    async def _open_one(self, addresses: Sequence[tuple[Any, ...]]) -> Connection:
-        for address in addresses[:-1]:
+    async def _open_one(self, addresses: Sequence[str]) -> Connection:
+        """Each address has its share of the time that is left: one that leads nowhere leaves some to the others."""
+        for left, address in zip(range(len(addresses), 1, -1), addresses, strict=False):
+            assert self._deadline is not None
             try:
-                return await self._open(address)
+                async with asyncio.timeout((self._deadline - self._loop.time()) / left):
+                    return await self._open(address)
             except ssl.SSLError:
                 raise
-            except OSError:
+            except OSError:  # TimeoutError is one
                 continue
         return await self._open(addresses[-1])
 
-    async def _open(self, address: tuple[Any, ...]) -> Connection:
+    async def _open(self, address: str) -> Connection:
         target = self._target
         _, connection = await self._loop.create_connection(
             Connection,
-            *address,
+            address,
+            target.port,
             ssl=_tls() if target.is_tls else None,
             server_hostname=target.host if target.is_tls else None,
         )
         # Once more, of the socket as it stands: a proxy in between may have led it elsewhere.
         peer = connection.peer_host
-        refusal = None if peer is None else self._guard.refusal(target.trust, target.host, [peer])
+        refusal = None if peer is None else self._dialling.guard.refusal(target.trust, target.host, target.port, [peer])
         if refusal is not None:
             connection.close()
             raise Guarded(refusal)

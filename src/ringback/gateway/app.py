@@ -9,7 +9,7 @@ from typing import Any, Final
 from ringback.core.emit import Emit
 from ringback.core.errors import MethodNotAllowed, RingbackError
 from ringback.core.links import RESULTS_PATH
-from ringback.core.netguard import Guard
+from ringback.core.netguard import Guard, Resolve
 from ringback.core.spec import Api
 from ringback.gateway.admission import Admission
 from ringback.gateway.answers import Answer
@@ -19,6 +19,7 @@ from ringback.gateway.data_plane import DataPlane
 from ringback.gateway.directory import Directory
 from ringback.gateway.endpoints import Endpoints
 from ringback.gateway.front_door import Front, FrontDoor
+from ringback.gateway.guests import Doorkeeper, resolved
 from ringback.gateway.incoming import Gone, Receive, Scope, Send
 from ringback.gateway.problems import internal, problem
 from ringback.gateway.repair import Repair
@@ -41,6 +42,8 @@ class Rules:
     """The names the server may be asked for by; None lets any pass."""
     guard: Guard = field(default_factory=Guard)
     """Where webhooks may lead that come with a request."""
+    resolve: Resolve = resolved
+    """What their names are looked up with."""
     large: Large | None = None
     """Where large payloads go; without it, none is taken in that does not fit a row."""
 
@@ -66,9 +69,10 @@ class Gateway:
         results = Results(store, self._apis, rules.large, front.public_url if front is not None else "")
         bodies = Bodies(rules.max_body_bytes, rules.large)
         directory = Directory(store, self._apis)
-        endpoints = Endpoints(store, self._apis, directory, rules.guard, emit)
+        keeper = Doorkeeper(guard=rules.guard, resolve=rules.resolve)
+        endpoints = Endpoints(store, self._apis, directory, keeper, emit)
         seldom = (self._door, Repair(store, self._apis, directory), endpoints, results)
-        self._data = DataPlane(store, emit, bodies=bodies, results=results, guard=rules.guard)
+        self._data = DataPlane(store, emit, bodies=bodies, results=results, keeper=keeper)
         self._control = ControlPlane(store, self._apis, metrics, [route for part in seldom for route in part.routes])
 
     def close_to_new(self) -> None:

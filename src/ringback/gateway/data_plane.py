@@ -12,13 +12,12 @@ import orjson
 from ringback.core.blob import Blob
 from ringback.core.emit import Emit
 from ringback.core.errors import ApiNotReady, RingbackError, ShuttingDown
-from ringback.core.netguard import Guard
 from ringback.core.spec import Api, Endpoint
 from ringback.core.workload import Submission, Workload, check_id
 from ringback.gateway import answers, incoming
 from ringback.gateway.answers import Answer, json_answer
 from ringback.gateway.bodies import Bodies
-from ringback.gateway.guests import guests_of
+from ringback.gateway.guests import Doorkeeper, guests_of
 from ringback.gateway.incoming import Receive, Scope
 from ringback.gateway.results import Results
 from ringback.store.contract import Accepted, Store
@@ -30,12 +29,12 @@ _NOT_READY_RETRY_SECONDS = 5
 class DataPlane:
     """`POST /{api}`, `PUT /{api}/{id}` and `GET /{api}/{id}` over one store."""
 
-    def __init__(self, store: Store, emit: Emit, *, bodies: Bodies, results: Results, guard: Guard) -> None:
+    def __init__(self, store: Store, emit: Emit, *, bodies: Bodies, results: Results, keeper: Doorkeeper) -> None:
         self._store = store
         self._emit = emit
         self._bodies = bodies
         self._results = results
-        self._guard = guard
+        self._keeper = keeper
         self._draining = asyncio.Event()
 
     def close_to_new(self) -> None:
@@ -86,7 +85,7 @@ class DataPlane:
         order_key = incoming.order_key(headers) if "ringback-order-key" in headers else None
         webhooks: tuple[Endpoint, ...] = ()
         if "ringback-webhook" in headers or "ringback-webhook-events" in headers:
-            webhooks = await guests_of(scope, self._guard)
+            webhooks = await guests_of(scope, self._keeper)
         if self._bodies.is_announced_large(headers):
             self._checked_limit(api)
         taken = await self._bodies.take(content_type, headers, receive)

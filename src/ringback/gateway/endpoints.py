@@ -22,7 +22,7 @@ from ringback.core.emit import Emit
 from ringback.core.errors import Conflict, InvalidParameter, InvalidPayload
 from ringback.core.ids import Ids
 from ringback.core.keys import public_keys
-from ringback.core.netguard import Guard, Trust
+from ringback.core.netguard import Trust
 from ringback.core.quantities import parse_duration
 from ringback.core.registration import REGISTERED_PREFIX, Registration, Undelivered, keys_of, rekeyed
 from ringback.core.rotation import OVERLAP_SECONDS
@@ -31,7 +31,7 @@ from ringback.core.urls import guest_url
 from ringback.core.workload import Completed, Submission
 from ringback.gateway import incoming, registering, telling
 from ringback.gateway.directory import Directory, Known, Origin
-from ringback.gateway.guests import admit
+from ringback.gateway.guests import Doorkeeper
 from ringback.gateway.reading import json_answer, must_be, object_of
 from ringback.store.contract import Store
 
@@ -68,11 +68,13 @@ _CURES: Final[Mapping[str, Mapping[Origin, str]]] = {
 class Endpoints:
     """The routes under `/-/endpoints`."""
 
-    def __init__(self, store: Store, apis: Mapping[str, Api], directory: Directory, guard: Guard, emit: Emit) -> None:
+    def __init__(
+        self, store: Store, apis: Mapping[str, Api], directory: Directory, keeper: Doorkeeper, emit: Emit
+    ) -> None:
         self._store = store
         self._apis = apis
         self._directory = directory
-        self._guard = guard
+        self._keeper = keeper
         self._emit = emit
         self._ids = Ids(store.clock)
 
@@ -190,7 +192,7 @@ class Endpoints:
     async def _admitted(self, text: str) -> str:
         """The URL in its one form, judged as it will be when something is sent there."""
         url = guest_url(text)
-        await admit(url, self._guard, named="url")
+        await self._keeper.admit(url, named="url")
         return url
 
     # ── At rest ─────────────────────────────────────────────────────────────────────────────────

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
 
 from ringback.core.errors import ForbiddenTarget, InvalidHeader
-from ringback.core.netguard import Guard, Trust
+from ringback.core.netguard import Guard, Resolve, Trust
 from ringback.core.spec import TERMINAL_EVENTS, Endpoint, Event, guest_endpoint
-from ringback.core.urls import guest_url
+from ringback.core.urls import DEFAULT_PORTS, guest_url
 from ringback.gateway.incoming import Scope
 
 MOST: Final = 5
@@ -24,7 +26,39 @@ _EVENTS: Final = b"ringback-webhook-events"
 _LOOK_UP_SECONDS: Final = 2.0
 
 
-async def guests_of(scope: Scope, guard: Guard) -> tuple[Endpoint, ...]:
+async def resolved(host: str, trust: Trust) -> Sequence[str]:  # noqa: ARG001 - whoever's it is
+    """All addresses the system knows for a name."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return [str(address[0]) for *_, address in found]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Doorkeeper:
+    """Tells which URLs may come in: the same verdict that is given when something is sent."""
+
+    guard: Guard = field(default_factory=Guard)
+    resolve: Resolve = resolved
+
+    async def admit(self, url: str, *, named: str) -> None:
+        """Judge by what the name resolves to now; a name server that does not answer in time decides nothing.
+
+        Raises:
+            ForbiddenTarget: it leads where no guest may send anything; the message begins with where it was `named`.
+        """
+        parts = urlsplit(url)
+        assert parts.hostname is not None
+        try:
+            async with asyncio.timeout(_LOOK_UP_SECONDS):
+                addresses = await self.resolve(parts.hostname, Trust.GUEST)
+        except (OSError, TimeoutError, UnicodeError):
+            return
+        port = parts.port or DEFAULT_PORTS[parts.scheme]
+        refusal = self.guard.refusal(Trust.GUEST, parts.hostname, port, addresses)
+        if refusal is not None:
+            raise ForbiddenTarget(f"{named}: {refusal}")
+
+
+async def guests_of(scope: Scope, keeper: Doorkeeper) -> tuple[Endpoint, ...]:
     """The endpoints that `Ringback-Webhook` names, each once.
 
     Raises:
@@ -39,7 +73,7 @@ async def guests_of(scope: Scope, guard: Guard) -> tuple[Endpoint, ...]:
         raise InvalidHeader(f"Ringback-Webhook came {len(texts)} times; at most {MOST} are taken")
     urls = list(dict.fromkeys(guest_url(text) for text in texts))
     for url in urls:
-        await admit(url, guard, named="Ringback-Webhook")
+        await keeper.admit(url, named="Ringback-Webhook")
     return tuple(guest_endpoint(url, events) for url in urls)
 
 
@@ -52,21 +86,3 @@ def _events(values: list[str]) -> frozenset[Event]:
             known = ", ".join(Event)
             raise InvalidHeader(f"Ringback-Webhook-Events: {word[:40]!r} is none of {known}")
     return frozenset(Event(word) for word in words)
-
-
-async def admit(url: str, guard: Guard, *, named: str) -> None:
-    """Judge by what the name resolves to now; a name server that does not answer in time decides nothing.
-
-    Raises:
-        ForbiddenTarget: it leads where no guest may send anything; the message begins with where it was `named`.
-    """
-    parts = urlsplit(url)
-    assert parts.hostname is not None
-    try:
-        async with asyncio.timeout(_LOOK_UP_SECONDS):
-            found = await asyncio.get_running_loop().getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
-    except (OSError, TimeoutError, UnicodeError):
-        return
-    refusal = guard.refusal(Trust.GUEST, parts.hostname, [str(address[0]) for *_, address in found])
-    if refusal is not None:
-        raise ForbiddenTarget(f"{named}: {refusal}")

@@ -18,12 +18,13 @@ from ringback.core.errors import StoreError
 from ringback.core.hosts import is_loopback
 from ringback.core.netguard import Guard
 from ringback.core.spec import Api
-from ringback.deliver import Dispatcher
+from ringback.deliver import Dialling, Dispatcher
 from ringback.gateway import Gateway, Rules
 from ringback.inspector import Reach
 from ringback.runtime.facts import Facts
 from ringback.runtime.front import FrontOfHouse
 from ringback.runtime.metrics import Metrics
+from ringback.runtime.names import Names, is_own
 from ringback.runtime.stores import LEASE_SECONDS, open_store
 from ringback.store.blobs import Large, open_blobs
 from ringback.store.contract import Store
@@ -70,12 +71,14 @@ class House:
         chance = random.Random().random  # noqa: S311 - spreads retries, guards nothing
         names = [api.name for api in plan.apis]
         endpoints = {endpoint.key: endpoint for api in plan.apis for endpoint in api.webhooks}
-        guard = Guard(plan.allow)
+        guard, resolve = Guard(plan.allow, is_own=is_own), Names()
         self._plan = plan
         self._store = store
         self._blobs = large.blobs
         self._keeper = Keeper(store, plan.apis, facts, lease_seconds=LEASE_SECONDS, blobs=large.blobs)
-        self._dispatcher = Dispatcher(store, endpoints, facts, chance=chance, guard=guard)
+        self._dispatcher = Dispatcher(
+            store, endpoints, facts, chance=chance, dialling=Dialling(guard=guard, resolve=resolve)
+        )
         self._pools = [Pool(api, store, facts, chance=chance, large=large) for api in plan.apis]
         self._upkeep: asyncio.Task[None] | None = None
         self._front = FrontOfHouse(store, plan.apis, metrics, plan.public_url, reach=_reach(plan))
@@ -84,7 +87,12 @@ class House:
             plan.apis,
             facts,
             rules=Rules(
-                max_body_bytes=plan.max_body_bytes, api_keys=plan.api_keys, hosts=plan.hosts, guard=guard, large=large
+                max_body_bytes=plan.max_body_bytes,
+                api_keys=plan.api_keys,
+                hosts=plan.hosts,
+                guard=guard,
+                resolve=resolve,
+                large=large,
             ),
             metrics=lambda: metrics.exposition(store, names),
             front=self._front.front,

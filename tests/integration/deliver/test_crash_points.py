@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ringback.core.clock import SystemClock
-from ringback.core.netguard import Guard
 from ringback.core.spec import Endpoint
 from ringback.core.workload import Completed
-from ringback.deliver import Dispatcher
+from ringback.deliver import Dialling, Dispatcher
 from ringback.store.sqlite import SqliteStore, open_sqlite
 from support.receiver import Receiver, answering, receiving
 from support.stores import API, submission
@@ -66,7 +65,7 @@ async def finish_some(store: SqliteStore, hook: Endpoint) -> list[str]:
 async def live(path: Path, hook: Endpoint, doom: Doom, receiver: Receiver) -> list[str]:
     """One member's life: end some workloads, send what is due, and die; what it had acknowledged."""
     store = await open_sqlite(path, clock=SystemClock(), emit=doom)
-    dispatcher = Dispatcher(store, {hook.key: hook}, doom, chance=lambda: 0.0, guard=Guard())
+    dispatcher = Dispatcher(store, {hook.key: hook}, doom, chance=lambda: 0.0, dialling=Dialling())
     await store.take_over([API], 100)
     acknowledged = await finish_some(store, hook)
 
@@ -103,7 +102,7 @@ async def test_whatever_is_killed_in_between_every_webhook_arrives_under_one_id(
 
         store = await open_sqlite(path, clock=SystemClock())
         await store.take_over([API], 100)
-        dispatcher = Dispatcher(store, {hook.key: hook}, Doom("", 0), chance=lambda: 0.0, guard=Guard())
+        dispatcher = Dispatcher(store, {hook.key: hook}, Doom("", 0), chance=lambda: 0.0, dialling=Dialling())
         await dispatcher.start()
         async with asyncio.timeout(30):
             while sum(each.pending for each in (await store.backlogs()).values()):

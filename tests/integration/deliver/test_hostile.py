@@ -13,11 +13,10 @@ import pytest
 
 from ringback.core.clock import SystemClock
 from ringback.core.delivery import AttemptClass, Delivery
-from ringback.core.netguard import Guard
 from ringback.core.spec import Endpoint, Event
 from ringback.deliver.answer import Answer, Exchange, NoAnswer
 from ringback.deliver.request import Target
-from ringback.deliver.sender import Line
+from ringback.deliver.sender import Dialling, Line
 from support.receiver import Script, endless, hanging, receiving, resetting, saying
 
 DEADLINE_SECONDS = 0.3
@@ -109,7 +108,7 @@ async def attempt(script: Script, deadline_seconds: float) -> tuple[Exchange, fl
             trace_id=None,
             created_at=clock.now(),
         )
-        line = Line(target, Guard())
+        line = Line(target, Dialling())
         began = clock.elapsed()
         exchange = await line.send(target.request(delivery, clock.now()))
         seconds = (clock.elapsed() - began) / 1e6

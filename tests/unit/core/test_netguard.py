@@ -8,89 +8,7 @@ import pytest
 
 from ringback.core.errors import SpecError
 from ringback.core.netguard import Guard, Trust, embedded
-
-NEVER = [
-    "169.254.169.254",
-    "169.254.170.2",
-    "169.254.0.1",
-    "168.63.129.16",
-    "192.0.0.192",
-    "100.100.100.200",
-    "fe80::1",
-    "fe80::1%lo",
-    "febf::1",
-    "fd00:ec2::254",
-    "::a9fe:a9fe",
-    "::ffff:a9fe:a9fe",
-    "::ffff:0:a9fe:a9fe",
-    "64:ff9b::a9fe:a9fe",
-    "64:ff9b:1::a9fe:a9fe",
-    "2002:a9fe:a9fe::1",
-    "::5efe:a9fe:a9fe",
-    "2001:0:a9fe:a9fe::1",
-]
-
-NOT_FOR_GUESTS = [
-    "127.0.0.1",
-    "127.8.8.8",
-    "127.255.255.255",
-    "0.0.0.0",
-    "0.1.2.3",
-    "10.0.0.1",
-    "10.255.255.255",
-    "172.16.0.1",
-    "172.31.255.255",
-    "192.168.0.1",
-    "100.64.0.1",
-    "100.127.255.255",
-    "192.0.0.1",
-    "192.0.2.1",
-    "198.18.0.1",
-    "198.51.100.1",
-    "203.0.113.1",
-    "240.0.0.1",
-    "255.255.255.255",
-    "224.0.0.1",
-    "233.252.0.1",
-    "239.255.255.250",
-    "192.88.99.1",
-    "192.31.196.1",
-    "192.52.193.1",
-    "192.175.48.1",
-    "::",
-    "::1",
-    "::127.0.0.1",
-    "::7f00:1",
-    "::ffff:127.0.0.1",
-    "::ffff:10.0.0.1",
-    "::ffff:0:7f00:1",
-    "::5efe:7f00:1",
-    "2400::200:5efe:7f00:1",
-    "64:ff9b::7f00:1",
-    "64:ff9b::a00:1",
-    "64:ff9b:1::7f00:1",
-    "64:ff9b:1::808:808",
-    "64:ff9b::808:808",
-    "2002:7f00:1::",
-    "2002:c0a8:1::1",
-    "2002:808:808::1",
-    "2001::1",
-    "2001:10::1",
-    "2001:db8::1",
-    "fc00::1",
-    "fdff::1",
-    "fec0::1",
-    "ff02::1",
-    "ff0e::1",
-    "3fff::1",
-    "5f00::1",
-    "100::1",
-    "100:0:0:1::1",
-    "64:ff9b:0:1::1",
-    "1::1",
-    "4000::1",
-    "2620:4f:8000::1",
-]
+from support.forbidden import NEVER, NOT_FOR_GUESTS
 
 PUBLIC = [
     "1.1.1.1",
@@ -104,8 +22,10 @@ PUBLIC = [
 ]
 
 
-def refusal(trust: Trust, *addresses: str, host: str = "hooks.example", allow: tuple[str, ...] = ()) -> str | None:
-    return Guard(allow).refusal(trust, host, addresses)
+def refusal(
+    trust: Trust, *addresses: str, host: str = "hooks.example", port: int = 443, allow: tuple[str, ...] = ()
+) -> str | None:
+    return Guard(allow).refusal(trust, host, port, addresses)
 
 
 @pytest.mark.parametrize("address", NEVER)
@@ -128,6 +48,31 @@ def test_what_is_not_public_is_for_the_operator_alone(address: str) -> None:
 @pytest.mark.parametrize("address", PUBLIC)
 def test_what_is_public_is_for_everyone(address: str) -> None:
     assert refusal(Trust.GUEST, address) is None
+
+
+@pytest.mark.parametrize("port", [22, 25, 6379, 11211, 5432])
+def test_ports_of_other_protocols_are_for_those_the_operator_names(port: int) -> None:
+    assert refusal(Trust.OPERATOR, "1.1.1.1", port=port) is None
+    assert refusal(Trust.GUEST, "1.1.1.1", port=port) == (
+        f"port {port} of hooks.example is not one where webhooks are received: "
+        "a URL that is not in the file leads there only if --allow names it"
+    )
+    assert refusal(Trust.GUEST, "1.1.1.1", port=port, allow=("hooks.example",)) is None
+
+
+@pytest.mark.parametrize("port", [80, 443, 8080, 8443, 3000, 50_000])
+def test_other_ports_are_for_everyone(port: int) -> None:
+    assert refusal(Trust.GUEST, "1.1.1.1", port=port) is None
+
+
+def test_an_address_of_this_machine_is_not_public_whatever_it_looks_like() -> None:
+    guard = Guard(["2.2.2.2"], is_own={"1.1.1.1", "2.2.2.2"}.__contains__)
+    said = guard.refusal(Trust.GUEST, "hooks.example", 443, ["1.1.1.1"])
+    assert said is not None
+    assert said.startswith("hooks.example is at 1.1.1.1, which is an address of this machine: a URL that is not in")
+    assert guard.refusal(Trust.GUEST, "hooks.example", 443, ["8.8.8.8"]) is None
+    assert guard.refusal(Trust.GUEST, "hooks.example", 443, ["2.2.2.2"]) is None
+    assert guard.refusal(Trust.OPERATOR, "hooks.example", 443, ["1.1.1.1"]) is None
 
 
 def test_it_says_what_the_address_is() -> None:

@@ -16,9 +16,8 @@ from ringback.core.delivery import (
     PauseKind,
     TryAgain,
 )
-from ringback.core.netguard import Guard
 from ringback.core.spec import BodyFormat, Endpoint
-from ringback.deliver import Dispatcher
+from ringback.deliver import Dialling, Dispatcher
 from ringback.deliver.flow import TRIP_AFTER
 from support.dispatching import World, world_in
 from support.receiver import answering, hanging, receiving
@@ -218,7 +217,7 @@ async def test_an_abandoned_dispatcher_tells_the_store_nothing(world: World) -> 
     async with receiving() as receiver:
         receiver.otherwise = hanging
         hook = Endpoint(key="hook", url=receiver.url)
-        dispatcher = Dispatcher(world.store, {"hook": hook}, world.facts, chance=lambda: 0.0, guard=Guard())
+        dispatcher = Dispatcher(world.store, {"hook": hook}, world.facts, chance=lambda: 0.0, dialling=Dialling())
         await dispatcher.start()
         await world.finish("w1", hook)
         await receiver.wait_for(1)
