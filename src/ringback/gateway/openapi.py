@@ -81,8 +81,13 @@ def _paths(api: Api) -> dict[str, Any]:
             "parameters": [workload_id],
             "get": {
                 **tag,
-                "summary": "Read the result alone",
-                "responses": {"200": {"description": "The result", "content": {JSON: {}}}, **problems("404", "410")},
+                "summary": "Read the result alone, or a range of it",
+                "parameters": [parameter("Range", "header", {"type": "string"}, "bytes=0-99: one range of bytes.")],
+                "responses": {
+                    "200": {"description": "The result", "content": {JSON: {}, "*/*": {}}},
+                    "206": {"description": "The range", "content": {"*/*": {}}},
+                    **problems("404", "410", "416"),
+                },
             },
         },
         **_followed(at, tag, workload_id),

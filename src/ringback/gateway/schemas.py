@@ -33,6 +33,7 @@ SCHEMAS: Final[dict[str, Any]] = {
             "id": {"type": "string"},
             "status": {"type": "string", "enum": [status.value for status in Status]},
             "result": {"description": "What predict returned; present when completed."},
+            "result_url": {"type": "string", "format": "uri", "description": "In the place of a large result."},
             "timestamp": {"type": "string", "format": "date-time", "description": "When it completed."},
             "error": {"$ref": "#/components/schemas/Error"},
             "progress": _PROGRESS,

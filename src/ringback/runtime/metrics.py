@@ -104,6 +104,7 @@ class Metrics(Collector):
         self._lost = Count("ringback_replicas_lost", "Replicas that died", ["api"])
         self._attempts = Count("ringback_delivery_attempts", "Webhook requests made", ["endpoint", "outcome"])
         self._settled = Count("ringback_deliveries_settled", "Deliveries that arrived or parked", ["endpoint", "state"])
+        self._blobs = Count("ringback_blobs_removed", "Blobs of erased workloads, and strays, removed", ["why"])
         self._writes = Count("ringback_store_writes", "Writes committed", [])
         self._waited = Spread("ringback_workload_wait_seconds", "From submit to the first run", ["api"], LONG)
         self._ran = Spread("ringback_workload_run_seconds", "Run time of predict", ["api"], LONG)
@@ -128,6 +129,7 @@ class Metrics(Collector):
             self._lost,
             self._attempts,
             self._settled,
+            self._blobs,
             self._writes,
         ):
             yield count.metric()
@@ -161,6 +163,7 @@ class Metrics(Collector):
         facts.listen("workload.finished", self._on_finished)
         facts.listen("workload.requeued", self._on_requeued)
         facts.listen("replica.lost", self._on_lost)
+        facts.listen("blobs.removed", self._on_blobs_removed)
         facts.listen("delivery.attempted", self._on_attempted)
         facts.listen("delivery.settled", self._on_settled)
         facts.listen("endpoint.tripped", lambda *, endpoint, **_: self._tripped.add(endpoint))
@@ -201,6 +204,9 @@ class Metrics(Collector):
 
     def _on_lost(self, *, api: str, **_: object) -> None:
         self._lost.values[(api,)] += 1
+
+    def _on_blobs_removed(self, *, why: str, count: int) -> None:
+        self._blobs.values[(why,)] += count
 
     def _on_attempted(
         self, *, endpoint: str, outcome: str, duration_us: int, waited_us: int | None, **_: object

@@ -59,7 +59,6 @@ class Keeper:
                     ("reap", self.reap, REAP_SECONDS),
                     ("retention", self.erase, RETENTION_SECONDS),
                     ("endpoints", self.tidy, TIDY_SECONDS),
-                    ("blobs", self.clear, RETENTION_SECONDS),
                     ("strays", self.sweep, STRAYS_SECONDS),
                 ):
                     group.create_task(rounds(name, act, seconds=seconds, emit=self._emit))
@@ -83,6 +82,7 @@ class Keeper:
             pass
         while await self._store.inboxes.erase_expired(CAPTURE_SECONDS, _ROOM) == _ROOM:
             pass
+        await self.clear()
 
     async def tidy(self) -> None:
         """See to what removed endpoints have not been sent, and to keys that have signed for the last time."""

@@ -12,6 +12,7 @@ from ringback.pytest_plugin import ServerMaker
 from ringback.testing import Answer, Hang, Receiver, Reset, Server
 from ringback.testing.time import WoundClock
 from support.served import SECRET, folder_of
+from support.waiting import until
 
 TEN = ("5s", "5m", "30m", "2h", "5h", "10h", "14h", "20h", "24h")
 """The waits of the default schedule."""
@@ -120,3 +121,17 @@ def test_one_that_takes_too_long_to_load_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(RingbackError, match=r"echo does not start: still loading after 0\.1 s"):
         Server(file, folder=tmp_path, ready_within=0.1).__enter__()
+
+
+def test_retention_takes_blobs_with_it(tmp_path: Path) -> None:
+    predictor = "class PythonPredictor:\n    def predict(self, payload):\n        return payload\n"
+    file = folder_of(tmp_path / "api", predictor=predictor, retention="2d")
+    with Server(file, folder=tmp_path / "store") as server:
+        workload = server.client.submit("echo", "x" * 2_000_000).wait(timeout=20)
+        assert workload.load() == "x" * 2_000_000
+        blobs = list(tmp_path.glob("store/blobs/*/??/*"))
+        assert len(blobs) == 2
+
+        server.wind(2 * 86_400 + 1)
+
+        until(lambda: not any(blob.exists() for blob in blobs), within=20, wanted="blobs that are gone")
