@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -20,6 +20,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from ringback.core.clock import HandWound
 from ringback.core.delivery import Delivered, Delivery, Park, TryAgain
 from ringback.core.errors import RingbackError
+from ringback.core.spec import Event
 from ringback.core.workload import Completed, Failed, Held, Outcome, Progress, Spent, Status
 from ringback.store.contract import QueueDepth, Store
 from support.model import REFUSED, Model, ModelDelivery, outcome_of
@@ -31,8 +32,9 @@ MEMBERS = 2
 RETENTION_SECONDS = 60.0
 IDS = [f"w{number}" for number in range(4)]
 OUTCOMES: list[Outcome] = [Completed(result=b"1"), Completed(result=b"[2]"), Failed(type="ValueError", message="no")]
+WHY = Failed(type="ValueError", message="not yet")
 
-HOOKS = [HOOK, OTHER_HOOK]
+HOOKS = [HOOK, replace(OTHER_HOOK, events=frozenset({Event.COMPLETED, Event.CANCELED}))]
 
 slots = st.integers(0, MEMBERS - 1)
 rooms = st.integers(1, 3)
@@ -170,7 +172,8 @@ class StoreMachine(RuleBasedStateMachine):
         assert [(each.held.id, each.held.attempt) for each in taken] == wanted
         for each in taken:
             known = self.model.workloads[each.held.id]
-            assert (each.payload, each.raised, each.losses) == (known.payload, known.raised, known.losses)
+            payload = b"" if known.is_erased else known.payload
+            assert (each.payload, each.raised, each.losses) == (payload, known.raised, known.losses)
         return multiple(*(Holding(store, each.held) for each in taken))
 
     @rule(target=holdings, slot=slots)
@@ -185,25 +188,49 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(holding=holdings, outcome=st.sampled_from(OUTCOMES), hooks=st.sampled_from([[], [HOOK], HOOKS]))
     def finish(self, holding: Holding, outcome: Outcome, hooks: list[object]) -> None:
         if holding.store in self.stores:
-            keys = [hook.key for hook in hooks]
-            self.both(
-                lambda: self.model.finish(holding.store.member, holding.held, outcome, keys),
+            wanted, ended = self.both(
+                lambda: self.model.finish(holding.store.member, holding.held, outcome, hooks),
                 lambda: holding.store.finish(holding.held, outcome, hooks),
             )
+            assert wanted == ended
 
-    @rule(holding=holdings, spent=st.sampled_from(Spent), delay=st.sampled_from([0.0, 5.0]))
-    def requeue(self, holding: Holding, spent: Spent, delay: float) -> None:
+    @rule(
+        holding=holdings,
+        spent=st.sampled_from(Spent),
+        delay=st.sampled_from([0.0, 5.0]),
+        why=st.sampled_from([None, WHY]),
+    )
+    def requeue(self, holding: Holding, spent: Spent, delay: float, why: Failed | None) -> None:
         if holding.store in self.stores:
             self.both(
-                lambda: self.model.requeue(holding.store.member, holding.held, spent, delay),
-                lambda: holding.store.requeue(holding.held, spent=spent, delay_seconds=delay),
+                lambda: self.model.requeue(holding.store.member, holding.held, spent, delay, why),
+                lambda: holding.store.requeue(holding.held, spent=spent, delay_seconds=delay, why=why),
             )
+
+    @rule(slot=slots, workload_id=st.sampled_from(IDS), hooks=st.sampled_from([[], HOOKS]))
+    def cancel(self, slot: int, workload_id: str, hooks: list[object]) -> None:
+        wanted, told = self.both(
+            lambda: self.model.cancel(workload_id, hooks),
+            lambda: self.stores[slot].cancel(API, workload_id, hooks),
+        )
+        assert wanted == told
+
+    @rule(slot=slots, workload_id=st.sampled_from(IDS))
+    def retry(self, slot: int, workload_id: str) -> None:
+        wanted, told = self.both(
+            lambda: self.model.retry(workload_id), lambda: self.stores[slot].retry(API, workload_id)
+        )
+        assert wanted == told
+
+    @rule(slot=slots, workload_id=st.sampled_from(IDS))
+    def erase_one(self, slot: int, workload_id: str) -> None:
+        self.both(lambda: self.model.erase(workload_id), lambda: self.stores[slot].erase(API, workload_id))
 
     @rule(holding=holdings)
     def progress(self, holding: Holding) -> None:
         if holding.store in self.stores:
             self.both(
-                lambda: self.model.must_hold(holding.store.member, holding.held),
+                lambda: self.model.tell(holding.store.member, holding.held),
                 lambda: holding.store.progress(holding.held, Progress(fraction=0.5)),
             )
 
@@ -276,6 +303,8 @@ class StoreMachine(RuleBasedStateMachine):
             assert (seen.status, seen.attempt, seen.finished_at) == (wanted.status, wanted.attempt, wanted.finished_at)
             assert (seen.result, seen.error) == outcome_of(wanted)
             assert seen.status is Status.IN_PROGRESS or seen.progress is None
+            made = (await reader.describe(API, workload_id)).attempts
+            assert [(each.number, each.ending) for each in made] == self.model.attempts_of(workload_id)
             if not wanted.deliveries:
                 continue
             records = await reader.deliveries(API, workload_id)

@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -14,8 +15,9 @@ import pytest
 
 from ringback.core.clock import HandWound
 from ringback.core.delivery import Delivered
-from ringback.core.errors import IdTaken, LeaseLost, QueueFull
-from ringback.core.workload import Completed, Status
+from ringback.core.errors import AlreadyEnded, IdTaken, LeaseLost, QueueFull
+from ringback.core.spec import Event
+from ringback.core.workload import Completed, Failed, Status
 from ringback.store.contract import Store
 from support.stores import API, BACKENDS, DONE, HOOK, Backend, attempt, claim_one, submission
 
@@ -177,6 +179,61 @@ def test_F4_of_a_finish_and_a_take_over_one_wins(folder_backend: Callable[[], Ba
 
     assert not finished & taken
     assert len(finished | taken) == 40
+    alone(folder_backend, look)
+
+
+def test_X4_of_a_finish_and_a_cancel_one_wins(folder_backend: Callable[[], Backend]) -> None:
+    """What the canceler was promised is what came about, and each workload has told of one end."""
+    names = [f"w{number}" for number in range(60)]
+    told = replace(HOOK, events=frozenset({Event.COMPLETED, Event.CANCELED}))
+    claimed = threading.Event()
+
+    async def finish_all(store: Store) -> dict[str, Status]:
+        held = [(await claim_one(store, name)).held for name in names]
+        claimed.set()
+        return {each.id: await store.finish(each, DONE, [told]) for each in held}
+
+    async def cancel_all(store: Store) -> dict[str, Status | None]:
+        await asyncio.to_thread(claimed.wait, 10)
+        answers: dict[str, Status | None] = {}
+        for name in reversed(names):
+            try:
+                answers[name] = await store.cancel(API, name, [told])
+            except AlreadyEnded:
+                answers[name] = None
+        return answers
+
+    ended, answers = at_once(folder_backend, finish_all, cancel_all)
+
+    async def look(store: Store) -> None:
+        for name in names:
+            status = (await store.get(API, name)).status
+            assert status is ended[name]
+            assert (status is Status.CANCELED) is (answers[name] is not None)
+            assert [each.event.value for each in await store.deliveries(API, name)] == [status.value]
+
+    alone(folder_backend, look)
+    assert set(ended.values()) <= {Status.CANCELED, Status.COMPLETED}
+
+
+def test_X9_retried_from_everywhere_it_runs_once_more(folder_backend: Callable[[], Backend]) -> None:
+    names = [f"w{number}" for number in range(30)]
+
+    async def fail_all(store: Store) -> None:
+        for name in names:
+            await store.finish((await claim_one(store, name)).held, Failed(type="E", message=""), [])
+
+    async def retry_all(store: Store) -> None:
+        for name in names:
+            assert await store.retry(API, name) is Status.IN_QUEUE
+
+    async def look(store: Store) -> None:
+        assert sorted(await claim_until_dry(store)) == sorted((name, 2) for name in names)
+        for name in names:
+            assert len((await store.describe(API, name)).attempts) == 2
+
+    alone(folder_backend, fail_all)
+    at_once(folder_backend, *[retry_all] * 3)
     alone(folder_backend, look)
 
 

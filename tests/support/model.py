@@ -8,13 +8,29 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from ringback.core.body import event_of
 from ringback.core.clock import HandWound, after
 from ringback.core.delivery import Delivered, DeliveryState, Park, TryAgain, Verdict
-from ringback.core.errors import Erased, IdTaken, LeaseLost, UnknownWorkload
-from ringback.core.workload import Completed, Failed, Held, Outcome, Spent, Status
+from ringback.core.errors import AlreadyEnded, CancelAsked, Conflict, Erased, IdTaken, LeaseLost, UnknownWorkload
+from ringback.core.spec import Endpoint
+from ringback.core.workload import (
+    STATUS_AFTER,
+    Canceled,
+    Completed,
+    Ending,
+    Failed,
+    Held,
+    Outcome,
+    Spent,
+    Status,
+)
 
-REFUSED: Final = (Erased, IdTaken, LeaseLost, UnknownWorkload)
+REFUSED: Final = (Conflict, Erased, UnknownWorkload)
 """What verbs may raise, in the model as in the store."""
+
+
+Made = tuple[int | None, Ending | None]
+"""An attempt's number and how it ended."""
 
 
 @dataclass(slots=True)
@@ -46,7 +62,15 @@ class ModelWorkload:
     outcome: Outcome | None = None
     finished_at: int | None = None
     is_erased: bool = False
+    is_canceling: bool = False
+    has_begun: bool = False
+    """Whether the attempt that is the latest has begun, as far as anybody knows."""
+    past: list[Made] = field(default_factory=list)
+    """The attempts before that one."""
     deliveries: list[ModelDelivery] = field(default_factory=list)
+
+
+ENDINGS: Final = {Spent.ATTEMPT: Ending.FAILED, Spent.LOSS: Ending.LOST, Spent.NOTHING: Ending.INTERRUPTED}
 
 
 class Model:
@@ -86,11 +110,15 @@ class Model:
             for workload_id, each in self.workloads.items()
             if each.status is Status.IN_PROGRESS and each.holder not in self.leases
         ]
-        orphans.sort(key=lambda pair: pair[1].place)
-        for _, each in orphans[:room]:
+        orphans = sorted(orphans, key=lambda pair: pair[1].place)[:room]
+        orphans.sort(key=lambda pair: (pair[1].due_at, pair[1].place))
+        for _, each in orphans:
+            if each.has_begun and not each.is_erased:
+                each.past.append((each.attempt, Ending.LOST))
             each.holder = member
             each.attempt += 1
-        return [(workload_id, each.attempt) for workload_id, each in orphans[:room]]
+            each.has_begun = False
+        return [(workload_id, each.attempt) for workload_id, each in orphans]
 
     def _release_of(self, member: str) -> None:
         for each in self._deliveries():
@@ -128,30 +156,91 @@ class Model:
             each.status = Status.IN_PROGRESS
             each.holder = member
             each.attempt += 1
+            each.has_begun = True
         return [(workload_id, each.attempt) for workload_id, each in due[:room]]
 
-    def finish(self, member: str, held: Held, outcome: Outcome, endpoints: list[str]) -> None:
+    def finish(self, member: str, held: Held, outcome: Outcome, endpoints: list[Endpoint]) -> Status:
         workload = self.workloads[held.id]
+        if workload.status is Status.CANCELED and workload.attempt == held.attempt:
+            return Status.CANCELED
         if workload.status.is_terminal and not workload.is_erased:
             if (workload.attempt, workload.outcome) != (held.attempt, outcome):
                 raise LeaseLost
-            return
+            return workload.status
         self._must_hold(member, held)
-        workload.status = Status.COMPLETED if isinstance(outcome, Completed) else Status.FAILED
-        workload.outcome, workload.holder, workload.finished_at = outcome, None, self._clock.now()
-        workload.deliveries = [ModelDelivery(endpoint, self._clock.now(), self._next_place()) for endpoint in endpoints]
+        return self._end(workload, Canceled() if workload.is_canceling else outcome, endpoints)
 
-    def requeue(self, member: str, held: Held, spent: Spent, delay_seconds: float) -> None:
+    def requeue(self, member: str, held: Held, spent: Spent, delay_seconds: float, why: Failed | None) -> None:
         workload = self._must_hold(member, held)
-        workload.status, workload.holder = Status.IN_QUEUE, None
+        if workload.is_canceling:
+            raise CancelAsked
+        if why is not None:
+            number = workload.attempt
+            workload.past.append((number, ENDINGS[spent]))
+        workload.status, workload.holder, workload.has_begun = Status.IN_QUEUE, None, False
         workload.raised += spent is Spent.ATTEMPT
         workload.losses += spent is Spent.LOSS
         if delay_seconds > 0:
             workload.due_at = after(self._clock.now(), delay_seconds)
 
-    def must_hold(self, member: str, held: Held) -> None:
-        """Raise `LeaseLost` unless the member holds that very attempt."""
-        self._must_hold(member, held)
+    def tell(self, member: str, held: Held) -> None:
+        """Raise `LeaseLost` unless the member holds that very attempt and may tell of it."""
+        if self._must_hold(member, held).is_erased:
+            raise LeaseLost
+
+    # ── Asked for ───────────────────────────────────────────────────────────────────────────────
+
+    def cancel(self, workload_id: str, endpoints: list[Endpoint]) -> Status:
+        workload = self.get(workload_id)
+        if workload.status is Status.IN_QUEUE:
+            return self._end(workload, Canceled(), endpoints)
+        if workload.status in {Status.COMPLETED, Status.FAILED}:
+            raise AlreadyEnded
+        workload.is_canceling = workload.status is Status.IN_PROGRESS
+        return workload.status
+
+    def retry(self, workload_id: str) -> Status:
+        workload = self.get(workload_id)
+        if workload.is_canceling or workload.status is Status.COMPLETED:
+            raise Conflict
+        if workload.status.is_terminal:
+            workload.past.append((workload.attempt if workload.has_begun else None, Ending(workload.status.value)))
+            workload.status, workload.outcome, workload.finished_at = Status.IN_QUEUE, None, None
+            workload.raised = workload.losses = 0
+            workload.has_begun, workload.due_at = False, self._clock.now()
+        return workload.status
+
+    def erase(self, workload_id: str) -> None:
+        workload = self.workloads.get(workload_id)
+        if workload is None:
+            raise UnknownWorkload
+        if not workload.is_erased:
+            if not workload.status.is_terminal:
+                self.cancel(workload_id, [])
+            self._erase(workload)
+
+    def attempts_of(self, workload_id: str) -> list[Made]:
+        """Every attempt, the latest included if it has begun."""
+        workload = self.get(workload_id)
+        ending = Ending(workload.status.value) if workload.status.is_terminal else None
+        return [*workload.past, *([(workload.attempt, ending)] if workload.has_begun else [])]
+
+    def _end(self, workload: ModelWorkload, outcome: Outcome, endpoints: list[Endpoint]) -> Status:
+        workload.status = STATUS_AFTER[type(outcome)]
+        workload.outcome, workload.holder, workload.finished_at = outcome, None, self._clock.now()
+        workload.is_canceling = False
+        if not workload.is_erased:
+            workload.deliveries += [
+                ModelDelivery(each.key, self._clock.now(), self._next_place())
+                for each in endpoints
+                if event_of(outcome) in each.events
+            ]
+        return workload.status
+
+    @staticmethod
+    def _erase(workload: ModelWorkload) -> None:
+        workload.is_erased = True
+        workload.deliveries = []
 
     def get(self, workload_id: str) -> ModelWorkload:
         workload = self.workloads.get(workload_id)
@@ -231,8 +320,7 @@ class Model:
                 each.state is DeliveryState.DELIVERED and (each.settled_at or 0) <= until
                 for each in workload.deliveries
             ):
-                workload.is_erased = True
-                workload.deliveries = []
+                self._erase(workload)
                 erased += 1
         return erased
 

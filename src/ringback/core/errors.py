@@ -176,6 +176,18 @@ class IdTaken(Conflict):
     code = "id_taken"
 
 
+class AlreadyEnded(Conflict):
+    """The workload has ended in another way than was asked for."""
+
+    code = "already_ended"
+
+
+class CancelAsked(Conflict):
+    """Somebody has asked for this workload to end: end it instead of putting it back."""
+
+    code = "cancel_asked"
+
+
 class LeaseLost(Conflict):
     """Someone else holds this now. Stop working on it."""
 

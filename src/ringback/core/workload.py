@@ -28,19 +28,20 @@ class Status(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
-        """Whether nothing can move it any more."""
-        return not MOVES[self]
+        """Whether it has ended: it moves again only if somebody has it retried."""
+        return self in TERMINAL
 
 
 MOVES: Final[Mapping[Status, frozenset[Status]]] = {
     Status.IN_QUEUE: frozenset({Status.IN_PROGRESS, Status.CANCELED, Status.FAILED}),
     Status.IN_PROGRESS: frozenset({Status.IN_QUEUE, Status.COMPLETED, Status.FAILED, Status.CANCELED}),
     Status.COMPLETED: frozenset(),
-    Status.FAILED: frozenset(),
-    Status.CANCELED: frozenset(),
+    Status.FAILED: frozenset({Status.IN_QUEUE}),
+    Status.CANCELED: frozenset({Status.IN_QUEUE}),
 }
+"""What can follow what. From an end nothing does by itself."""
 
-TERMINAL: Final = frozenset(status for status in Status if status.is_terminal)
+TERMINAL: Final = frozenset({Status.COMPLETED, Status.FAILED, Status.CANCELED})
 
 
 class ErrorType(StrEnum):
@@ -149,6 +150,13 @@ class Canceled:
 
 
 Outcome = Completed | Failed | Canceled
+
+STATUS_AFTER: Final[Mapping[type[Outcome], Status]] = {
+    Completed: Status.COMPLETED,
+    Failed: Status.FAILED,
+    Canceled: Status.CANCELED,
+}
+"""How a workload stands that has come to such an outcome."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

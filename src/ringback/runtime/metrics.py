@@ -195,9 +195,10 @@ class Metrics(Collector):
     def _on_claimed(self, *, api: str, waited_us: int) -> None:
         self._waited.observe((api,), waited_us)
 
-    def _on_finished(self, *, api: str, status: str, run_us: int) -> None:
+    def _on_finished(self, *, api: str, status: str, run_us: int | None) -> None:
         self._finished.values[api, status] += 1
-        self._ran.observe((api,), run_us)
+        if run_us is not None:
+            self._ran.observe((api,), run_us)
 
     def _on_requeued(self, *, api: str, spent: str) -> None:
         self._requeued.values[api, spent] += 1

@@ -16,6 +16,7 @@ FILES: Final = (
     "workloads",
     "tallies",
     "lives",
+    "erasing",
     "journal",
     "deliveries",
     "endpoints",

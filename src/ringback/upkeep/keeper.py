@@ -6,15 +6,16 @@ Judges lost workloads by the API's budgets; never runs one.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ringback.core.delivery import TRIAL_API
 from ringback.core.emit import Emit
-from ringback.core.errors import LeaseLost
+from ringback.core.errors import CancelAsked, LeaseLost
 from ringback.core.policy import Again, after_loss
 from ringback.core.spec import Api
-from ringback.core.workload import Claimed
+from ringback.core.workload import Canceled, Claimed, Outcome
 from ringback.store.blobs import remove_doomed
 from ringback.store.contract import Blobs, Store
 from ringback.upkeep.rounds import rounds
@@ -114,7 +115,14 @@ class Keeper:
                 await self._store.requeue(claimed.held, spent=verdict.spent, delay_seconds=verdict.delay_seconds)
                 self._emit("workload.requeued", api=api.name, spent=verdict.spent.value)
             else:
-                await self._store.finish(claimed.held, verdict, api.webhooks)
-                self._emit("workload.finished", api=api.name, status="failed", run_us=0)
+                await self._end(claimed, verdict)
+        except CancelAsked:
+            await self._end(claimed, Canceled())
         except LeaseLost:
             return  # another member was quicker, and judges it
+
+    async def _end(self, claimed: Claimed, outcome: Outcome) -> None:
+        api = self._apis[claimed.held.api]
+        with contextlib.suppress(LeaseLost):
+            status = await self._store.finish(claimed.held, outcome, api.webhooks)
+            self._emit("workload.finished", api=api.name, status=status.value, run_us=None)

@@ -10,19 +10,18 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from ringback.core.emit import Emit
-from ringback.core.errors import LeaseLost, RingbackError
+from ringback.core.errors import CancelAsked, LeaseLost, RingbackError
 from ringback.core.retry import doubling_wait
 from ringback.core.spec import Api
-from ringback.core.workload import Canceled, Claimed, Completed, Failed, Outcome, Spent, Status
+from ringback.core.workload import Canceled, Claimed, Failed, Outcome, Spent, Status
 from ringback.store.contract import Store
 from ringback.work.files import Landing
 
 _RETRY_SECONDS: Final = 0.05
 _RETRY_MOST_SECONDS: Final = 5.0
 
-_STATUS: Final = {Completed: Status.COMPLETED, Failed: Status.FAILED, Canceled: Status.CANCELED}
-
-Say = Callable[[], Awaitable[object]]
+Say = Callable[[], Awaitable[Status | None]]
+Landed = Callable[[Status | None], None]
 
 
 class Endings:
@@ -44,12 +43,10 @@ class Endings:
 
     def finish(self, claimed: Claimed, outcome: Outcome, run_us: int) -> None:
         """End the workload."""
-        status = _STATUS[type(outcome)]
-
-        def landed() -> None:
-            self._emit("workload.finished", api=self._api.name, status=status.value, run_us=run_us)
-
-        self._say(lambda: self._store.finish(claimed.held, outcome, self._api.webhooks), landed)
+        self._say(
+            lambda: self._store.finish(claimed.held, outcome, self._api.webhooks),
+            lambda status: self._finished(status, run_us),
+        )
 
     def land(self, claimed: Claimed, landing: Landing, run_us: int) -> None:
         """End a workload whose result is in a file."""
@@ -62,12 +59,22 @@ class Endings:
         )
 
     def requeue(self, claimed: Claimed, spent: Spent, *, why: Failed | None = None, delay_seconds: float = 0.0) -> None:
-        """Put the workload back; without a `why` it had not begun."""
+        """Put the workload back, or end it if somebody wants that; without a `why` it had not begun."""
 
-        def landed() -> None:
-            self._emit("workload.requeued", api=self._api.name, spent=spent.value)
+        async def say() -> Status | None:
+            try:
+                await self._store.requeue(claimed.held, spent=spent, delay_seconds=delay_seconds, why=why)
+            except CancelAsked:
+                return await self._store.finish(claimed.held, Canceled(), self._api.webhooks)
+            return None
 
-        self._say(lambda: self._store.requeue(claimed.held, spent=spent, delay_seconds=delay_seconds, why=why), landed)
+        def landed(status: Status | None) -> None:
+            if status is None:
+                self._emit("workload.requeued", api=self._api.name, spent=spent.value)
+            else:
+                self._finished(status, None)
+
+        self._say(say, landed)
 
     async def all_said(self, timeout_seconds: float) -> bool:
         """Wait until the store has heard everything; False when time is up first."""
@@ -82,21 +89,25 @@ class Endings:
         """Say nothing more."""
         self._stopped = True
 
-    def _say(self, say: Say, landed: Callable[[], None]) -> None:
+    def _finished(self, status: Status | None, run_us: int | None) -> None:
+        assert status is not None
+        self._emit("workload.finished", api=self._api.name, status=status.value, run_us=run_us)
+
+    def _say(self, say: Say, landed: Landed) -> None:
         self._under_way += 1
         self._all_said.clear()
         self._try(say, landed, 0)
 
-    def _try(self, say: Say, landed: Callable[[], None], failures: int) -> None:
+    def _try(self, say: Say, landed: Landed, failures: int) -> None:
         if self._stopped:
             return
         said = asyncio.ensure_future(say())
         said.add_done_callback(lambda done: self._heard(done, say, landed, failures))
 
-    def _heard(self, done: asyncio.Future[object], say: Say, landed: Callable[[], None], failures: int) -> None:
+    def _heard(self, done: asyncio.Future[Status | None], say: Say, landed: Landed, failures: int) -> None:
         error = None if done.cancelled() else done.exception()
         if error is None:
-            landed()
+            landed(None if done.cancelled() else done.result())
         elif not isinstance(error, LeaseLost):
             if not isinstance(error, RingbackError):
                 raise error

@@ -29,6 +29,7 @@ FACTS: list[tuple[str, dict[str, Any]]] = [
     ("workload.refused", {"api": "iris", "code": "queue_full"}),
     ("workload.claimed", {"api": "iris", "waited_us": 5 * SECOND}),
     ("workload.finished", {"api": "iris", "status": "completed", "run_us": 1_500_000}),
+    ("workload.finished", {"api": "iris", "status": "canceled", "run_us": None}),
     ("workload.requeued", {"api": "iris", "spent": "attempt"}),
     ("replica.lost", {"api": "iris", "replica": "r1", "reason": "killed"}),
     (

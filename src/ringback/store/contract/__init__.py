@@ -20,6 +20,7 @@ from ringback.store.contract.deliveries import Deliveries
 from ringback.store.contract.endpoints import Endpoints
 from ringback.store.contract.inboxes import Inboxes
 from ringback.store.contract.journal import Journal
+from ringback.store.contract.lives import Lives
 from ringback.store.contract.meeting import NOTICE_SECONDS, Meeting, Outlet
 from ringback.store.contract.members import Members
 from ringback.store.contract.upkeep import MARKER_SECONDS, Upkeep
@@ -41,7 +42,7 @@ __all__ = [
 ]
 
 
-class Store(Members, Workloads, Journal, Deliveries, Endpoints, Upkeep, BlobRows, Meeting, Protocol):
+class Store(Members, Workloads, Lives, Journal, Deliveries, Endpoints, Upkeep, BlobRows, Meeting, Protocol):
     """The only shared state.
 
     G1  A write whose awaitable is done survives the death of the process at any later moment.

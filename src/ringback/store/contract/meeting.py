@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from ringback.core.delivery import Delivery
+from ringback.core.workload import Held
 from ringback.store.values import ReplicaState
 
 
@@ -53,6 +54,14 @@ class Meeting(Protocol):
 
     def on_due(self, endpoint: str, wake: Callable[[], None]) -> None:
         """Call `wake` whenever a delivery of `endpoint` may have become takeable. As N1."""
+        ...
+
+    def on_cancel(self, api: str, cancel: Callable[[Held], None]) -> None:
+        """Call `cancel` with each workload of `api` that this member holds and that somebody wants to end.
+
+        N2  It is called right after the commit for what is asked through this member, and for what is asked through
+            others after at most `NOTICE_SECONDS`; any number of times, also before a claim has brought the workload.
+        """
         ...
 
     def off_due(self, endpoint: str) -> None:

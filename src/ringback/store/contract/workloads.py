@@ -54,14 +54,16 @@ class Workloads(Protocol):
 
     def finish(
         self, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint], *, entries: Sequence[Entry] = ()
-    ) -> Awaitable[None]:
-        """End a workload, with a delivery for each endpoint that asked for the event.
+    ) -> Awaitable[Status]:
+        """End a workload, with a delivery for each endpoint that asked for the event; how it has ended.
+
+        That is as the outcome says, or `canceled` if somebody had asked for it before (X2).
 
         F1  Terminal status, result or error, and all deliveries are visible together or not at all.
         F2  A holder whose workload was given to someone else, or that has ended otherwise, gets `LeaseLost` and
-            changes nothing.
+            changes nothing; of one that was canceled under its hands it is told just that.
         F3  Repeating the call with the same holder and outcome is accepted and changes nothing.
-        F4  A terminal status never changes again.
+        F4  A terminal status never changes again, unless by `retry`.
         F5  All deliveries of one event share one message id; no two events do.
         F6  A delivery handed to the outlet is held by this member; one it had no room for is due at once.
         F7  Endpoints that came with the submit are told as those given here.
@@ -119,7 +121,7 @@ class Workloads(Protocol):
 
         Raises:
             UnknownWorkload: there is none.
-            Erased: retention has erased it.
+            Erased: it has been erased.
         """
         ...
 

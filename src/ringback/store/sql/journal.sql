@@ -1,6 +1,7 @@
 -- name: is_held
 SELECT 1 FROM workloads
-WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member {for_update};
+WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member AND erased_at IS NULL
+{for_update};
 
 -- name: last_number
 SELECT coalesce(max(number), 0) FROM journal WHERE workload = :seq;

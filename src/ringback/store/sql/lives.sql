@@ -2,13 +2,14 @@
 INSERT INTO past_attempts (workload, number, started_at, ended_at, ending, error_type, error_message)
 SELECT seq, attempt, started_at, :now, :ending, :error_type, :error_message
 FROM workloads
-WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member;
+WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member AND cancel_at IS NULL
+{for_update};
 
 -- name: note_lost
 INSERT INTO past_attempts (workload, number, started_at, ended_at, ending, error_type, error_message)
 SELECT seq, attempt - 1, started_at, :now, 'lost', 'replica_lost', 'it went down with its server'
 FROM workloads
-WHERE seq = :seq AND started_at IS NOT NULL;
+WHERE seq = :seq AND started_at IS NOT NULL AND erased_at IS NULL;
 
 -- name: unstart
 UPDATE workloads SET started_at = NULL WHERE seq = :seq;
@@ -43,5 +44,42 @@ LIMIT :limit;
 -- name: newest
 SELECT coalesce(max(seq), 0) FROM workloads;
 
--- name: erase_past_attempts
-DELETE FROM past_attempts WHERE workload = :seq;
+-- name: standing
+SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, erased_at, fraction, message,
+       error_type, error_message, NULL AS result, holder, cancel_at
+FROM workloads WHERE api = :api AND id = :id {for_update};
+
+-- name: standing_of
+SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, erased_at, fraction, message,
+       error_type, error_message, NULL AS result, holder, cancel_at
+FROM workloads WHERE seq = :seq;
+
+-- name: cancel_queued
+UPDATE workloads SET status = 'canceled', finished_at = :now, told = told + 1
+WHERE seq = :seq AND status = 'in_queue'
+RETURNING trace_id, webhooks, told, order_key;
+
+-- name: ask_cancel
+UPDATE workloads SET cancel_at = :now WHERE seq = :seq AND status = 'in_progress' AND cancel_at IS NULL;
+
+-- name: finish_canceled
+UPDATE workloads
+SET status = 'canceled', finished_at = :now, holder = NULL, fraction = NULL, message = NULL, told = told + 1,
+    cancel_at = NULL
+WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member AND cancel_at IS NOT NULL
+RETURNING trace_id, webhooks, told, order_key;
+
+-- name: cancels_asked
+SELECT api, id, seq, attempt FROM workloads WHERE cancel_at IS NOT NULL AND holder = :member;
+
+-- name: note_end
+INSERT INTO past_attempts (workload, number, started_at, ended_at, ending, error_type, error_message)
+SELECT seq, CASE WHEN started_at IS NULL THEN NULL ELSE attempt END, started_at, finished_at, :ending,
+       error_type, error_message
+FROM workloads WHERE seq = :seq;
+
+-- name: retry
+UPDATE workloads
+SET status = 'in_queue', due_at = :due_at, started_at = NULL, finished_at = NULL, raised = 0, losses = 0,
+    error_type = NULL, error_message = NULL
+WHERE seq = :seq;

@@ -50,7 +50,7 @@ RETURNING seq, id, attempt, payload, content_type, headers, trace_id, raised, lo
 UPDATE workloads
 SET status = :status, result = :result, error_type = :error_type, error_message = :error_message,
     finished_at = :now, holder = NULL, fraction = NULL, message = NULL, told = told + 1
-WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member
+WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member AND cancel_at IS NULL
 RETURNING trace_id, webhooks, told, order_key;
 
 -- name: read_end
@@ -62,18 +62,18 @@ FROM workloads WHERE seq = :seq;
 UPDATE workloads
 SET status = 'in_queue', holder = NULL, due_at = coalesce(:due_at, due_at), fraction = NULL, message = NULL,
     started_at = NULL, raised = raised + :raised, losses = losses + :losses
-WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member;
+WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member AND cancel_at IS NULL;
 
 -- name: progress
 UPDATE workloads
 SET fraction = :fraction, message = :message, told = told + :telling
-WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member
+WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member AND erased_at IS NULL
 RETURNING trace_id, webhooks, told, order_key;
 
 -- name: announce
 UPDATE workloads
 SET told = told + 1
-WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member
+WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member AND erased_at IS NULL
 RETURNING trace_id, webhooks, told, order_key;
 
 -- name: read_workload
@@ -110,27 +110,3 @@ WITH RECURSIVE apis (api) AS (
 SELECT api, (SELECT min(due_at) FROM workloads
              WHERE workloads.api = apis.api AND status = 'in_queue' AND due_at <= :now)
 FROM apis WHERE api IS NOT NULL;
-
--- name: expired
-SELECT seq FROM workloads
-WHERE api = :api AND finished_at IS NOT NULL AND erased_at IS NULL AND finished_at <= :until
-  AND NOT EXISTS (
-      SELECT 1 FROM deliveries
-      WHERE deliveries.workload = workloads.seq AND (deliveries.state <> 'delivered' OR deliveries.settled_at > :until)
-  )
-ORDER BY finished_at, seq
-LIMIT :room {skip_locked};
-
--- name: erase_attempts
-DELETE FROM attempts WHERE delivery IN (SELECT seq FROM deliveries WHERE workload = :seq);
-
--- name: erase_deliveries
-DELETE FROM deliveries WHERE workload = :seq;
-
--- name: erase_workload
-UPDATE workloads
-SET erased_at = :now, headers = :nothing, payload = :nothing, result = NULL, error_type = NULL, error_message = NULL
-WHERE seq = :seq;
-
--- name: drop_markers
-DELETE FROM workloads WHERE seq IN (SELECT seq FROM workloads WHERE erased_at <= :until LIMIT :room);

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 
 from ringback.core.errors import RingbackError
+from ringback.core.workload import Held
 from ringback.store.contract import Outlet, ReplicaState
 
 Key = tuple[str, str]
@@ -110,6 +111,7 @@ class Meeting:
         self.outlet: Outlet | None = None
         self.strangers: list[Callable[[], None]] = []
         self.endpoints: list[Callable[[str], None]] = []
+        self._cancels: dict[str, list[Callable[[Held], None]]] = {}
         self._reports: dict[str, dict[str, ReplicaState]] = {}
         self._sums: dict[str, ReplicaState] = {}
         self._ends = Waiters(loop)
@@ -162,6 +164,16 @@ class Meeting:
         """Let nobody wait for what will not come."""
         self._ends.dismiss(error)
         self._listeners.dismiss(error)
+
+    # ── Cancels ─────────────────────────────────────────────────────────────────────────────────
+
+    def on_cancel(self, api: str, cancel: Callable[[Held], None]) -> None:
+        self._cancels.setdefault(api, []).append(cancel)
+
+    def tell_cancel(self, held: Held) -> None:
+        """Somebody wants a workload that this member holds to end."""
+        for cancel in self._cancels.get(held.api, ()):
+            cancel(held)
 
     # ── Replicas ────────────────────────────────────────────────────────────────────────────────
 

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import os
 from asyncio import Future
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Final
 
 from ringback.core.blob import SPACE_BYTES
 from ringback.core.clock import after
 from ringback.core.errors import LeaseLost
 from ringback.core.links import KEY_BYTES
 from ringback.core.workload import Claimed
-from ringback.store.contract import MARKER_SECONDS, ReplicaState
+from ringback.store.contract import ReplicaState
 from ringback.store.verbs import rows
 from ringback.store.verbs.blobs import BlobRows
 from ringback.store.verbs.session import Session, Transaction
-
-_ERASING: Final = ("erase_attempts", "erase_deliveries", "erase_past_attempts", "erase_journal", "erase_workload")
 
 
 class Members:
@@ -159,22 +156,3 @@ class Members:
 
     def _declared_dead(self) -> LeaseLost:
         return LeaseLost("this member's lease had ended, and others have taken over what it held")
-
-    # ── Erasing ─────────────────────────────────────────────────────────────────────────────────
-
-    def erase_expired(self, retention_seconds: Mapping[str, float], room: int) -> Future[int]:
-        return self._session.commits.write(lambda tx: self._erase_expired(tx, retention_seconds, room))
-
-    def _erase_expired(self, tx: Transaction, retention_seconds: Mapping[str, float], room: int) -> int:
-        # The earlier of the two: a time of day set forward must erase nothing early.
-        now = min(self._session.clock.now(), self._session.steady())
-        erased = 0
-        for api, seconds in retention_seconds.items():
-            parameters = {"api": api, "until": after(now, -seconds), "room": room - erased}
-            for (seq,) in tx.execute(self._sql["expired"], parameters).fetchall():
-                for statement in _ERASING:
-                    tx.execute(self._sql[statement], {"seq": seq, "now": now, "nothing": b""})
-                self._blobs.doom(tx, seq)
-                erased += 1
-        tx.execute(self._sql["drop_markers"], {"until": after(now, -MARKER_SECONDS), "room": room})
-        return erased

@@ -58,7 +58,7 @@ class Readers:
         """Answer those who wait for a workload that another member has ended."""
         for api, workload_id in self._session.meeting.awaited():
             found = await self._session.read("read_workload", api=api, id=workload_id)
-            if found and not rows.is_erased(found[0]) and Status(found[0][3]).is_terminal:
+            if found and (rows.is_erased(found[0]) or Status(found[0][3]).is_terminal):
                 self._session.meeting.tell_ended(api, workload_id)
 
     async def deliveries(self, api: str, workload_id: str) -> tuple[DeliveryRecord, ...]:

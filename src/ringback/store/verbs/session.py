@@ -15,6 +15,7 @@ from ringback.core.clock import SECOND, Clock, Instant
 from ringback.core.delivery import Pause
 from ringback.core.errors import RingbackError
 from ringback.core.ids import Ids
+from ringback.core.workload import Held
 from ringback.store import registrations
 from ringback.store.registry import Registry
 from ringback.store.values import ReplicaState
@@ -105,6 +106,10 @@ class Session(ABC):
         """Now, on the timeline that all members share and nobody sets: what is due when is judged by it."""
         return Instant(self.origin + self.clock.elapsed())
 
+    def fence(self, held: Held) -> dict[str, object]:
+        """What a statement compares with the row of a workload that this member says it holds."""
+        return {"seq": held.seq, "attempt": held.attempt, "member": self.member}
+
     def seconds_until(self, due_at: int) -> float:
         """How long until a moment of the timeline."""
         return (due_at - self.steady()) / SECOND
@@ -190,6 +195,11 @@ class Session(ABC):
         key, removed_at, revision = row[0], row[6], row[7]
         if self.registry.learn(revision, key, None if removed_at else registrations.registration(row)):
             self.meeting.tell_endpoint(key)
+
+    def retell_cancels(self, found: Iterable[Row]) -> None:
+        """Tell those who work on them which workloads somebody wants to end: rows of `cancels_asked`."""
+        for api, workload_id, seq, attempt in found:
+            self.meeting.tell_cancel(Held(seq=seq, api=api, id=workload_id, attempt=attempt))
 
     @abstractmethod
     def refusal(self) -> RingbackError:

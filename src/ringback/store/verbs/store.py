@@ -32,9 +32,11 @@ from ringback.store.contract import Accepted, Backlog, Outlet, QueueDepth, Repli
 from ringback.store.verbs.blobs import BlobRows
 from ringback.store.verbs.deliveries import Deliveries
 from ringback.store.verbs.endpoints import Endpoints
+from ringback.store.verbs.erasing import Erasing
 from ringback.store.verbs.inboxes import Inboxes
 from ringback.store.verbs.journal import Journal
 from ringback.store.verbs.listings import Listings
+from ringback.store.verbs.lives import Lives
 from ringback.store.verbs.members import Members
 from ringback.store.verbs.readers import Readers
 from ringback.store.verbs.session import Session
@@ -46,7 +48,9 @@ class VerbStore(ABC):
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._workloads = Workloads(session)
+        self._erasing = Erasing(session)
+        self._lives = Lives(session, self._erasing)
+        self._workloads = Workloads(session, self._lives)
         self._journal = Journal(session)
         self._deliveries = Deliveries(session)
         self._endpoints = Endpoints(session)
@@ -98,7 +102,7 @@ class VerbStore(ABC):
 
     def finish(
         self, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint], *, entries: Sequence[Entry] = ()
-    ) -> Awaitable[None]:
+    ) -> Awaitable[Status]:
         return self._workloads.finish(held, outcome, endpoints, entries)
 
     def requeue(
@@ -137,6 +141,17 @@ class VerbStore(ABC):
     async def describe(self, api: str, workload_id: str) -> WorkloadRecord:
         self._refuse_if_closed()
         return await self._listings.describe(api, workload_id)
+
+    # ── Lives ───────────────────────────────────────────────────────────────────────────────────
+
+    def cancel(self, api: str, workload_id: str, endpoints: Sequence[Endpoint]) -> Awaitable[Status]:
+        return self._lives.cancel(api, workload_id, endpoints)
+
+    def retry(self, api: str, workload_id: str, *, limit: int | None = None) -> Awaitable[Status]:
+        return self._lives.retry(api, workload_id, limit)
+
+    def erase(self, api: str, workload_id: str) -> Awaitable[None]:
+        return self._lives.erase(api, workload_id)
 
     # ── The journal ─────────────────────────────────────────────────────────────────────────────
 
@@ -220,7 +235,7 @@ class VerbStore(ABC):
     # ── Upkeep ──────────────────────────────────────────────────────────────────────────────────
 
     def erase_expired(self, retention_seconds: Mapping[str, float], room: int) -> Awaitable[int]:
-        return self._members.erase_expired(retention_seconds, room)
+        return self._erasing.erase_expired(retention_seconds, room)
 
     async def depths(self) -> Mapping[str, QueueDepth]:
         self._refuse_if_closed()
@@ -275,6 +290,9 @@ class VerbStore(ABC):
     def on_due(self, endpoint: str, wake: Callable[[], None]) -> None:
         self._session.meeting.due.register(endpoint, wake)
 
+    def on_cancel(self, api: str, cancel: Callable[[Held], None]) -> None:
+        self._session.meeting.on_cancel(api, cancel)
+
     def off_due(self, endpoint: str) -> None:
         self._session.meeting.due.forget(endpoint)
 
@@ -302,6 +320,7 @@ class VerbStore(ABC):
         session = self._session
         session.retell_replicas(await session.read("reports"))
         session.retell_pauses(await session.read("pauses"))
+        session.retell_cancels(await session.read("cancels_asked", member=session.member))
         session.retell_endpoints(await session.read("endpoints_since", revision=session.registry.revision))
         await self._readers.tell_ended_elsewhere()
         session.meeting.stir_all()

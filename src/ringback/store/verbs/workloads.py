@@ -8,10 +8,11 @@ from functools import partial
 
 from ringback.core.blob import Blob
 from ringback.core.clock import after
-from ringback.core.errors import IdTaken, LeaseLost, QueueFull
+from ringback.core.errors import IdTaken
 from ringback.core.journal import Entry
 from ringback.core.spec import Endpoint
 from ringback.core.workload import (
+    STATUS_AFTER,
     Claimed,
     Completed,
     Failed,
@@ -21,6 +22,7 @@ from ringback.core.workload import (
     Progress,
     Spent,
     Started,
+    Status,
     Submission,
 )
 from ringback.store.contract import Accepted
@@ -28,18 +30,19 @@ from ringback.store.verbs import rows
 from ringback.store.verbs.announcing import Announcing, Teller
 from ringback.store.verbs.blobs import PAYLOAD, RESULT, BlobRows
 from ringback.store.verbs.journal import Journal
+from ringback.store.verbs.lives import Lives, lost
+from ringback.store.verbs.room import make_room
 from ringback.store.verbs.session import Session, Transaction
-
-_QUEUE_FULL_RETRY_SECONDS = 1
 
 
 class Workloads:
     """Writes to the table of workloads."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, lives: Lives) -> None:
         self._session = session
         self._sql = session.sql
         self._announcing = Announcing(session)
+        self._lives = lives
         self._journal = Journal(session)
         self._blobs = BlobRows(session)
 
@@ -56,11 +59,7 @@ class Workloads:
             known = self._known(tx, submission, mark)
             if known is not None:
                 return known
-        if limit is not None and session.unfinished(tx, api, "") >= limit:
-            raise QueueFull(
-                f"{api} holds {limit} unfinished workloads, as many as its replicas may; try again soon",
-                retry_after_seconds=_QUEUE_FULL_RETRY_SECONDS,
-            )
+        make_room(session, tx, api, limit)
         if submission.blob is not None:
             self._blobs.must_be_young(submission.blob)
         now = session.clock.now()
@@ -136,8 +135,9 @@ class Workloads:
         columns = {"fraction": progress.fraction, "message": message, "telling": tell is not None}
 
         def write(tx: Transaction) -> None:
-            noted = tx.execute(self._sql["progress"], {**self._fence(held), **columns}).fetchall()
-            self._must_hold(len(noted), held)
+            noted = tx.execute(self._sql["progress"], {**self._session.fence(held), **columns}).fetchall()
+            if not noted:
+                raise lost(held)
             self._journal.write(tx, held, [progress], instead=instead)
             if tell is not None:
                 self._announcing.tell(tx, held, progress, Teller(self._session.clock.now(), *noted[0]), tell)
@@ -146,8 +146,9 @@ class Workloads:
 
     def announce(self, held: Held, news: Started | Output, endpoints: Sequence[Endpoint]) -> Future[None]:
         def write(tx: Transaction) -> None:
-            told = tx.execute(self._sql["announce"], self._fence(held)).fetchall()
-            self._must_hold(len(told), held)
+            told = tx.execute(self._sql["announce"], self._session.fence(held)).fetchall()
+            if not told:
+                raise lost(held)
             self._announcing.tell(tx, held, news, Teller(self._session.clock.now(), *told[0]), endpoints)
 
         return self._session.commits.write(write)
@@ -163,20 +164,22 @@ class Workloads:
             if why is not None:
                 noted = tx.execute(
                     self._sql["note_attempt"],
-                    {**self._fence(held), **rows.past(spent, why), "now": session.clock.now()},
+                    {**self._session.fence(held), **rows.past(spent, why), "now": session.clock.now()},
                 )
-                self._must_hold(noted.rowcount, held)
+                if noted.rowcount == 0:
+                    raise self._lives.refusal(tx, held)
             due_at = after(session.steady(), delay_seconds) if delay_seconds > 0 else None
             changed = tx.execute(
                 self._sql["requeue"],
                 {
-                    **self._fence(held),
+                    **self._session.fence(held),
                     "due_at": due_at,
                     "raised": spent is Spent.ATTEMPT,
                     "losses": spent is Spent.LOSS,
                 },
             )
-            self._must_hold(changed.rowcount, held)
+            if changed.rowcount == 0:
+                raise self._lives.refusal(tx, held)
             self._journal.write(tx, held, entries)
             session.meeting.queued.call(held.api)
             session.stir(tx, held.api, held.id)
@@ -187,53 +190,46 @@ class Workloads:
 
     def finish(
         self, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint], entries: Sequence[Entry]
-    ) -> Future[None]:
-        def write(tx: Transaction) -> None:
-            if self._end(tx, held, outcome, endpoints):
+    ) -> Future[Status]:
+        def write(tx: Transaction) -> Status:
+            status, has_last_words = self._end(tx, held, outcome, endpoints)
+            if has_last_words:
                 self._journal.write(tx, held, entries)
+            return status
 
         return self._session.commits.write(write)
 
-    def _end(self, tx: Transaction, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> bool:
-        """Whether it has ended only now."""
+    def _end(self, tx: Transaction, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> tuple[Status, bool]:
+        """How it has ended, and whether that was only now and is still kept."""
         session, now = self._session, self._session.clock.now()
         columns = rows.outcome_columns(outcome)
         blob = outcome.blob if isinstance(outcome, Completed) else None
         if blob is not None:
             self._blobs.must_be_young(blob)
-        ended = tx.execute(self._sql["finish"], {**self._fence(held), **columns, "now": now}).fetchall()
+        ended = tx.execute(self._sql["finish"], {**self._session.fence(held), **columns, "now": now}).fetchall()
         if not ended:
-            self._must_have_ended_so(tx, held, columns, blob)
-            return False
+            if (is_kept := self._lives.finish_canceled(tx, held, endpoints)) is not None:
+                return Status.CANCELED, is_kept
+            return self._must_have_ended_so(tx, held, columns, blob), False
         if blob is not None:
             self._blobs.attach(tx, held.seq, RESULT, blob)
         session.count(held.api, "", -1)
         self._announcing.tell(tx, held, outcome, Teller(now, *ended[0]), endpoints)
         tx.after(partial(session.meeting.tell_ended, held.api, held.id))
-        return True
+        return STATUS_AFTER[type(outcome)], True
 
     def _must_have_ended_so(
         self, tx: Transaction, held: Held, columns: Mapping[str, object], blob: Blob | None
-    ) -> None:
+    ) -> Status:
         """Accept a repeated finish; refuse a late one, or one that says something else."""
         found = tx.execute(self._sql["read_end"], {"seq": held.seq}).fetchall()
-        if found and not rows.is_erased(found[0]):
+        if found:
             workload = rows.workload(found[0])
+            if workload.attempt == held.attempt and workload.status is Status.CANCELED:
+                return Status.CANCELED  # whatever the holder had to say
             same = workload.attempt == held.attempt and rows.end_columns(found[0]) == columns
             if rows.is_large(found[0]) or blob is not None:
                 same = same and self._blobs.of(tx, held.seq, RESULT) == blob
-            if workload.status.is_terminal and same:
-                return
-        raise self._lost(held)
-
-    # ── The fence ───────────────────────────────────────────────────────────────────────────────
-
-    def _fence(self, held: Held) -> dict[str, object]:
-        return {"seq": held.seq, "attempt": held.attempt, "member": self._session.member}
-
-    def _must_hold(self, changed: int, held: Held) -> None:
-        if changed == 0:
-            raise self._lost(held)
-
-    def _lost(self, held: Held) -> LeaseLost:
-        return LeaseLost(f"attempt {held.attempt} of workload {held.id} is not this member's any more")
+            if workload.status.is_terminal and same and not rows.is_erased(found[0]):
+                return workload.status
+        raise lost(held)

@@ -1,0 +1,175 @@
+"""The verbs that people ask for: cancel, retry, erase; and what they mean for a holder's word. Promises X, U2, U3."""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from ringback.core.errors import AlreadyEnded, CancelAsked, Conflict, Erased, LeaseLost, UnknownWorkload
+from ringback.core.spec import Endpoint
+from ringback.core.workload import Canceled, Held, Status, Workload
+from ringback.store.verbs import rows
+from ringback.store.verbs.announcing import Announcing, Teller
+from ringback.store.verbs.erasing import Erasing
+from ringback.store.verbs.room import make_room
+from ringback.store.verbs.session import Session, Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a workload stands, for a decision about it."""
+
+    workload: Workload
+    is_erased: bool
+    holder: str | None
+    is_canceling: bool
+
+    @property
+    def held(self) -> Held:
+        """What its holder, if it has one, has to prove that."""
+        workload = self.workload
+        return Held(seq=workload.seq, api=workload.api, id=workload.id, attempt=workload.attempt)
+
+
+class Lives:
+    """Moves of workloads that no holder makes."""
+
+    def __init__(self, session: Session, erasing: Erasing) -> None:
+        self._session = session
+        self._sql = session.sql
+        self._erasing = erasing
+        self._announcing = Announcing(session)
+
+    # ── Asked for ───────────────────────────────────────────────────────────────────────────────
+
+    def cancel(self, api: str, workload_id: str, endpoints: Sequence[Endpoint]) -> Future[Status]:
+        def write(tx: Transaction) -> Status:
+            standing = self._standing(tx, api, workload_id)
+            match standing.workload.status:
+                case Status.IN_QUEUE:
+                    self._announcing.tell(tx, standing.held, Canceled(), self._end_queued(tx, standing), endpoints)
+                    return Status.CANCELED
+                case Status.IN_PROGRESS:
+                    self._ask(tx, standing)
+                case Status.COMPLETED | Status.FAILED as ended:
+                    raise AlreadyEnded(f"workload {workload_id} has {ended.value} and cannot be canceled any more")
+            return standing.workload.status
+
+        return self._session.commits.write(write)
+
+    def retry(self, api: str, workload_id: str, limit: int | None) -> Future[Status]:
+        session = self._session
+
+        def write(tx: Transaction) -> Status:
+            standing = self._standing(tx, api, workload_id)
+            workload = standing.workload
+            if standing.is_canceling:
+                raise Conflict(f"workload {workload_id} is being canceled; retry it once it has ended")
+            if workload.status is Status.COMPLETED:
+                raise Conflict(f"workload {workload_id} has completed; only what failed or was canceled is retried")
+            ending = rows.ending_of(workload)
+            if ending is None:
+                return workload.status
+            make_room(session, tx, api, limit)
+            place = {"seq": workload.seq, "due_at": session.steady(), "ending": ending.value}
+            tx.execute(self._sql["note_end"], place)
+            tx.execute(self._sql["retry"], place)
+            session.count(api, "", +1)
+            session.meeting.queued.call(api)
+            session.stir(tx, api, workload_id)
+            return Status.IN_QUEUE
+
+        return session.commits.write(write)
+
+    def erase(self, api: str, workload_id: str) -> Future[None]:
+        session = self._session
+
+        def write(tx: Transaction) -> None:
+            standing = self._standing(tx, api, workload_id, erased_too=True)
+            if standing.is_erased:
+                return
+            match standing.workload.status:
+                case Status.IN_QUEUE:
+                    self._end_queued(tx, standing)
+                case Status.IN_PROGRESS:
+                    self._ask(tx, standing)
+                case _:
+                    pass
+            self._erasing.erase(tx, standing.workload.seq, session.clock.now())
+            tx.after(partial(session.meeting.tell_ended, api, workload_id))
+
+        return session.commits.write(write)
+
+    # ── A holder's word ─────────────────────────────────────────────────────────────────────────
+
+    def finish_canceled(self, tx: Transaction, held: Held, endpoints: Sequence[Endpoint]) -> bool | None:
+        """End a workload that somebody wants to end, if this member holds it.
+
+        Returns:
+            Whether it is kept: one that has been erased is not. None when the member has no such workload.
+        """
+        session, now = self._session, self._session.clock.now()
+        ended = tx.execute(self._sql["finish_canceled"], {**session.fence(held), "now": now}).fetchall()
+        if not ended:
+            return None
+        session.count(held.api, "", -1)
+        is_kept = not self._standing_of(tx, held).is_erased
+        if is_kept:
+            self._announcing.tell(tx, held, Canceled(), Teller(now, *ended[0]), endpoints)
+        tx.after(partial(session.meeting.tell_ended, held.api, held.id))
+        return is_kept
+
+    def refusal(self, tx: Transaction, held: Held) -> Conflict:
+        """Why a holder's word about one attempt cannot be taken."""
+        found = tx.execute(self._sql["standing_of"], {"seq": held.seq}).fetchall()
+        if found:
+            standing = _standing(found[0])
+            if standing.held == held and standing.holder == self._session.member and standing.is_canceling:
+                return CancelAsked(f"somebody wants workload {held.id} to end")
+        return lost(held)
+
+    # ── Within ──────────────────────────────────────────────────────────────────────────────────
+
+    def _standing(self, tx: Transaction, api: str, workload_id: str, *, erased_too: bool = False) -> Standing:
+        found = tx.execute(self._sql["standing"], {"api": api, "id": workload_id}).fetchall()
+        if not found:
+            raise UnknownWorkload(f"{api} has no workload {workload_id}")
+        standing = _standing(found[0])
+        if standing.is_erased and not erased_too:
+            raise Erased(f"workload {workload_id} of {api} is over and has been erased")
+        return standing
+
+    def _standing_of(self, tx: Transaction, held: Held) -> Standing:
+        [row] = tx.execute(self._sql["standing_of"], {"seq": held.seq}).fetchall()
+        return _standing(row)
+
+    def _end_queued(self, tx: Transaction, standing: Standing) -> Teller:
+        session, held = self._session, standing.held
+        now = session.clock.now()
+        [row] = tx.execute(self._sql["cancel_queued"], {"seq": held.seq, "now": now}).fetchall()
+        session.count(held.api, "", -1)
+        tx.after(partial(session.meeting.tell_ended, held.api, held.id))
+        return Teller(now, *row)
+
+    def _ask(self, tx: Transaction, standing: Standing) -> None:
+        session = self._session
+        tx.execute(self._sql["ask_cancel"], {"seq": standing.workload.seq, "now": session.clock.now()})
+        if standing.holder == session.member:
+            tx.after(partial(session.meeting.tell_cancel, standing.held))
+
+
+def lost(held: Held) -> LeaseLost:
+    """What a holder is told whose word is worth nothing any more."""
+    return LeaseLost(f"attempt {held.attempt} of workload {held.id} is not this member's any more")
+
+
+def _standing(row: rows.Row) -> Standing:
+    *columns, holder, cancel_at = row
+    return Standing(
+        workload=rows.workload(tuple(columns)),
+        is_erased=rows.is_erased(row),
+        holder=holder,
+        is_canceling=cancel_at is not None,
+    )
