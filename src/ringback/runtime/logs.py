@@ -61,6 +61,7 @@ class Logs:
         "replica.ready": logging.INFO,
         "replica.broken": logging.ERROR,
         "replica.lost": logging.WARNING,
+        "replica.overheard": logging.INFO,
         "endpoint.tripped": logging.WARNING,
         "endpoint.mended": logging.INFO,
         "endpoint.paused": logging.WARNING,

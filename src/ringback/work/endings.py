@@ -16,6 +16,7 @@ from ringback.core.spec import Api
 from ringback.core.workload import Canceled, Claimed, Failed, Outcome, Spent, Status
 from ringback.store.contract import Store
 from ringback.work.files import Landing
+from ringback.work.journals import Journals
 
 _RETRY_SECONDS: Final = 0.05
 _RETRY_MOST_SECONDS: Final = 5.0
@@ -27,8 +28,10 @@ Landed = Callable[[Status | None], None]
 class Endings:
     """Finishes and requeues for one API."""
 
-    def __init__(self, api: Api, store: Store, emit: Emit) -> None:
+    def __init__(self, api: Api, store: Store, emit: Emit, journals: Journals) -> None:
+        """Begin with nothing to say; `journals` knows the last words of each attempt."""
         self._api = api
+        self._journals = journals
         self._store = store
         self._emit = emit
         self._loop = asyncio.get_running_loop()
@@ -43,29 +46,31 @@ class Endings:
 
     def finish(self, claimed: Claimed, outcome: Outcome, run_us: int) -> None:
         """End the workload."""
+        entries = self._journals.close(claimed)
         self._say(
-            lambda: self._store.finish(claimed.held, outcome, self._api.webhooks),
+            lambda: self._store.finish(claimed.held, outcome, self._api.webhooks, entries=entries),
             lambda status: self._finished(status, run_us),
         )
 
     def land(self, claimed: Claimed, landing: Landing, run_us: int) -> None:
         """End a workload whose result is in a file."""
+        entries = self._journals.close(claimed)
 
-        def landed() -> None:
-            self._emit("workload.finished", api=self._api.name, status=Status.COMPLETED.value, run_us=run_us)
+        def finish(outcome: Outcome) -> Awaitable[Status]:
+            return self._store.finish(claimed.held, outcome, self._api.webhooks, entries=entries)
 
-        self._say(
-            lambda: landing.land(lambda outcome: self._store.finish(claimed.held, outcome, self._api.webhooks)), landed
-        )
+        self._say(lambda: landing.land(finish), lambda status: self._finished(status, run_us))
 
     def requeue(self, claimed: Claimed, spent: Spent, *, why: Failed | None = None, delay_seconds: float = 0.0) -> None:
         """Put the workload back, or end it if somebody wants that; without a `why` it had not begun."""
 
+        held, entries = claimed.held, self._journals.close(claimed)
+
         async def say() -> Status | None:
             try:
-                await self._store.requeue(claimed.held, spent=spent, delay_seconds=delay_seconds, why=why)
+                await self._store.requeue(held, spent=spent, delay_seconds=delay_seconds, why=why, entries=entries)
             except CancelAsked:
-                return await self._store.finish(claimed.held, Canceled(), self._api.webhooks)
+                return await self._store.finish(held, Canceled(), self._api.webhooks, entries=entries)
             return None
 
         def landed(status: Status | None) -> None:

@@ -20,7 +20,7 @@ from typing import Any, Final
 from ringback.core.blob import Blob
 from ringback.core.errors import BlobLost, BlobTooOld, LeaseLost, RingbackError
 from ringback.core.spec import Api
-from ringback.core.workload import Claimed, Completed, ErrorType, Failed, Outcome
+from ringback.core.workload import Claimed, Completed, ErrorType, Failed, Outcome, Status
 from ringback.store.blobs import Large
 from ringback.work.child.wire import WireError
 
@@ -182,8 +182,8 @@ class Landing:
         self._landed = landed
         self._blob: Blob | None = None
 
-    async def land(self, finish: Callable[[Outcome], Awaitable[None]]) -> None:
-        """Make a blob of it, then end the workload with `finish`; to be called again when it raises.
+    async def land(self, finish: Callable[[Outcome], Awaitable[Status]]) -> Status:
+        """Make a blob of it, then end the workload with `finish`, and say how; to be called again when it raises.
 
         Raises:
             LeaseLost: somebody else has the workload; the result is not wanted any more.
@@ -192,12 +192,12 @@ class Landing:
         try:
             if self._blob is None:
                 self._blob = await self._large.blobs.adopt(self._stored.file, self._stored.content_type)
-            await finish(Completed(blob=self._blob))
+            status = await finish(Completed(blob=self._blob))
         except BlobTooOld:
             self._blob = None  # it took half a day to be heard: the next time under a new name
             raise
         except BlobLost as error:
-            await finish(
+            status = await finish(
                 Failed(type=ErrorType.RESULT_LOST.value, message=f"its file was gone before it was kept: {error}")
             )
         except LeaseLost:
@@ -205,7 +205,10 @@ class Landing:
                 await self._large.discard(self._blob)
             self._landed(self._stored.file)
             raise
+        if status is not Status.COMPLETED and self._blob is not None:
+            await self._large.discard(self._blob)
         self._landed(self._stored.file)
+        return status
 
 
 def _clear(folder: Path, but: Iterable[Path]) -> None:

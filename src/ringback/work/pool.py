@@ -21,6 +21,7 @@ from ringback.work.claims import Claims
 from ringback.work.crew import Crew
 from ringback.work.endings import Endings
 from ringback.work.files import Files, Lent, Stored
+from ringback.work.journals import Journals
 from ringback.work.news import News
 from ringback.work.notes import Notes
 from ringback.work.owner import Gone
@@ -46,10 +47,12 @@ class Pool:
         self._emit = emit
         self._chance = chance
         self._crew = Crew(api, self, store, emit, chance=chance)
-        self._endings = Endings(api, store, emit)
+        self._deaf: set[str] = set()
+        self._journals = Journals(api.name, store, emit, listen=lambda on: self._listen("journals", on))
+        self._endings = Endings(api, store, emit, self._journals)
         self.files = Files(large)
-        self._notes = Notes(api, store)
-        self._news = News(api, store, emit, listen=self._crew.listen)
+        self._notes = Notes(api, store, self._journals)
+        self._news = News(api, store, emit, listen=lambda on: self._listen("news", on))
         self._claims = Claims(api.name, store, emit, room=self._room, hand_over=self._hand_over)
         self._draining = False
 
@@ -96,6 +99,7 @@ class Pool:
         self._draining = True
         self._claims.stop()
         self._endings.stop()
+        self._journals.abandon()
         self._crew.stop()
         self.files.stop()
         for replica in self._crew:
@@ -185,7 +189,17 @@ class Pool:
         return self._news.wanted(claimed, Event.OUTPUT)
 
     def on_output(self, claimed: Claimed, index: int, value: bytes) -> None:
+        self._journals.yielded(claimed, index, value)
         self._news.output(claimed, index, value)
+
+    def on_said(self, claimed: Claimed, left_out: int, text: str) -> None:
+        self._journals.said(claimed, left_out, text)
+
+    def on_overheard(self, replica: Replica, claimed: Claimed | None, text: str) -> None:
+        workload = None if claimed is None else claimed.held.id
+        self._emit("replica.overheard", api=self._api.name, replica=replica.number, workload=workload, text=text)
+        if claimed is not None:
+            self._journals.said(claimed, 0, text)
 
     def on_progress(self, claimed: Claimed, progress: Progress) -> None:
         self._notes.take(claimed, progress, is_told=self._news.wanted(claimed, Event.PROGRESS))
@@ -195,6 +209,11 @@ class Pool:
 
     def on_returned(self, claimed: list[Claimed]) -> None:
         self._give_back(claimed)
+
+    def _listen(self, who: str, on: bool) -> None:
+        """Listen to replicas as long as nobody has more than enough of what they say."""
+        (self._deaf.discard if on else self._deaf.add)(who)
+        self._crew.listen(not self._deaf)
 
     def on_gone(self, replica: Replica, gone: Gone) -> None:
         """Judge each workload it leaves, then let the crew start another."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ from typing import Final
 
 from ringback.core.errors import Unavailable
 from ringback.core.spec import Predictor
+from ringback.work.printed import Printed
 
 _ENTRY: Final = Path(__file__).parent / "child" / "__main__.py"
 _STANDARD_ERROR: Final = 2
@@ -19,12 +21,12 @@ _SOCKET_BYTES: Final = 256 * 1024
 
 
 class ReplicaProcess:
-    """A child process and our end of its socket.
+    """A child process, our end of its socket, and what it prints.
 
     It runs in a session of its own, so a Ctrl-C in the terminal reaches the server alone.
     """
 
-    __slots__ = ("_popen", "end", "pid")
+    __slots__ = ("_popen", "end", "pid", "printed")
 
     def __init__(self, predictor: Predictor) -> None:
         """Start it.
@@ -34,26 +36,40 @@ class ReplicaProcess:
         Raises:
             Unavailable: the system has no room for another process.
         """
-        ours, theirs = socket.socketpair()
-        for each in (ours, theirs):
-            each.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
         try:
-            with theirs:
-                self._popen = subprocess.Popen(  # noqa: S603 - our own interpreter and our own file
-                    [sys.executable, "-P", str(_ENTRY), str(theirs.fileno()), str(os.getpid())],
-                    stdin=subprocess.DEVNULL,
-                    stdout=_STANDARD_ERROR,
-                    pass_fds=[theirs.fileno()],
-                    env={**os.environ, **predictor.env},
-                    cwd=predictor.path.parent if predictor.path.parent.is_dir() else None,
-                    start_new_session=True,
-                )
+            with contextlib.ExitStack() as opened:
+                ours, theirs = (opened.enter_context(end) for end in socket.socketpair())
+                for end in (ours, theirs):
+                    end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
+                printed = Printed()
+                opened.callback(printed.close)
+                log = os.dup(_STANDARD_ERROR)
+                with contextlib.closing(theirs):
+                    try:
+                        self._popen = self._start(predictor, theirs, printed, log)
+                    finally:
+                        printed.close_theirs()
+                        os.close(log)
+                opened.pop_all()
         except OSError as error:
-            ours.close()
             raise Unavailable(f"no process for a replica could be started: {error}") from error
         ours.setblocking(False)
         self.end = ours
+        self.printed = printed
         self.pid = self._popen.pid
+
+    def _start(self, predictor: Predictor, end: socket.socket, printed: Printed, log: int) -> subprocess.Popen[bytes]:
+        descriptors = (end.fileno(), os.getpid(), printed.fileno(), log)
+        return subprocess.Popen(  # noqa: S603 - our own interpreter and our own file
+            [sys.executable, "-P", str(_ENTRY), *map(str, descriptors)],
+            stdin=subprocess.DEVNULL,
+            stdout=printed.theirs,
+            stderr=printed.theirs,
+            pass_fds=[end.fileno(), printed.fileno(), log],
+            env={**os.environ, **predictor.env},
+            cwd=predictor.path.parent if predictor.path.parent.is_dir() else None,
+            start_new_session=True,
+        )
 
     def kill(self) -> None:
         """SIGKILL; harmless when it has gone already."""

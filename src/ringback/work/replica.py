@@ -19,6 +19,7 @@ from ringback.work.child.wire import Kind, WireError
 from ringback.work.files import Lent, Stored, stored_in
 from ringback.work.hand import STUCK_SECONDS, Hand
 from ringback.work.owner import Gone, Owner
+from ringback.work.printed import Overhearing
 from ringback.work.process import ReplicaProcess
 
 _REAP_SECONDS: Final = 0.01
@@ -55,6 +56,7 @@ class Replica(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._process: ReplicaProcess | None = None
         self._folder: Path | None = None
+        self._overhearing: Overhearing | None = None
 
     # ── From the owner ──────────────────────────────────────────────────────────────────────────
 
@@ -71,10 +73,14 @@ class Replica(asyncio.Protocol):
         except OSError as error:
             raise Unavailable(f"a replica could not be given a folder: {error}") from error
         self._process = ReplicaProcess(self.api.predictor)
+        self._overhearing = Overhearing(
+            self._process.printed, is_busy=lambda: bool(self._hand), heard=self._on_overheard
+        )
         try:
             await self._loop.create_unix_connection(lambda: self, sock=self._process.end)
         except OSError as error:
             self._process.kill()
+            self._process.printed.close()
             raise Unavailable(f"a replica could not be spoken to: {error}") from error
 
     @property
@@ -132,6 +138,8 @@ class Replica(asyncio.Protocol):
         )
         if not self._hand.in_order or len(self._hand) == 1:
             self._owner.on_began(claimed)
+        if self._overhearing is not None:
+            self._overhearing.watch()
         if self._timer is None:
             self._arm(self.api.timeout_seconds)
         elif not self._looks_soon and self._hand.in_order:
@@ -147,6 +155,8 @@ class Replica(asyncio.Protocol):
 
     def listen(self, on: bool) -> None:
         """Stop to read what the child says, which makes it wait, or go on."""
+        if self._overhearing is not None:
+            self._overhearing.is_deaf = not on
         if self._transport is not None and not self._transport.is_closing():
             (self._transport.resume_reading if on else self._transport.pause_reading)()
 
@@ -167,6 +177,7 @@ class Replica(asyncio.Protocol):
         predictor = self.api.predictor
         hello = {
             "api": self.api.name,
+            "replica": self.number,
             "path": str(predictor.path),
             "python_path": None if predictor.python_path is None else str(predictor.python_path),
             "config": predictor.config,
@@ -201,14 +212,8 @@ class Replica(asyncio.Protocol):
                 number, text = wire.read_numbered(body)
                 told = wire.read_object(text)
                 self._on_end(number, _failure(told) if kind is Kind.FAILED else stored_in(self._folder, told))
-            case Kind.PROGRESS:
-                number, fraction, message = wire.read_progress(body)
-                if (claimed := self._hand.get(number)) is not None:
-                    self._owner.on_progress(claimed, Progress(fraction=fraction, message=message))
-            case Kind.OUTPUT:
-                number, index, value = wire.read_output(body)
-                if (claimed := self._hand.get(number)) is not None:
-                    self._owner.on_output(claimed, index, value)
+            case Kind.PROGRESS | Kind.OUTPUT | Kind.LOG:
+                self._on_word(kind, body)
             case Kind.METRIC:
                 self._owner.on_metric(wire.read_object(body))
             case Kind.READY:
@@ -218,6 +223,27 @@ class Replica(asyncio.Protocol):
                 self._broken = body.decode("utf-8", "replace")
             case _:
                 raise WireError(f"a {kind.name} frame from a replica")
+
+    def _on_word(self, kind: Kind, body: bytes) -> None:
+        """Something that a workload says on its way; one that has been taken back is not heard."""
+        claimed = self._hand.get(wire.number_of(body))
+        if kind is Kind.LOG and self._overhearing is not None:
+            self._overhearing.said()
+        if claimed is None:
+            return
+        if kind is Kind.LOG:
+            _, left_out, text = wire.read_log(body)
+            self._owner.on_said(claimed, left_out, text)
+        elif kind is Kind.OUTPUT:
+            _, index, value = wire.read_output(body)
+            self._owner.on_output(claimed, index, value)
+        else:
+            _, fraction, message = wire.read_progress(body)
+            self._owner.on_progress(claimed, Progress(fraction=fraction, message=message))
+
+    def _on_overheard(self, said: bytes) -> None:
+        oldest = self._hand.oldest() if self._hand.in_order else None
+        self._owner.on_overheard(self, oldest.claimed if oldest else None, said.decode("utf-8", "replace"))
 
     def _on_end(self, number: int, outcome: Outcome | Stored) -> None:
         ended = self._hand.end(number, perf_counter())
@@ -265,6 +291,8 @@ class Replica(asyncio.Protocol):
         if how is None:  # SIGKILL is on its way
             self._loop.call_later(_REAP_SECONDS, self._reap, was_ready)
             return
+        if self._overhearing is not None:
+            self._overhearing.last()
         gone = Gone(self._fault or how, was_ready, self._broken)
         late_after = self.api.timeout_seconds if self._timed_out else None
         self._hand.leave(gone, late_after=late_after, now=perf_counter())

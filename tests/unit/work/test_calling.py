@@ -180,7 +180,7 @@ def test_raising_is_a_failure_with_type_and_message(error: BaseException, told: 
     assert answer_of(predict) == (Kind.FAILED, told)
 
 
-def test_each_yielded_value_is_told_at_once_if_somebody_wants_it() -> None:
+def test_each_yielded_value_is_told_at_once() -> None:
     sent: list[bytes] = []
 
     def predict() -> Iterator[object]:
@@ -193,16 +193,30 @@ def test_each_yielded_value_is_told_at_once_if_somebody_wants_it() -> None:
             yield value
 
     for method in (predict, awaited):
-        for wants in (True, False):
-            sent.clear()
-            if not wants:
-                sent.append(b"")
-            call = Call(api="iris", predict=method, names=frozenset(), send=sent.append, cancelled=lambda number: False)
-            with new_runner() as runner:
-                answer = call.run(replace(work(), wants_outputs=wants), runner.run)
-            assert answer == wire.numbered_frame(Kind.DONE, 7, b'[{"part":1},null]')
-            frames = [wire.read_output(body) for _, body in Frames().feed(b"".join(sent))]
-            assert frames == ([(7, 0, b'{"part":1}'), (7, 1, b"null")] if wants else [])
+        sent.clear()
+        call = Call(api="iris", predict=method, names=frozenset(), send=sent.append, cancelled=lambda number: False)
+        with new_runner() as runner:
+            answer = call.run(work(), runner.run)
+        assert answer == wire.numbered_frame(Kind.DONE, 7, b'[{"part":1},null]')
+        frames = [wire.read_output(body) for _, body in Frames().feed(b"".join(sent))]
+        assert frames == [(7, 0, b'{"part":1}'), (7, 1, b"null")]
+
+
+@pytest.mark.parametrize("value", [1, "x" * 10_000], ids=["many", "large"])
+def test_of_very_many_only_the_first_are_told_unless_somebody_wants_them_all(value: object) -> None:
+    count = wire.MOST_OUTPUTS + 10
+
+    def predict() -> Iterator[object]:
+        for _ in range(count):
+            yield value
+
+    for wants in (False, True):
+        sent: list[bytes] = []
+        call = Call(api="iris", predict=predict, names=frozenset(), send=sent.append, cancelled=lambda number: False)
+        with new_runner() as runner:
+            call.run(replace(work(), wants_outputs=wants), runner.run)
+        told = count if wants else min(wire.MOST_OUTPUTS, wire.MOST_OUTPUTS_BYTES // (len(encode(value)) + 1))
+        assert abs(len(sent) - told) <= 1
 
 
 def test_a_yielded_value_that_is_no_json_names_its_place() -> None:

@@ -13,6 +13,7 @@ from ringback.core.clock import Instant
 from ringback.core.spec import Api, Endpoint, Predictor
 from ringback.core.workload import Claimed, Held, Progress
 from ringback.store.contract import Store
+from ringback.work.journals import Journals
 from ringback.work.notes import Notes
 
 HOOK = Endpoint(key="hook", url="http://127.0.0.1:1/")
@@ -61,23 +62,49 @@ class Remembering:
     timers: Timers
     noted: list[tuple[float, float]] = field(default_factory=list)
     told: list[tuple[float, float]] = field(default_factory=list)
+    kept: list[float] = field(default_factory=list)
+    """What the journal holds."""
+    flushed: int = 0
 
-    def progress(self, held: Held, progress: Progress, *, tell: Sequence[Endpoint] | None = None) -> Awaitable[None]:
+    def progress(
+        self, held: Held, progress: Progress, *, tell: Sequence[Endpoint] | None = None, instead: bool = False
+    ) -> Awaitable[None]:
+        assert self.flushed == len(self.noted) + 1, "what was said before it is to stand before it"
         place = (round(self.timers.now, 3), progress.fraction)
         self.noted.append(place)
+        if instead:
+            self.kept.pop()
+        self.kept.append(progress.fraction)
         if tell is not None:
             assert list(tell) == [HOOK]
             self.told.append(place)
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        done.set_result(None)
-        return done
+        return _done()
+
+    def announce(self, held: Held, news: Progress, endpoints: Sequence[Endpoint]) -> Awaitable[None]:
+        assert list(endpoints) == [HOOK]
+        self.told.append((round(self.timers.now, 3), news.fraction))
+        return _done()
+
+    def flush(self, held: Held) -> None:
+        """As the journals do."""
+        self.flushed += 1
+
+    def note(self, held: Held, progress: Progress) -> None:
+        """As the journals do."""
+        self.kept.append(progress.fraction)
+
+
+def _done() -> Awaitable[None]:
+    done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    done.set_result(None)
+    return done
 
 
 def made() -> tuple[Notes, Remembering, Timers]:
     timers = Timers()
     store = Remembering(timers)
     api = Api(name="iris", endpoint="iris", predictor=Predictor(path=Path("/p.py")), webhooks=(HOOK,))
-    notes = Notes(api, cast("Store", store))
+    notes = Notes(api, cast("Store", store), cast("Journals", store))
     notes._loop = cast("asyncio.AbstractEventLoop", timers)
     return notes, store, timers
 
@@ -123,3 +150,18 @@ async def test_nothing_comes_after_the_end() -> None:
     notes.drop(CLAIMED)
     timers.wind(5)
     assert store.noted == [(0.0, 0.1)]
+    assert store.kept == [0.1, 0.2], "the word that was not stored yet goes with the last words"
+
+
+async def test_of_a_long_days_words_the_journal_keeps_some_thousands_and_the_latest() -> None:
+    notes, store, timers = made()
+    steps = 100_000  # 2.8 hours, ten a second
+    for step in range(steps):
+        notes.take(CLAIMED, Progress(fraction=step / steps))
+        timers.wind(0.1)
+    assert len(store.noted) > 0.9 * steps
+    assert 5_000 < len(store.kept) < 6_500
+    assert store.kept[-1] == store.noted[-1][1]
+    assert all(earlier < later for earlier, later in pairwise(store.kept))
+    # Whenever one looks, the words that are kept are no further apart than a thousandth of the time that has passed.
+    assert all(later - earlier < 0.003 for earlier, later in pairwise(store.kept))

@@ -11,12 +11,11 @@ from ringback.core.workload import (
     Claimed,
     Failed,
     Held,
+    News,
     Outcome,
-    Output,
     Page,
     Progress,
     Spent,
-    Started,
     Status,
     Submission,
     Workload,
@@ -105,7 +104,7 @@ class Workloads(Protocol):
         """
         ...
 
-    def announce(self, held: Held, news: Started | Output, endpoints: Sequence[Endpoint]) -> Awaitable[None]:
+    def announce(self, held: Held, news: News, endpoints: Sequence[Endpoint]) -> Awaitable[None]:
         """Tell of what happens on the way: a delivery for each endpoint that asked.
 
         A1  All its deliveries are visible together; endpoints that came with the submit are told as those given.

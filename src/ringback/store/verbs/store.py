@@ -17,12 +17,11 @@ from ringback.core.workload import (
     Claimed,
     Failed,
     Held,
+    News,
     Outcome,
-    Output,
     Page,
     Progress,
     Spent,
-    Started,
     Status,
     Submission,
     Workload,
@@ -121,7 +120,7 @@ class VerbStore(ABC):
     ) -> Awaitable[None]:
         return self._workloads.progress(held, progress, tell, instead)
 
-    def announce(self, held: Held, news: Started | Output, endpoints: Sequence[Endpoint]) -> Awaitable[None]:
+    def announce(self, held: Held, news: News, endpoints: Sequence[Endpoint]) -> Awaitable[None]:
         return self._workloads.announce(held, news, endpoints)
 
     async def get(self, api: str, workload_id: str) -> Workload:

@@ -17,11 +17,10 @@ from ringback.core.workload import (
     Completed,
     Failed,
     Held,
+    News,
     Outcome,
-    Output,
     Progress,
     Spent,
-    Started,
     Status,
     Submission,
 )
@@ -144,7 +143,7 @@ class Workloads:
 
         return self._session.commits.write(write)
 
-    def announce(self, held: Held, news: Started | Output, endpoints: Sequence[Endpoint]) -> Future[None]:
+    def announce(self, held: Held, news: News, endpoints: Sequence[Endpoint]) -> Future[None]:
         def write(tx: Transaction) -> None:
             told = tx.execute(self._sql["announce"], self._session.fence(held)).fetchall()
             if not told:

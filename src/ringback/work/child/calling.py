@@ -15,7 +15,7 @@ from typing import Any, Final
 from .context import Send, Workload
 from .results import NotSerializable, Outputs, encode
 from .spool import Sink, Spool, is_file
-from .wire import MOST_TEXT_BYTES, Kind, Work, numbered_frame, output_frame
+from .wire import MOST_OUTPUTS, MOST_OUTPUTS_BYTES, MOST_TEXT_BYTES, Kind, Work, numbered_frame, output_frame
 
 _MESSAGE_CHARACTERS: Final = 8_192
 
@@ -123,7 +123,8 @@ class Call:
 
     def _tell(self, work: Work, outputs: Outputs, value: Any) -> None:
         text = outputs.add(value)
-        if work.wants_outputs and len(text) <= MOST_TEXT_BYTES:
+        is_one_of_the_first = len(outputs) <= MOST_OUTPUTS and outputs.size <= MOST_OUTPUTS_BYTES
+        if (work.wants_outputs or is_one_of_the_first) and len(text) <= MOST_TEXT_BYTES:
             self.send(output_frame(work.number, len(outputs) - 1, text))
 
     def _unserializable(self, work: Work, error: NotSerializable) -> bytes:

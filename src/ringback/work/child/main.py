@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import faulthandler
 import logging
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from .calling import Call
+from .capture import Capture
 from .channel import Channel
 from .context import MetricsClient
 from .loading import LoadError, import_file, make, predict_of
@@ -21,49 +23,59 @@ from .spool import Spool
 from .wire import Kind, frame, object_frame, read_object
 
 _PR_SET_PDEATHSIG: Final = 1
+_STANDARD_ERROR: Final = 2
 
 
 def main(arguments: list[str]) -> int:
-    """Serve one socket; its file descriptor and the parent's process id are the two arguments."""
-    _, descriptor, parent = arguments
+    """Serve one socket.
+
+    The arguments are file descriptors and a process id: the socket, the parent, the end to read of what standard
+    output and standard error are, and the server's log.
+    """
+    _, descriptor, parent, pipe, log = arguments
     _die_with(int(parent))
     signal.signal(signal.SIGTERM, _leave_it_to_the_parent)
     signal.signal(signal.SIGINT, _leave_it_to_the_parent)
     end = socket.socket(fileno=int(descriptor))
-    end.set_inheritable(False)
+    for each in (end.fileno(), int(pipe), int(log)):
+        os.set_inheritable(each, False)
+    faulthandler.enable(file=_STANDARD_ERROR)
     channel = Channel(end)
     with contextlib.suppress(ConnectionError):
-        return _serve(channel)
+        received = channel.receive()
+        if received is not None:
+            hello = read_object(received[1])
+            name = f"{hello['api']}/{hello['replica']}"
+            capture = Capture(int(pipe), int(log), name=name, send=channel.send)
+            try:
+                return _serve(channel, capture, hello)
+            finally:
+                capture.close()
     return 0
 
 
-def _serve(channel: Channel) -> int:
-    received = channel.receive()
-    if received is None:
-        return 0
-    hello = read_object(received[1])
+def _serve(channel: Channel, capture: Capture, hello: dict[str, Any]) -> int:
+    capture.start(tells_apart=hello["concurrency"] > 1)
     logging.basicConfig(
-        level=hello["log_level"].upper(),
-        format=f"%(asctime)s {hello['api']} %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
+        level=hello["log_level"].upper(), format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
     try:
-        call = _prepare(channel, hello)
+        call = _prepare(channel, capture, hello)
     except LoadError as error:
         logging.getLogger("ringback.replica").error("%s", error, exc_info=error.__cause__)  # noqa: TRY400 - the cause, not the wrapper
         channel.send(frame(Kind.BROKEN, str(error).encode("utf-8", "replace")))
         return 1
     channel.send(object_frame(Kind.READY, {"in_order": hello["concurrency"] == 1}))
     if hello["concurrency"] == 1:
-        run_one_by_one(channel, call)
+        run_one_by_one(channel, call, capture)
     elif call.is_async:
-        run_as_tasks(channel, call)
+        run_as_tasks(channel, call, capture)
     else:
-        run_on_threads(channel, call, hello["concurrency"])
+        run_on_threads(channel, call, capture, hello["concurrency"])
     return 0
 
 
-def _prepare(channel: Channel, hello: dict[str, Any]) -> Call:
+def _prepare(channel: Channel, capture: Capture, hello: dict[str, Any]) -> Call:
     path = Path(hello["path"])
     module = import_file(path, Path(hello["python_path"]) if hello["python_path"] else None)
     offers = {"config": hello["config"], "metrics_client": MetricsClient(channel.send)}
@@ -72,7 +84,7 @@ def _prepare(channel: Channel, hello: dict[str, Any]) -> Call:
         api=hello["api"],
         predict=predict,
         names=names,
-        send=channel.send,
+        send=capture.tell,
         cancelled=channel.cancelled,
         spool=_spool(hello),
     )

@@ -51,6 +51,11 @@ class Outputs:
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def size(self) -> int:
+        """How many bytes they are, as a list."""
+        return self._bytes
+
     def add(self, value: Any) -> bytes:
         """One more value's JSON text.
 

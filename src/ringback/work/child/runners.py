@@ -8,25 +8,31 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
 
 from .calling import Call, new_runner
+from .capture import Capture
 from .channel import Channel
 from .wire import Kind, Work, read_work, with_file
 
 
-def run_one_by_one(channel: Channel, call: Call) -> None:
+def run_one_by_one(channel: Channel, call: Call, capture: Capture) -> None:
     """On the main thread, where libraries that mind such things want to be; in the order of arrival."""
     with new_runner() as runner:
         while (work := _next(channel)) is not None:
             if not channel.cancelled(work.number):
-                channel.send(call.run(work, runner.run))  # type: ignore[arg-type]
+                capture.begin(work)
+                answer = call.run(work, runner.run)  # type: ignore[arg-type]
+                said = capture.end(work)
+                channel.send(said + answer if said else answer)
             channel.forget(work.number)
 
 
-def run_on_threads(channel: Channel, call: Call, concurrency: int) -> None:
+def run_on_threads(channel: Channel, call: Call, capture: Capture, concurrency: int) -> None:
     """Up to `concurrency` at once; the parent never sends more."""
     channel.looks_ahead = False
 
     def run(work: Work) -> None:
-        channel.send(call.run(work, asyncio.run))  # type: ignore[arg-type]
+        with capture.speaking(work):
+            answer = call.run(work, asyncio.run)  # type: ignore[arg-type]
+        channel.send(capture.last(work) + answer)
         channel.forget(work.number)
 
     with ThreadPoolExecutor(concurrency, thread_name_prefix="predict") as threads:
@@ -35,12 +41,14 @@ def run_on_threads(channel: Channel, call: Call, concurrency: int) -> None:
         _vanish()
 
 
-def run_as_tasks(channel: Channel, call: Call) -> None:
+def run_as_tasks(channel: Channel, call: Call, capture: Capture) -> None:
     """All of them on one event loop; a thread of its own reads, so that the loop never waits for the socket."""
     channel.looks_ahead = False
 
     async def run(work: Work) -> None:
-        channel.send(await call.run_task(work))
+        with capture.speaking(work):
+            answer = await call.run_task(work)
+        channel.send(capture.last(work) + answer)
         channel.forget(work.number)
 
     async def serve() -> None:

@@ -13,6 +13,10 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, Final
 
+MOST_OUTPUTS: Final = 10_000
+MOST_OUTPUTS_BYTES: Final = 4 * 1024 * 1024
+"""So many of the values that an attempt yields are told one by one; the result has them all."""
+
 MAX_FRAME_BYTES: Final = 512 * 1024 * 1024
 MOST_TEXT_BYTES: Final = MAX_FRAME_BYTES - 1024
 """What fits a frame beside whatever else is in it."""
@@ -21,6 +25,7 @@ _HEAD: Final = struct.Struct(">BI")
 _WORK: Final = struct.Struct(">IIdHHI?")
 _NUMBER: Final = struct.Struct(">I")
 _OUTPUT: Final = struct.Struct(">II")
+_LOG: Final = struct.Struct(">II")
 _FRACTION: Final = struct.Struct(">Id")
 
 
@@ -47,6 +52,7 @@ class Kind(IntEnum):
     PROGRESS = 8
     METRIC = 9
     OUTPUT = 10
+    LOG = 11
     FILE = 20
     STORED = 21
 
@@ -71,7 +77,7 @@ class Work:
     in_memory: bool = True
     """Whether predict is to have the payload in memory all the same."""
     wants_outputs: bool = False
-    """Whether each value that a generator yields is to be told at once."""
+    """Whether each value that a generator yields is to be told, however many there are."""
 
 
 def frame(kind: Kind, *parts: bytes) -> bytes:
@@ -143,10 +149,27 @@ def read_output(body: bytes) -> tuple[int, int, bytes]:
     return number, index, body[_OUTPUT.size :]
 
 
-def read_numbered(body: bytes) -> tuple[int, bytes]:
+def log_frame(number: int, left_out: int, text: bytes) -> bytes:
+    """A frame with some of what a workload has printed, and how many lines before it are left out."""
+    return frame(Kind.LOG, _LOG.pack(number, min(left_out, 0xFFFF_FFFF)), text)
+
+
+def read_log(body: bytes) -> tuple[int, int, str]:
+    if len(body) < _LOG.size:
+        raise WireError("a log frame that is too short")
+    number, left_out = _LOG.unpack_from(body)
+    return number, left_out, body[_LOG.size :].decode("utf-8", "replace")
+
+
+def number_of(body: bytes) -> int:
+    """Which workload a frame is about."""
     if len(body) < _NUMBER.size:
         raise WireError("a frame without its number")
-    return _NUMBER.unpack_from(body)[0], body[_NUMBER.size :]
+    return int(_NUMBER.unpack_from(body)[0])
+
+
+def read_numbered(body: bytes) -> tuple[int, bytes]:
+    return number_of(body), body[_NUMBER.size :]
 
 
 def progress_frame(number: int, fraction: float, message: str | None) -> bytes:
