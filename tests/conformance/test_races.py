@@ -198,7 +198,7 @@ def test_X4_of_a_finish_and_a_cancel_one_wins(folder_backend: Callable[[], Backe
         answers: dict[str, Status | None] = {}
         for name in reversed(names):
             try:
-                answers[name] = await store.cancel(API, name, [told])
+                answers[name] = (await store.cancel(API, name, [told])).status
             except AlreadyEnded:
                 answers[name] = None
         return answers
@@ -225,7 +225,7 @@ def test_X9_retried_from_everywhere_it_runs_once_more(folder_backend: Callable[[
 
     async def retry_all(store: Store) -> None:
         for name in names:
-            assert await store.retry(API, name) is Status.IN_QUEUE
+            assert (await store.retry(API, name)).status is Status.IN_QUEUE
 
     async def look(store: Store) -> None:
         assert sorted(await claim_until_dry(store)) == sorted((name, 2) for name in names)

@@ -24,6 +24,7 @@ from ringback.core.workload import (
     Spent,
     Status,
 )
+from ringback.store.contract import Asked
 
 REFUSED: Final = (Conflict, Erased, UnknownWorkload)
 """What verbs may raise, in the model as in the store."""
@@ -190,25 +191,27 @@ class Model:
 
     # ── Asked for ───────────────────────────────────────────────────────────────────────────────
 
-    def cancel(self, workload_id: str, endpoints: list[Endpoint]) -> Status:
+    def cancel(self, workload_id: str, endpoints: list[Endpoint]) -> Asked:
         workload = self.get(workload_id)
-        if workload.status is Status.IN_QUEUE:
-            return self._end(workload, Canceled(), endpoints)
         if workload.status in {Status.COMPLETED, Status.FAILED}:
             raise AlreadyEnded
+        changed = not (workload.is_canceling or workload.status.is_terminal)
+        if workload.status is Status.IN_QUEUE:
+            self._end(workload, Canceled(), endpoints)
         workload.is_canceling = workload.status is Status.IN_PROGRESS
-        return workload.status
+        return Asked(status=workload.status, changed=changed)
 
-    def retry(self, workload_id: str) -> Status:
+    def retry(self, workload_id: str) -> Asked:
         workload = self.get(workload_id)
         if workload.is_canceling or workload.status is Status.COMPLETED:
             raise Conflict
-        if workload.status.is_terminal:
+        changed = workload.status.is_terminal
+        if changed:
             workload.past.append((workload.attempt if workload.has_begun else None, Ending(workload.status.value)))
             workload.status, workload.outcome, workload.finished_at = Status.IN_QUEUE, None, None
             workload.raised = workload.losses = 0
             workload.has_begun, workload.due_at = False, self._clock.now()
-        return workload.status
+        return Asked(status=workload.status, changed=changed)
 
     def erase(self, workload_id: str) -> None:
         workload = self.workloads.get(workload_id)

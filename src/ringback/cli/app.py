@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ringback import __version__
-from ringback.cli import endpoints, serving, top, webhooks, workloads
+from ringback.cli import endpoints, lives, serving, top, webhooks, workloads
 from ringback.cli.context import DEFAULT_URL, Context
 
 app = typer.Typer(
@@ -51,6 +51,10 @@ app.command("serve")(serving.serve)
 app.command("submit")(workloads.submit)
 app.command("get")(workloads.get)
 app.command("list")(workloads.list_)
+app.command("cancel")(lives.cancel)
+app.command("retry")(lives.retry)
+app.command("erase")(lives.erase)
+app.command("attempts")(lives.attempts)
 app.add_typer(webhooks.deliveries, name="deliveries")
 app.add_typer(endpoints.endpoints, name="endpoints")
 app.command("top")(top.top)

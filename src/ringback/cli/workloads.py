@@ -53,8 +53,8 @@ def submit(
         if not wait:
             told.say(handle.id, {"id": handle.id})
             return
-        _wait(told, handle, timeout)
-    _show(told, handle)
+        await_end(told, handle, timeout)
+    show(told, handle)
 
 
 def get(
@@ -70,12 +70,12 @@ def get(
     with told.client() as client:
         handle = client.get(api, workload_id)
         if wait:
-            _wait(told, handle, timeout)
+            await_end(told, handle, timeout)
         if output is not None and handle.status == "completed":
             saved = _saved(handle, output)
             told.say(str(saved), {"id": handle.id, "status": handle.status, "file": str(saved)})
             return
-    _show(told, handle)
+    show(told, handle)
 
 
 def _saved(handle: WorkloadHandle, output: Path) -> Path:
@@ -141,7 +141,8 @@ def _show_page(told: Context, page: dict[str, Any]) -> None:
     told.say(table(rows, ("id", "status", "attempt", "submitted", "error")) if rows else "no workloads", None)
 
 
-def _wait(told: Context, handle: WorkloadHandle, timeout: float | None) -> None:
+def await_end(told: Context, handle: WorkloadHandle, timeout: float | None) -> None:
+    """Wait, with a progress bar on a terminal."""
     if told.as_json or not sys.stderr.isatty():
         handle.wait(timeout)
         return
@@ -174,8 +175,8 @@ def _wait(told: Context, handle: WorkloadHandle, timeout: float | None) -> None:
                 Event().wait(pace.rest())
 
 
-def _show(told: Context, handle: WorkloadHandle) -> None:
-    """The workload's end, or where it stands; a failed one is exit status 1."""
+def show(told: Context, handle: WorkloadHandle) -> None:
+    """Print the workload's end, or where it stands; one that failed or was canceled is exit status 1."""
     value: dict[str, Any] = {"id": handle.id, "status": handle.status}
     text = f"{handle.id}  {handle.status}"
     if handle.status == "completed":
@@ -193,7 +194,7 @@ def _show(told: Context, handle: WorkloadHandle) -> None:
         value["progress"] = {"fraction": handle.progress, "message": handle.message}
         text += f"  {handle.progress:.0%} {handle.message or ''}".rstrip()
     told.say(text, value)
-    if handle.error is not None:
+    if handle.error is not None or handle.status == "canceled":
         raise typer.Exit(1)
 
 

@@ -92,6 +92,30 @@ class Client:
         """What the server says of a workload, held up to `wait_seconds` until it ends."""
         return protocol.state_of(self._send(protocol.get(api, workload_id, wait_seconds)))
 
+    def cancel(self, api: str, workload_id: str) -> State:
+        """Have a workload end as canceled: at once in the queue, within the API's `cancel_grace` where it runs.
+
+        Raises:
+            AlreadyEnded: it has completed or failed.
+        """
+        return protocol.state_of(self._send(protocol.cancel(api, workload_id)))
+
+    def retry(self, api: str, workload_id: str) -> State:
+        """Have a failed or canceled workload run again under its id.
+
+        Raises:
+            Conflict: it has completed, or is being canceled.
+        """
+        return protocol.state_of(self._send(protocol.retry(api, workload_id)))
+
+    def erase(self, api: str, workload_id: str) -> None:
+        """Erase a workload and all that is kept of it; one that has not ended is canceled, and nobody is told."""
+        self._send(protocol.erase(api, workload_id))
+
+    def describe(self, api: str, workload_id: str) -> dict[str, Any]:
+        """All that is known of a workload, its attempts included, but for payload and result themselves."""
+        return repair.object_of(self._send(protocol.describe(api, workload_id)))
+
     def page(
         self, api: str, *, status: str | None = None, limit: int = 50, cursor: str | None = None
     ) -> dict[str, Any]:
@@ -230,6 +254,22 @@ class AsyncClient:
     async def state(self, api: str, workload_id: str, wait_seconds: float = 0.0) -> State:
         """As `Client.state`."""
         return protocol.state_of(await self._send(protocol.get(api, workload_id, wait_seconds)))
+
+    async def cancel(self, api: str, workload_id: str) -> State:
+        """As `Client.cancel`."""
+        return protocol.state_of(await self._send(protocol.cancel(api, workload_id)))
+
+    async def retry(self, api: str, workload_id: str) -> State:
+        """As `Client.retry`."""
+        return protocol.state_of(await self._send(protocol.retry(api, workload_id)))
+
+    async def erase(self, api: str, workload_id: str) -> None:
+        """As `Client.erase`."""
+        await self._send(protocol.erase(api, workload_id))
+
+    async def describe(self, api: str, workload_id: str) -> dict[str, Any]:
+        """As `Client.describe`."""
+        return repair.object_of(await self._send(protocol.describe(api, workload_id)))
 
     async def page(
         self, api: str, *, status: str | None = None, limit: int = 50, cursor: str | None = None

@@ -82,7 +82,7 @@ class _Known:
         """What predict returned: parsed JSON, or the bytes of a file.
 
         Raises:
-            WorkloadFailed: it failed; type and message are predict's.
+            WorkloadFailed: it failed, with predict's own type and message, or was canceled.
             RuntimeError: it has not ended, call `wait` first; or it is large and not here yet, call `load` first.
         """
         if self._state.status is Status.COMPLETED:
@@ -92,6 +92,8 @@ class _Known:
         if self.error is not None:
             kind, message = self.error
             raise WorkloadFailed(f"{kind}: {message}", type=kind)
+        if self._state.status is Status.CANCELED:
+            raise WorkloadFailed(f"workload {self.id} was canceled", type=Status.CANCELED.value)
         raise RuntimeError(f"workload {self.id} is {self.status}; wait for it first")
 
     def __repr__(self) -> str:
@@ -120,6 +122,28 @@ class WorkloadHandle(_Known):
 
     def _large(self) -> Any:
         return self._keep(self._client.result(self.api, self.id))
+
+    def cancel(self) -> WorkloadHandle:
+        """Have it end as canceled; wait for it to see the end, if it runs.
+
+        Raises:
+            AlreadyEnded: it has completed or failed.
+        """
+        self._state = self._client.cancel(self.api, self.id)
+        return self
+
+    def retry(self) -> WorkloadHandle:
+        """Have it run again, if it has failed or was canceled.
+
+        Raises:
+            Conflict: it has completed, or is being canceled.
+        """
+        self._state = self._client.retry(self.api, self.id)
+        return self
+
+    def erase(self) -> None:
+        """Erase it and all that is kept of it; if it has not ended it is canceled, and nobody is told."""
+        self._client.erase(self.api, self.id)
 
     def wait(self, timeout: float | None = None) -> WorkloadHandle:
         """Wait until it has ended.
@@ -156,6 +180,20 @@ class AsyncWorkloadHandle(_Known):
     async def download(self, path: Path | str) -> Path:
         """Put the result into a file, never all of it in memory."""
         return await self._client.download(self.api, self.id, path)
+
+    async def cancel(self) -> AsyncWorkloadHandle:
+        """As `WorkloadHandle.cancel`."""
+        self._state = await self._client.cancel(self.api, self.id)
+        return self
+
+    async def retry(self) -> AsyncWorkloadHandle:
+        """As `WorkloadHandle.retry`."""
+        self._state = await self._client.retry(self.api, self.id)
+        return self
+
+    async def erase(self) -> None:
+        """As `WorkloadHandle.erase`."""
+        await self._client.erase(self.api, self.id)
 
     async def wait(self, timeout: float | None = None) -> AsyncWorkloadHandle:
         """Wait until it has ended.

@@ -94,6 +94,22 @@ def get(api: str, workload_id: str, wait_seconds: float = 0.0) -> Request:
     return Request(method="GET", path=path_of(api, workload_id), query=query, held_seconds=wait_seconds)
 
 
+def cancel(api: str, workload_id: str) -> Request:
+    return Request(method="POST", path=path_of(api, workload_id, "cancel"))
+
+
+def retry(api: str, workload_id: str) -> Request:
+    return Request(method="POST", path=path_of(api, workload_id, "retry"))
+
+
+def erase(api: str, workload_id: str) -> Request:
+    return Request(method="DELETE", path=path_of(api, workload_id))
+
+
+def describe(api: str, workload_id: str) -> Request:
+    return Request(method="GET", path=path_of("-", "workloads", workload_id), query={"api": api})
+
+
 def page(api: str, *, status: str | None, limit: int, cursor: str | None) -> Request:
     query = {"limit": str(limit)}
     query |= {name: value for name, value in (("status", status), ("cursor", cursor)) if value is not None}

@@ -162,6 +162,8 @@ class Api:
     recycle_after: int | None = None
     """Workloads a replica runs before it is replaced; None means any number."""
     timeout_seconds: float = 3_600.0
+    cancel_grace_seconds: float = 5.0
+    """How long a canceled workload that runs may take to end by itself."""
     retries: Retries = Retries()
     retention_seconds: float = 604_800.0
     webhooks: tuple[Endpoint, ...] = ()

@@ -21,6 +21,7 @@ from ringback.gateway.endpoints import Endpoints
 from ringback.gateway.front_door import Front, FrontDoor
 from ringback.gateway.guests import Doorkeeper, resolved
 from ringback.gateway.incoming import Gone, Receive, Scope, Send
+from ringback.gateway.lives import Lives
 from ringback.gateway.problems import internal, problem
 from ringback.gateway.repair import Repair
 from ringback.gateway.results import Results
@@ -73,6 +74,7 @@ class Gateway:
         endpoints = Endpoints(store, self._apis, directory, keeper, emit)
         seldom = (self._door, Repair(store, self._apis, directory), endpoints, results)
         self._data = DataPlane(store, emit, bodies=bodies, results=results, keeper=keeper)
+        self._lives = Lives(store, emit, self._data.checked_limit)
         self._control = ControlPlane(store, self._apis, metrics, [route for part in seldom for route in part.routes])
 
     def close_to_new(self) -> None:
@@ -134,6 +136,10 @@ class Gateway:
                 return self._data.submit(self._apis[segment], None, scope, receive)
             case ["", segment, workload_id] if segment in self._apis and workload_id:
                 return self._one(self._apis[segment], workload_id, scope, receive)
+            case ["", segment, workload_id, "cancel"] if segment in self._apis and workload_id:
+                return self._lives.cancel(self._apis[segment], workload_id, scope)
+            case ["", segment, workload_id, "retry"] if segment in self._apis and workload_id:
+                return self._lives.retry(self._apis[segment], workload_id, scope)
             case ["", segment, _] if segment not in {"-", ""}:
                 find_api(self._apis, segment)
         return None
@@ -144,10 +150,12 @@ class Gateway:
                 return self._data.poll(api, workload_id, scope, receive)
             case "PUT":
                 return self._data.submit(api, workload_id, scope, receive)
+            case "DELETE":
+                return self._lives.erase(api, workload_id, scope)
             case other:
                 raise MethodNotAllowed(
-                    f"{other} is not for a workload; PUT submits under this id, GET reads it",
-                    allowed=("GET", "HEAD", "PUT"),
+                    f"{other} is not for a workload; PUT submits under this id, GET reads it, DELETE erases it",
+                    allowed=("GET", "HEAD", "PUT", "DELETE"),
                 )
 
     def _told(self, scope: Scope, error: Exception) -> RingbackError:

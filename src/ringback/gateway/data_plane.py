@@ -47,9 +47,9 @@ class DataPlane:
             submission = await self._submission(api, workload_id, scope, headers, receive)
             wait = incoming.preferred_wait(headers) if "prefer" in headers else None
             if submission.blob is None:
-                accepted = await self._store.submit(submission, limit=self._checked_limit(api))
+                accepted = await self._store.submit(submission, limit=self.checked_limit(api))
             else:
-                accepted = await self._submitted(submission, submission.blob, self._checked_limit(api))
+                accepted = await self._submitted(submission, submission.blob, self.checked_limit(api))
         except RingbackError as error:
             self._emit("workload.refused", api=api.name, code=error.code)
             raise
@@ -69,6 +69,19 @@ class DataPlane:
             workload = await self._ended(api, workload_id, wait, receive)
         return json_answer(self._state(workload))
 
+    def checked_limit(self, api: Api) -> int:
+        """How many unfinished workloads the API may hold.
+
+        Raises:
+            ApiNotReady: no replica runs, and it is known why none will.
+        """
+        state = self._store.replicas(api.name)
+        if state.ready == 0 and state.problem is not None:
+            raise ApiNotReady(
+                f"no replica of {api.name} can start: {state.problem}", retry_after_seconds=_NOT_READY_RETRY_SECONDS
+            )
+        return api.autoscaling.max_replica_concurrency * max(1, state.ready)
+
     # ── Within ──────────────────────────────────────────────────────────────────────────────────
 
     async def _submission(
@@ -87,7 +100,7 @@ class DataPlane:
         if "ringback-webhook" in headers or "ringback-webhook-events" in headers:
             webhooks = await guests_of(scope, self._keeper)
         if self._bodies.is_announced_large(headers):
-            self._checked_limit(api)
+            self.checked_limit(api)
         taken = await self._bodies.take(content_type, headers, receive)
         payload, blob, digest = (taken, None, None) if isinstance(taken, bytes) else (b"", taken.blob, taken.digest)
         return Submission(
@@ -117,19 +130,6 @@ class DataPlane:
 
     def _state(self, workload: Workload) -> bytes:
         return answers.state(workload, None if workload.blob is None else self._results.url_of(workload))
-
-    def _checked_limit(self, api: Api) -> int:
-        """How many unfinished workloads the API may hold.
-
-        Raises:
-            ApiNotReady: no replica runs, and it is known why none will.
-        """
-        state = self._store.replicas(api.name)
-        if state.ready == 0 and state.problem is not None:
-            raise ApiNotReady(
-                f"no replica of {api.name} can start: {state.problem}", retry_after_seconds=_NOT_READY_RETRY_SECONDS
-            )
-        return api.autoscaling.max_replica_concurrency * max(1, state.ready)
 
     async def _ended(self, api: Api, workload_id: str, wait: float, receive: Receive) -> Workload:
         """The workload once it has ended; as it stands when time is up, the client leaves or the server drains."""

@@ -76,6 +76,11 @@ def _paths(api: Api) -> dict[str, Any]:
                 "parameters": [wait],
                 "responses": _answers("Workload", "400", "404", "410"),
             },
+            "delete": {
+                **tag,
+                "summary": "Erase a workload and all that is kept of it; one that has not ended is canceled",
+                "responses": _answers("Erased", "404"),
+            },
         },
         f"{at}/{{id}}/result": {
             "parameters": [workload_id],
@@ -90,7 +95,30 @@ def _paths(api: Api) -> dict[str, Any]:
                 },
             },
         },
+        **_asked(at, tag, workload_id),
         **_followed(at, tag, workload_id),
+    }
+
+
+def _asked(at: str, tag: dict[str, Any], workload_id: dict[str, Any]) -> dict[str, Any]:
+    """What is done to a workload after its submit."""
+    return {
+        f"{at}/{{id}}/cancel": {
+            "parameters": [workload_id],
+            "post": {
+                **tag,
+                "summary": "Have a workload end as canceled; repeating it is harmless",
+                "responses": _answers("Standing", "404", "409", "410"),
+            },
+        },
+        f"{at}/{{id}}/retry": {
+            "parameters": [workload_id],
+            "post": {
+                **tag,
+                "summary": "Have a failed or canceled workload run again under its id",
+                "responses": _answers("Standing", "404", "409", "410", "503"),
+            },
+        },
     }
 
 

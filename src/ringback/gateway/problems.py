@@ -36,6 +36,7 @@ STATUS: Final[dict[type[errors.RingbackError], tuple[int, str]]] = {
     errors.Erased: (410, "The workload has been erased"),
     errors.Conflict: (409, "The world has moved on"),
     errors.PreconditionFailed: (412, "It is not what was expected"),
+    errors.AlreadyEnded: (409, "The workload has ended already"),
     errors.IdTaken: (409, "The id stands for another payload"),
     errors.Unavailable: (503, "Not now"),
     errors.QueueFull: (503, "The queue is full"),

@@ -25,6 +25,19 @@ SCHEMAS: Final[dict[str, Any]] = {
         "required": ["id"],
         "properties": {"id": {"type": "string"}},
     },
+    "Standing": {
+        "type": "object",
+        "required": ["id", "status"],
+        "properties": {
+            "id": {"type": "string"},
+            "status": {"type": "string", "enum": [status.value for status in Status]},
+        },
+    },
+    "Erased": {
+        "type": "object",
+        "required": ["id", "erased"],
+        "properties": {"id": {"type": "string"}, "erased": {"const": True}},
+    },
     "Error": _ERROR,
     "Workload": {
         "type": "object",

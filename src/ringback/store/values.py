@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ringback.core.clock import Instant
+from ringback.core.workload import Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +15,16 @@ class Accepted:
     id: str
     created: bool
     """False when the id or the idempotency key was known already, with the same payload."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The answer to a cancel or a retry."""
+
+    status: Status
+    """How the workload stands now."""
+    changed: bool
+    """Whether the call has changed anything: not when it was so, or on its way to be so, already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,6 +66,11 @@ class Claims:
             claim = asyncio.ensure_future(self._store.claim(self._api, min(room, _MOST_AT_ONCE)))
             claim.add_done_callback(lambda done: self._on_claimed(done, min(room, _MOST_AT_ONCE)))
 
+    @property
+    def is_under_way(self) -> bool:
+        """Whether a claim may bring more at any moment."""
+        return self._under_way
+
     def stop(self) -> None:
         """Take nothing more. What a claim under way brings is still handed over."""
         self._stopped = True

@@ -134,7 +134,8 @@ class Crew:
         else:
             self._problem = gone.broken or f"its replica {gone.how} before it was ready; the log says more"
             self._emit("replica.broken", api=self._api.name, replica=replica.number, reason=self._problem)
-        self._failures += 1
+        if not gone.by_force:
+            self._failures += 1
         self._settle()
 
     # ── The end ─────────────────────────────────────────────────────────────────────────────────

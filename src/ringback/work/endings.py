@@ -44,7 +44,7 @@ class Endings:
         """Tell the endpoints of `api` from now on."""
         self._api = api
 
-    def finish(self, claimed: Claimed, outcome: Outcome, run_us: int) -> None:
+    def finish(self, claimed: Claimed, outcome: Outcome, run_us: int | None) -> None:
         """End the workload."""
         entries = self._journals.close(claimed)
         self._say(
@@ -52,7 +52,7 @@ class Endings:
             lambda status: self._finished(status, run_us),
         )
 
-    def land(self, claimed: Claimed, landing: Landing, run_us: int) -> None:
+    def land(self, claimed: Claimed, landing: Landing, run_us: int | None) -> None:
         """End a workload whose result is in a file."""
         entries = self._journals.close(claimed)
 

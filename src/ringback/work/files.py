@@ -20,7 +20,7 @@ from typing import Any, Final
 from ringback.core.blob import Blob
 from ringback.core.errors import BlobLost, BlobTooOld, LeaseLost, RingbackError
 from ringback.core.spec import Api
-from ringback.core.workload import Claimed, Completed, ErrorType, Failed, Outcome, Status
+from ringback.core.workload import Claimed, Completed, ErrorType, Failed, Held, Outcome, Status
 from ringback.store.blobs import Large
 from ringback.work.child.wire import WireError
 
@@ -128,6 +128,15 @@ class Files:
         path = self._lent.pop(claimed.held.seq, None)
         if path is not None and self._large is not None:
             self._large.blobs.give_back(path)
+
+    def cancel(self, held: Held) -> Claimed | None:
+        """Fetch a payload no more, for nobody wants its workload; it, if it was being fetched."""
+        for task, claimed in self._coming.items():
+            if claimed.held == held:
+                del self._coming[task]
+                task.cancel()
+                return claimed
+        return None
 
     def stop(self) -> list[Claimed]:
         """Fetch no more; the workloads whose payloads have not come."""

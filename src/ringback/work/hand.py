@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
-from ringback.core.workload import Claimed
+from ringback.core.workload import Claimed, Held
 from ringback.work.owner import Gone
 
 STUCK_SECONDS: Final = 0.25
@@ -31,6 +32,16 @@ class InHand:
     claimed: Claimed
     began: float
     """When it was handed over; in order of arrival, when the one before it ended."""
+    limit_seconds: float
+    """How long it may run."""
+    stop_at: float | None = None
+    """When it is ended by force, because somebody wants it to end; None while nobody does."""
+
+    @property
+    def deadline(self) -> float:
+        """When it is ended by force, for whatever reason."""
+        late_at = self.began + self.limit_seconds
+        return late_at if self.stop_at is None else min(late_at, self.stop_at)
 
 
 class Hand:
@@ -75,14 +86,18 @@ class Hand:
         depth = 1 if self.in_order and self._is_at_a_long_one(now) else self._depth
         return max(0, min(depth - len(self._items), self.left))
 
-    def put(self, claimed: Claimed, now: float) -> int:
-        """Add one; its number on the wire."""
+    def deadline(self) -> float | None:
+        """When the first of those that have begun is to be ended by force; None when none has."""
+        return min((each.deadline for each in self._begun()), default=None)
+
+    def put(self, claimed: Claimed, now: float, limit_seconds: float) -> int:
+        """Add one that may run so long; its number on the wire."""
         self.left -= 1
         self._number = number = self._number + 1 & 0xFFFF_FFFF
-        self._items[number] = InHand(claimed, now)
+        self._items[number] = InHand(claimed, now, limit_seconds)
         return number
 
-    def end(self, number: int, now: float) -> tuple[Claimed, float, Claimed | None] | None:
+    def end(self, number: int, now: float) -> tuple[InHand, float, Claimed | None] | None:
         """Take out one that has ended.
 
         Returns:
@@ -98,7 +113,23 @@ class Hand:
                 following = first.claimed
             self._mean_run = _MEMORY_OF_RUNS * self._mean_run + (1 - _MEMORY_OF_RUNS) * run
             self._depth = _depth_for(self._mean_run)
-        return done.claimed, run, following
+        return done, run, following
+
+    def cancel(self, held: Held, stop_at: float) -> tuple[int, Claimed | None] | None:
+        """Have one end: it is taken out if it has not begun, and has until `stop_at` otherwise.
+
+        Returns:
+            Its number on the wire, and it if it was taken out; None when it is not in hand.
+        """
+        for place, (number, each) in enumerate(self._items.items()):
+            if each.claimed.held == held:
+                if place > 0 and self.in_order:
+                    del self._items[number]
+                    return number, each.claimed
+                if each.stop_at is None:
+                    each.stop_at = stop_at
+                return number, None
+        return None
 
     def take_back(self) -> list[tuple[int, Claimed]]:
         """Take out those that have not begun."""
@@ -113,23 +144,29 @@ class Hand:
         self._items.clear()
         return held[:begun], held[begun:]
 
-    def leave(self, gone: Gone, *, late_after: float | None, now: float) -> None:
+    def leave(self, gone: Gone, *, by_force: bool, now: float) -> None:
         """Take out everything and sort it into what a dead replica leaves behind.
 
         Args:
             gone: gets the workloads.
-            late_after: seconds after which a workload has timed out, when that is why the replica was killed.
+            by_force: whether the replica was killed because one of them had reached its deadline.
             now: the moment.
         """
-        for place, each in enumerate(self._items.values()):
-            begun = place == 0 or not self.in_order
-            if not begun:
-                gone.untouched.append(each.claimed)
-            elif late_after is not None:
-                (gone.timed_out if now - each.began >= late_after else gone.interrupted).append(each.claimed)
+        begun = list(self._begun())
+        gone.untouched += list(self)[len(begun) :]
+        for each in begun:
+            if each.stop_at is not None:
+                heap = gone.canceled
+            elif not by_force:
+                heap = gone.lost
             else:
-                gone.lost.append(each.claimed)
+                heap = gone.timed_out if now >= each.deadline else gone.interrupted
+            heap.append(each.claimed)
         self._items.clear()
+
+    def _begun(self) -> Iterator[InHand]:
+        items = iter(self._items.values())
+        return islice(items, 1) if self.in_order else items
 
     def _is_at_a_long_one(self, now: float) -> bool:
         """Whether what runs now has taken longer than the short ones before it, so that nothing should wait behind."""

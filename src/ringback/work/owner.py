@@ -19,11 +19,15 @@ class Gone:
     how: str
     """As a clause: "was killed by SIGKILL"."""
     was_ready: bool
+    by_force: bool = field(default=False, kw_only=True)
+    """Whether it was killed because a workload had to end."""
     broken: str | None = None
     """The child's own sentence about why it could not start."""
     timed_out: list[Claimed] = field(default_factory=list)
     lost: list[Claimed] = field(default_factory=list)
     """Running when it died."""
+    canceled: list[Claimed] = field(default_factory=list)
+    """Running, and wanted to end by somebody."""
     interrupted: list[Claimed] = field(default_factory=list)
     """Running when it was killed for another's sake."""
     untouched: list[Claimed] = field(default_factory=list)
@@ -32,7 +36,7 @@ class Gone:
     @property
     def is_clean(self) -> bool:
         """Whether it had nothing to do any more."""
-        return not (self.timed_out or self.lost or self.interrupted)
+        return not (self.timed_out or self.lost or self.canceled or self.interrupted)
 
 
 class Owner(Protocol):
@@ -55,7 +59,9 @@ class Owner(Protocol):
 
     def on_output(self, claimed: Claimed, index: int, value: bytes) -> None: ...
 
-    def on_outcome(self, replica: Replica, claimed: Claimed, outcome: Outcome | Stored, run_us: int) -> None: ...
+    def on_outcome(self, replica: Replica, claimed: Claimed, outcome: Outcome | Stored, run_us: int | None) -> None:
+        """It has ended, after so many microseconds; None when it had not begun."""
+        ...
 
     def on_said(self, claimed: Claimed, left_out: int, text: str) -> None:
         """It has printed text, after so many lines that were left out."""

@@ -14,7 +14,7 @@ from ringback.core.emit import Emit
 from ringback.core.errors import BlobLost, RingbackError
 from ringback.core.policy import Again, after_loss, after_raise
 from ringback.core.spec import Api, Event
-from ringback.core.workload import Claimed, ErrorType, Failed, Outcome, Progress, Spent
+from ringback.core.workload import Canceled, Claimed, ErrorType, Failed, Held, Outcome, Progress, Spent
 from ringback.store.blobs import Large
 from ringback.store.contract import Store
 from ringback.work.claims import Claims
@@ -54,6 +54,8 @@ class Pool:
         self._notes = Notes(api, store, self._journals)
         self._news = News(api, store, emit, listen=lambda on: self._listen("news", on))
         self._claims = Claims(api.name, store, emit, room=self._room, hand_over=self._hand_over)
+        self._unseen: set[Held] = set()
+        """Canceled while the claim that brings them was on its way."""
         self._draining = False
 
     # ── From the runtime ────────────────────────────────────────────────────────────────────────
@@ -61,6 +63,7 @@ class Pool:
     async def start(self) -> None:
         """Begin to start the replicas; they take work as each becomes ready."""
         self._store.on_queued(self._api.name, self._claims.on_queued)
+        self._store.on_cancel(self._api.name, self._on_cancel)
         self._crew.want(max(1, first(self._api.autoscaling)))
 
     def serve(self, api: Api) -> None:
@@ -73,15 +76,14 @@ class Pool:
             each.serve(api)
 
     async def drain(self, grace_seconds: float) -> None:
-        """Take no more, give back what has not begun, let the rest end within `grace_seconds`, then end the replicas.
+        """Take no more, let what replicas have in hand end within `grace_seconds`, then end the replicas.
 
-        What is still running then is given back as well. None of this spends an attempt.
+        What waits behind a long one is given back, and so is what has not ended then, once its replica has been killed:
+        nothing runs twice. None of this spends an attempt.
         """
         self._draining = True
         self._claims.stop()
         self._crew.stop()
-        for replica in self._crew:
-            self._give_back(replica.take_back())
         await self._claims.quiet()
         self._give_back(self.files.stop())
         self._crew.end_idle()
@@ -112,6 +114,9 @@ class Pool:
     def _hand_over(self, claimed: list[Claimed]) -> None:
         """Each workload to a replica with room, the one with the least to do; back to the queue when none is ready."""
         for place, each in enumerate(claimed):
+            if each.held in self._unseen:
+                self._endings.finish(each, Canceled(), None)
+                continue
             replica = None if self._draining else self._crew.choose()
             if replica is None:
                 self._give_back(claimed[place:])
@@ -121,6 +126,15 @@ class Pool:
                 self._crew.on_taken(replica)
             else:
                 self.files.fetch(each, self._on_fetched, self._on_not_fetched)
+        self._unseen.clear()
+
+    def _on_cancel(self, held: Held) -> None:
+        """Somebody wants a workload to end that is in this member's hands, or will be when a claim is through."""
+        if (claimed := self.files.cancel(held)) is not None:
+            self._let_go(claimed)
+            self._endings.finish(claimed, Canceled(), None)
+        elif not any(replica.cancel(held) for replica in self._crew) and self._claims.is_under_way:
+            self._unseen.add(held)
 
     def _on_fetched(self, claimed: Claimed, lent: Lent) -> None:
         """Its payload is at hand now."""
@@ -152,7 +166,7 @@ class Pool:
             self._let_go(each)
             self._endings.requeue(each, Spent.NOTHING, why=why)
 
-    def _settle(self, claimed: Claimed, verdict: Again | Outcome, run_us: int = 0) -> None:
+    def _settle(self, claimed: Claimed, verdict: Again | Outcome, run_us: int | None = None) -> None:
         if isinstance(verdict, Again):
             self._endings.requeue(claimed, verdict.spent, why=verdict.why, delay_seconds=verdict.delay_seconds)
         else:
@@ -167,7 +181,7 @@ class Pool:
         else:
             self._claims.on_queued()
 
-    def on_outcome(self, replica: Replica, claimed: Claimed, outcome: Outcome | Stored, run_us: int) -> None:
+    def on_outcome(self, replica: Replica, claimed: Claimed, outcome: Outcome | Stored, run_us: int | None) -> None:
         self._crew.on_outcome(replica)
         self._let_go(claimed)
         if isinstance(outcome, Failed):
@@ -218,13 +232,15 @@ class Pool:
     def on_gone(self, replica: Replica, gone: Gone) -> None:
         """Judge each workload it leaves, then let the crew start another."""
         retries = self._api.retries
-        for claimed in (*gone.timed_out, *gone.lost):
+        for claimed in (*gone.timed_out, *gone.lost, *gone.canceled):
             self._let_go(claimed)
         for claimed in gone.timed_out:
             failure = timeout_failure(replica.api.timeout_seconds)
             self._settle(claimed, after_raise(retries, claimed.raised, failure, self._chance()))
         for claimed in gone.lost:
             self._settle(claimed, after_loss(retries, claimed.losses, gone.how))
+        for claimed in gone.canceled:
+            self._endings.finish(claimed, Canceled(), None)
         self._give_back(gone.interrupted, why=_NEIGHBOUR)
         self._give_back(gone.untouched)
         self.files.clear(replica.folder)

@@ -72,9 +72,12 @@ class ReplicaProcess:
         )
 
     def kill(self) -> None:
-        """SIGKILL; harmless when it has gone already."""
-        if self._popen.returncode is None:
-            self._popen.kill()
+        """SIGKILL to it, and to what it has started and not set free; harmless when it has gone already."""
+        if self._popen.returncode is None:  # not waited for yet: the group's number is nobody else's
+            try:
+                os.killpg(self.pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):  # the latter on macOS, for a group that has ended
+                self._popen.kill()
 
     def ended(self) -> str | None:
         """How it ended, as a clause such as "was killed by SIGKILL"; None while it runs."""
@@ -93,7 +96,7 @@ def in_words(returncode: int) -> str:
     except ValueError:
         name = f"signal {-returncode}"
     meaning = {
-        "SIGKILL": " (by hand, by the server after a time-out, or by the kernel for lack of memory)",
+        "SIGKILL": " (by hand, by the server after a time-out or a cancel, or by the kernel for lack of memory)",
         "SIGSEGV": " (a crash in native code)",
         "SIGABRT": " (native code gave up)",
         "SIGBUS": " (a crash in native code)",

@@ -13,7 +13,7 @@ from typing import Final, cast
 from ringback.core.clock import SECOND
 from ringback.core.errors import Unavailable
 from ringback.core.spec import Api
-from ringback.core.workload import Claimed, Completed, ErrorType, Failed, Outcome, Progress
+from ringback.core.workload import Canceled, Claimed, Completed, ErrorType, Failed, Held, Outcome, Progress
 from ringback.work.child import wire
 from ringback.work.child.wire import Kind, WireError
 from ringback.work.files import Lent, Stored, stored_in
@@ -50,7 +50,7 @@ class Replica(asyncio.Protocol):
         self._looks_soon = False
         self._broken: str | None = None
         self._fault: str | None = None
-        self._timed_out = False
+        self._by_force = False
         self._killed = False
         self._began = perf_counter()
         self._transport: asyncio.Transport | None = None
@@ -119,7 +119,8 @@ class Replica(asyncio.Protocol):
     def take(self, claimed: Claimed, lent: Lent | None = None) -> None:
         """Hand over one workload, with the file that its payload is in if it is a blob."""
         assert self._transport is not None
-        number = self._hand.put(claimed, perf_counter())
+        limit = self.api.timeout_seconds
+        number = self._hand.put(claimed, perf_counter(), limit)
         if lent is not None:
             self._transport.write(wire.file_frame(lent.path, in_memory=lent.in_memory))
         self._transport.write(
@@ -127,7 +128,7 @@ class Replica(asyncio.Protocol):
                 wire.Work(
                     number=number,
                     attempt=claimed.held.attempt,
-                    timeout=self.api.timeout_seconds,
+                    timeout=limit,
                     id=claimed.held.id,
                     content_type=claimed.content_type,
                     headers=claimed.headers,
@@ -141,10 +142,28 @@ class Replica(asyncio.Protocol):
         if self._overhearing is not None:
             self._overhearing.watch()
         if self._timer is None:
-            self._arm(self.api.timeout_seconds)
+            self._arm(limit)
         elif not self._looks_soon and self._hand.in_order:
             self._timer.cancel()
             self._arm(STUCK_SECONDS)
+
+    def cancel(self, held: Held) -> bool:
+        """Have a workload end: one not begun at once, another when predict heeds it, or by force after the grace.
+
+        Returns:
+            Whether it is in hand here; its outcome follows.
+        """
+        found = self._hand.cancel(held, perf_counter() + self.api.cancel_grace_seconds)
+        if found is None:
+            return False
+        number, not_begun = found
+        self._tell(wire.numbered_frame(Kind.CANCEL, number))
+        if not_begun is not None:
+            self._owner.on_outcome(self, not_begun, Canceled(), None)
+        elif self._timer is not None:
+            self._timer.cancel()
+            self._arm_next()
+        return True
 
     def take_back(self) -> list[Claimed]:
         """Ask the child to drop what it has not begun, and hand it to the caller."""
@@ -251,10 +270,14 @@ class Replica(asyncio.Protocol):
             if isinstance(outcome, Stored):
                 outcome.file.unlink(missing_ok=True)
             return
-        claimed, run, following = ended
+        done, run, following = ended
         if following is not None:
             self._owner.on_began(following)
-        self._owner.on_outcome(self, claimed, outcome, round(run * SECOND))
+        if done.stop_at is not None:
+            if isinstance(outcome, Stored):
+                outcome.file.unlink(missing_ok=True)
+            outcome = Canceled()  # whatever predict has made of it
+        self._owner.on_outcome(self, done.claimed, outcome, round(run * SECOND))
 
     # ── Time ────────────────────────────────────────────────────────────────────────────────────
 
@@ -263,14 +286,19 @@ class Replica(asyncio.Protocol):
         oldest = self._hand.oldest()
         if oldest is None:
             return
-        ran = perf_counter() - oldest.began
-        if ran >= self.api.timeout_seconds:
-            self._timed_out = True
+        now, deadline = perf_counter(), self._hand.deadline()
+        if deadline is not None and now >= deadline:
+            self._by_force = True
             self.kill()
             return
-        if ran >= STUCK_SECONDS and (returned := self.take_back()):
+        if now - oldest.began >= STUCK_SECONDS and (returned := self.take_back()):
             self._owner.on_returned(returned)
-        self._arm(self.api.timeout_seconds - ran)
+        self._arm_next()
+
+    def _arm_next(self) -> None:
+        deadline = self._hand.deadline()
+        if deadline is not None:
+            self._arm(deadline - perf_counter())
 
     def _arm(self, remaining: float) -> None:
         """One timer watches whatever runs; it is set again when it fires, not for every workload."""
@@ -293,9 +321,8 @@ class Replica(asyncio.Protocol):
             return
         if self._overhearing is not None:
             self._overhearing.last()
-        gone = Gone(self._fault or how, was_ready, self._broken)
-        late_after = self.api.timeout_seconds if self._timed_out else None
-        self._hand.leave(gone, late_after=late_after, now=perf_counter())
+        gone = Gone(self._fault or how, was_ready, self._broken, by_force=self._by_force)
+        self._hand.leave(gone, by_force=self._by_force, now=perf_counter())
         self._owner.on_gone(self, gone)
 
 

@@ -12,6 +12,9 @@ import pytest
 from ringback.client import AsyncClient
 from ringback.core.clock import HandWound
 from ringback.core.errors import (
+    AlreadyEnded,
+    Conflict,
+    Erased,
     IdTaken,
     InvalidParameter,
     PayloadTooLarge,
@@ -139,6 +142,30 @@ async def test_each_refusal_is_the_servers_own_error(client: AsyncClient) -> Non
     with pytest.raises(QueueFull) as full:
         await client.submit("flowers", 4)
     assert full.value.retry_after_seconds >= 1
+
+
+async def test_a_workload_is_canceled_retried_and_erased(client: AsyncClient, store: SqliteStore) -> None:
+    handle = await client.submit("flowers", 1)
+    assert (await handle.cancel()).status == "canceled"
+    assert (await client.cancel("flowers", handle.id)).is_terminal
+    with pytest.raises(WorkloadFailed, match="canceled"):
+        _ = handle.result
+
+    assert (await handle.retry()).status == "in_queue"
+    [claimed], _ = await store.claim("iris", 1)
+    await store.finish(claimed.held, Completed(result=b"1"), [])
+    assert (await handle.wait(timeout=5)).result == 1
+    with pytest.raises(AlreadyEnded):
+        await handle.cancel()
+    with pytest.raises(Conflict):
+        await handle.retry()
+    record = await client.describe("flowers", handle.id)
+    assert [each["ended"] for each in record["attempts"]] == ["canceled", "completed"]
+
+    for _ in range(2):
+        await handle.erase()
+    with pytest.raises(Erased):
+        await handle.refresh()
 
 
 async def test_a_key_opens_a_server_that_wants_one(store: SqliteStore) -> None:

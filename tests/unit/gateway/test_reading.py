@@ -206,7 +206,7 @@ async def test_every_documented_route_exists(call: Caller) -> None:
     ("method", "path", "allowed"),
     [
         ("DELETE", "/iris", "GET, HEAD, POST"),
-        ("POST", "/iris/w1", "GET, HEAD, PUT"),
+        ("POST", "/iris/w1", "GET, HEAD, PUT, DELETE"),
         ("POST", "/healthz", "GET, HEAD"),
         ("PUT", "/metrics", "GET, HEAD"),
         ("BREW", "/iris", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from ringback.core.clock import SystemClock, isoformat
 from ringback.work.child import wire
-from ringback.work.child.calling import Call, new_runner
+from ringback.work.child.calling import Call
 from ringback.work.child.context import MetricsClient, Workload
 from ringback.work.child.payloads import decode
 from ringback.work.child.results import NotSerializable, encode
@@ -36,14 +36,20 @@ def work(payload: bytes = b'{"n": 1}', content_type: str = "application/json") -
     )
 
 
-def answer_of(predict: Callable[..., Any], *names: str, given: Work | None = None) -> tuple[Kind, Any]:
-    """What the replica answers, by `run` and by `run_task` alike."""
+def answer_of(
+    predict: Callable[..., Any], *names: str, given: Work | None = None, stops: bool = False
+) -> tuple[Kind, Any]:
+    """What the replica answers, by `run` and by `run_task` alike; `stops` once it is told to."""
     sent: list[bytes] = []
     call = Call(
-        api="iris", predict=predict, names=frozenset(names), send=sent.append, cancelled=lambda number: number == 7
+        api="iris",
+        predict=predict,
+        names=frozenset(names),
+        send=sent.append,
+        cancelled=lambda number: stops and number == 7,
     )
-    with new_runner() as runner:
-        one = call.run(given or work(), runner.run)
+    with asyncio.Runner() as runner:
+        one = call.run(given or work(), lambda _, awaited: runner.run(awaited))
         task = asyncio.run(call.run_task(given or work()))
     assert one == task
     [(kind, body)] = Frames().feed(one)
@@ -133,7 +139,9 @@ def test_headers_and_the_workload() -> None:
         assert before + timedelta(seconds=60) <= workload.deadline <= before + timedelta(seconds=70)
         return [headers, workload.id, workload.api, workload.attempt, workload.cancelled, workload.file]
 
-    assert answer_of(predict, "headers", "workload") == (Kind.DONE, [{"x": "y"}, "w1", "iris", 2, True, None])
+    for stops in (False, True):
+        told = answer_of(predict, "headers", "workload", stops=stops)
+        assert told == (Kind.DONE, [{"x": "y"}, "w1", "iris", 2, stops, None])
 
 
 def test_a_coroutine_a_generator_and_both_at_once() -> None:
@@ -195,8 +203,8 @@ def test_each_yielded_value_is_told_at_once() -> None:
     for method in (predict, awaited):
         sent.clear()
         call = Call(api="iris", predict=method, names=frozenset(), send=sent.append, cancelled=lambda number: False)
-        with new_runner() as runner:
-            answer = call.run(work(), runner.run)
+        with asyncio.Runner() as runner:
+            answer = call.run(work(), lambda _, awaited: runner.run(awaited))
         assert answer == wire.numbered_frame(Kind.DONE, 7, b'[{"part":1},null]')
         frames = [wire.read_output(body) for _, body in Frames().feed(b"".join(sent))]
         assert frames == [(7, 0, b'{"part":1}'), (7, 1, b"null")]
@@ -213,8 +221,8 @@ def test_of_very_many_only_the_first_are_told_unless_somebody_wants_them_all(val
     for wants in (False, True):
         sent: list[bytes] = []
         call = Call(api="iris", predict=predict, names=frozenset(), send=sent.append, cancelled=lambda number: False)
-        with new_runner() as runner:
-            call.run(replace(work(), wants_outputs=wants), runner.run)
+        with asyncio.Runner() as runner:
+            call.run(replace(work(), wants_outputs=wants), lambda _, awaited: runner.run(awaited))
         told = count if wants else min(wire.MOST_OUTPUTS, wire.MOST_OUTPUTS_BYTES // (len(encode(value)) + 1))
         assert abs(len(sent) - told) <= 1
 

@@ -16,7 +16,7 @@ from typing import IO, Any
 import pytest
 
 from ringback.work.child import wire
-from ringback.work.child.calling import Call, new_runner
+from ringback.work.child.calling import Call
 from ringback.work.child.context import Workload
 from ringback.work.child.spool import Spool
 from ringback.work.child.wire import Frames, Kind, Work
@@ -43,8 +43,8 @@ def answer_of(
     if as_task:
         frame = asyncio.run(call.run_task(work))
     else:
-        with new_runner() as runner:
-            frame = call.run(work, runner.run)
+        with asyncio.Runner() as runner:
+            frame = call.run(work, lambda _, awaited: runner.run(awaited))
     [(kind, body)] = Frames().feed(frame)
     number, text = wire.read_numbered(body)
     assert number == 7

@@ -21,6 +21,7 @@ FIELDS: Final[Mapping[str, str]] = {
     "initial": "initial_seconds",
     "max": "max_seconds",
     "timeout": "timeout_seconds",
+    "cancel_grace": "cancel_grace_seconds",
     "retention": "retention_seconds",
     "retry": "retry_seconds",
     "inline_limit": "inline_limit_bytes",

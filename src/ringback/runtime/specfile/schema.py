@@ -216,6 +216,11 @@ API: Final[Keys] = {
         meaning="Workloads a replica runs before a fresh one replaces it",
     ),
     "timeout": Key(read=values.duration(0.001), shape="a duration", meaning="One attempt's run time"),
+    "cancel_grace": Key(
+        read=values.duration(),
+        shape="a duration",
+        meaning="How long a canceled workload may take to end by itself; then its replica is killed and replaced",
+    ),
     "retries": Key(read=section(RETRIES), shape="a mapping, below", meaning="How often a workload runs again"),
     "retention": Key(read=values.duration(), shape="a duration", meaning="How long payload, result and log are kept"),
     "webhook": Key(read=_webhook, shape="a mapping, below", meaning="Who is told"),

@@ -25,13 +25,14 @@ from ringback.store.contract.meeting import NOTICE_SECONDS, Meeting, Outlet
 from ringback.store.contract.members import Members
 from ringback.store.contract.upkeep import MARKER_SECONDS, Upkeep
 from ringback.store.contract.workloads import SEARCH_ROWS, Workloads
-from ringback.store.values import Accepted, Backlog, QueueDepth, ReplicaState
+from ringback.store.values import Accepted, Asked, Backlog, QueueDepth, ReplicaState
 
 __all__ = [
     "MARKER_SECONDS",
     "NOTICE_SECONDS",
     "SEARCH_ROWS",
     "Accepted",
+    "Asked",
     "Backlog",
     "Blobs",
     "Inboxes",

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from ringback.core.spec import Endpoint
-from ringback.core.workload import Status
+from ringback.store.values import Asked
 
 
 class Lives(Protocol):
@@ -16,8 +16,8 @@ class Lives(Protocol):
     erased.
     """
 
-    def cancel(self, api: str, workload_id: str, endpoints: Sequence[Endpoint]) -> Awaitable[Status]:
-        """Have a workload end as `canceled`; how it stands now.
+    def cancel(self, api: str, workload_id: str, endpoints: Sequence[Endpoint]) -> Awaitable[Asked]:
+        """Have a workload end as `canceled`.
 
         X1  One in the queue ends at once, with a delivery for each endpoint that asked, as by `finish`.
         X2  One in progress is ended so by whatever its holder says next, `finish` or `requeue`, once, with the
@@ -29,8 +29,8 @@ class Lives(Protocol):
         """
         ...
 
-    def retry(self, api: str, workload_id: str, *, limit: int | None = None) -> Awaitable[Status]:
-        """Have a workload that failed or was canceled run again; how it stands now.
+    def retry(self, api: str, workload_id: str, *, limit: int | None = None) -> Awaitable[Asked]:
+        """Have a workload that failed or was canceled run again.
 
         X7  It is in the queue, due at once, its budgets of attempts and losses untouched; attempt numbers go on.
         X8  How it ended stays readable by `describe`; its next outcome is another event, with a message id of its own

@@ -10,6 +10,7 @@ from functools import partial
 from ringback.core.errors import AlreadyEnded, CancelAsked, Conflict, Erased, LeaseLost, UnknownWorkload
 from ringback.core.spec import Endpoint
 from ringback.core.workload import Canceled, Held, Status, Workload
+from ringback.store.contract import Asked
 from ringback.store.verbs import rows
 from ringback.store.verbs.announcing import Announcing, Teller
 from ringback.store.verbs.erasing import Erasing
@@ -44,25 +45,27 @@ class Lives:
 
     # ── Asked for ───────────────────────────────────────────────────────────────────────────────
 
-    def cancel(self, api: str, workload_id: str, endpoints: Sequence[Endpoint]) -> Future[Status]:
-        def write(tx: Transaction) -> Status:
+    def cancel(self, api: str, workload_id: str, endpoints: Sequence[Endpoint]) -> Future[Asked]:
+        def write(tx: Transaction) -> Asked:
             standing = self._standing(tx, api, workload_id)
             match standing.workload.status:
                 case Status.IN_QUEUE:
                     self._announcing.tell(tx, standing.held, Canceled(), self._end_queued(tx, standing), endpoints)
-                    return Status.CANCELED
+                    return Asked(status=Status.CANCELED, changed=True)
                 case Status.IN_PROGRESS:
                     self._ask(tx, standing)
-                case Status.COMPLETED | Status.FAILED as ended:
+                    return Asked(status=Status.IN_PROGRESS, changed=not standing.is_canceling)
+                case Status.CANCELED as same:
+                    return Asked(status=same, changed=False)
+                case ended:
                     raise AlreadyEnded(f"workload {workload_id} has {ended.value} and cannot be canceled any more")
-            return standing.workload.status
 
         return self._session.commits.write(write)
 
-    def retry(self, api: str, workload_id: str, limit: int | None) -> Future[Status]:
+    def retry(self, api: str, workload_id: str, limit: int | None) -> Future[Asked]:
         session = self._session
 
-        def write(tx: Transaction) -> Status:
+        def write(tx: Transaction) -> Asked:
             standing = self._standing(tx, api, workload_id)
             workload = standing.workload
             if standing.is_canceling:
@@ -71,7 +74,7 @@ class Lives:
                 raise Conflict(f"workload {workload_id} has completed; only what failed or was canceled is retried")
             ending = rows.ending_of(workload)
             if ending is None:
-                return workload.status
+                return Asked(status=workload.status, changed=False)
             make_room(session, tx, api, limit)
             place = {"seq": workload.seq, "due_at": session.steady(), "ending": ending.value}
             tx.execute(self._sql["note_end"], place)
@@ -79,7 +82,7 @@ class Lives:
             session.count(api, "", +1)
             session.meeting.queued.call(api)
             session.stir(tx, api, workload_id)
-            return Status.IN_QUEUE
+            return Asked(status=Status.IN_QUEUE, changed=True)
 
         return session.commits.write(write)
 

@@ -55,6 +55,8 @@ class Members:
                 raise self._declared_dead()
             tx.execute(self._sql["note_timeline"], {"epoch": session.clock.epoch, "seen": session.steady()})
             self._hear_of_replicas(tx)
+            asked = tx.execute(self._sql["cancels_asked"], {"member": session.member}).fetchall()
+            tx.after(partial(session.retell_cancels, asked))  # again and again, should a word of it get lost
 
         return session.commits.write(write)
 

@@ -27,7 +27,7 @@ from ringback.core.workload import (
     Workload,
     WorkloadRecord,
 )
-from ringback.store.contract import Accepted, Backlog, Outlet, QueueDepth, ReplicaState
+from ringback.store.contract import Accepted, Asked, Backlog, Outlet, QueueDepth, ReplicaState
 from ringback.store.verbs.blobs import BlobRows
 from ringback.store.verbs.deliveries import Deliveries
 from ringback.store.verbs.endpoints import Endpoints
@@ -143,10 +143,10 @@ class VerbStore(ABC):
 
     # ── Lives ───────────────────────────────────────────────────────────────────────────────────
 
-    def cancel(self, api: str, workload_id: str, endpoints: Sequence[Endpoint]) -> Awaitable[Status]:
+    def cancel(self, api: str, workload_id: str, endpoints: Sequence[Endpoint]) -> Awaitable[Asked]:
         return self._lives.cancel(api, workload_id, endpoints)
 
-    def retry(self, api: str, workload_id: str, *, limit: int | None = None) -> Awaitable[Status]:
+    def retry(self, api: str, workload_id: str, *, limit: int | None = None) -> Awaitable[Asked]:
         return self._lives.retry(api, workload_id, limit)
 
     def erase(self, api: str, workload_id: str) -> Awaitable[None]:

@@ -8,7 +8,7 @@ import inspect
 import json
 import logging
 import sys
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -18,6 +18,16 @@ from .spool import Sink, Spool, is_file
 from .wire import MOST_OUTPUTS, MOST_OUTPUTS_BYTES, MOST_TEXT_BYTES, Kind, Work, numbered_frame, output_frame
 
 _MESSAGE_CHARACTERS: Final = 8_192
+
+RunAsync = Callable[[int, Awaitable[Any]], Any]
+"""Brings what a workload, named by its number, awaits to its end."""
+
+
+class Cancelled(Exception):
+    """A generator's workload is to end."""
+
+
+_QUIET: Final = (asyncio.CancelledError, Cancelled)
 
 logger = logging.getLogger("ringback.replica")
 
@@ -46,14 +56,14 @@ class Call:
             given["workload"] = Workload(self.api, work, self.send, self.cancelled, self.spool)
         return given
 
-    def run(self, work: Work, run_async: Callable[[Awaitable[Any]], Any]) -> bytes:
+    def run(self, work: Work, run_async: RunAsync) -> bytes:
         """Run predict to its end; the frame to answer with. `run_async` brings a coroutine to its end."""
         try:
             value = self.predict(**self.arguments(work))
             if inspect.isawaitable(value):
-                value = run_async(value)
+                value = run_async(work.number, value)
             if inspect.isasyncgen(value):
-                return self._done(work, run_async(self._all_awaited(work, value)))
+                return self._done(work, run_async(work.number, self._all_awaited(work, value)))
             if inspect.isgenerator(value):
                 return self._done(work, self._all(work, value))
             return self._returned(work, value)
@@ -102,23 +112,26 @@ class Call:
             return self.spool.text(work, result)
         return numbered_frame(Kind.DONE, work.number, result)
 
-    def _all(self, work: Work, values: Iterable[Any]) -> bytes | Sink:
-        """The list of all that predict yields, each told as it comes."""
-        with contextlib.ExitStack() as undo:
+    def _all(self, work: Work, values: Generator[Any, Any, Any]) -> bytes | Sink:
+        """The list of all that predict yields, each told as it comes; closed in between when it is to end."""
+        with contextlib.closing(values), contextlib.ExitStack() as undo:
             outputs = self.spool.outputs(work)
             undo.callback(outputs.drop)
             for value in values:
                 self._tell(work, outputs, value)
+                self._stop_if_cancelled(work)
             undo.pop_all()
         return outputs.as_list()
 
-    async def _all_awaited(self, work: Work, values: AsyncIterable[Any]) -> bytes | Sink:
-        with contextlib.ExitStack() as undo:
-            outputs = self.spool.outputs(work)
-            undo.callback(outputs.drop)
-            async for value in values:
-                self._tell(work, outputs, value)
-            undo.pop_all()
+    async def _all_awaited(self, work: Work, values: AsyncGenerator[Any, Any]) -> bytes | Sink:
+        async with contextlib.aclosing(values):
+            with contextlib.ExitStack() as undo:
+                outputs = self.spool.outputs(work)
+                undo.callback(outputs.drop)
+                async for value in values:
+                    self._tell(work, outputs, value)
+                    self._stop_if_cancelled(work)
+                undo.pop_all()
         return outputs.as_list()
 
     def _tell(self, work: Work, outputs: Outputs, value: Any) -> None:
@@ -127,11 +140,19 @@ class Call:
         if (work.wants_outputs or is_one_of_the_first) and len(text) <= MOST_TEXT_BYTES:
             self.send(output_frame(work.number, len(outputs) - 1, text))
 
+    def _stop_if_cancelled(self, work: Work) -> None:
+        if self.cancelled(work.number):
+            raise Cancelled
+
     def _unserializable(self, work: Work, error: NotSerializable) -> bytes:
         logger.warning("workload %s: %s", work.id, error)
         return _failure(work.number, "result_not_serializable", str(error))
 
     def _failed(self, work: Work, error: BaseException) -> bytes:
+        if self.cancelled(work.number):
+            ending = "" if isinstance(error, _QUIET) else f", and predict raised {type(error).__name__}: {error}"
+            logger.info("workload %s was canceled%s", work.id, ending)
+            return canceled(work)
         steps = error.__traceback__.tb_next if error.__traceback__ is not None else None
         logger.error("workload %s failed", work.id, exc_info=(type(error), error, steps))
         sys.stderr.flush()
@@ -143,6 +164,11 @@ class Call:
         return inspect.iscoroutinefunction(self.predict) or inspect.isasyncgenfunction(self.predict)
 
 
+def canceled(work: Work) -> bytes:
+    """The answer about a workload that has ended because it was told to, or was never begun for that."""
+    return _failure(work.number, "canceled", "somebody asked for it to end")
+
+
 def _message_of(error: BaseException) -> str:
     try:
         return str(error)[:_MESSAGE_CHARACTERS]
@@ -152,8 +178,3 @@ def _message_of(error: BaseException) -> str:
 
 def _failure(number: int, kind: str, message: str) -> bytes:
     return numbered_frame(Kind.FAILED, number, json.dumps({"type": kind, "message": message}).encode())
-
-
-def new_runner() -> asyncio.Runner:
-    """One event loop for all coroutines of a replica, so that what they open stays usable."""
-    return asyncio.Runner()

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import Final
 
 from .wire import Frames, Kind, read_numbered
 
 _READ_BYTES: Final = 256 * 1024
+_LOOK_PAUSE_SECONDS: Final = 0.002
+"""Between two looks at the socket for whoever asks over and over whether it is to stop."""
 
 
 class Channel:
@@ -23,42 +28,79 @@ class Channel:
         self._frames = Frames()
         self._ahead: deque[tuple[Kind, bytes]] = deque()
         self._cancelled: set[int] = set()
+        self._acts: dict[int, Callable[[], None]] = {}
         self._writing = Lock()
+        self._reading = Lock()
+        self._look_at = 0.0
         self.looks_ahead = True
+
+    def fileno(self) -> int:
+        return self._end.fileno()
 
     def receive(self) -> tuple[Kind, bytes] | None:
         """The next frame that is no cancel; None when the parent has gone."""
-        while not self._ahead:
-            data = self._end.recv(_READ_BYTES)
-            if not data:
-                return None
-            self._sort(data)
-        return self._ahead.popleft()
+        while True:
+            with self._reading:
+                if self._ahead:
+                    return self._ahead.popleft()
+                data = self._end.recv(_READ_BYTES)
+                if not data:
+                    return None
+                self._sort(data)
 
     def send(self, data: bytes) -> None:
         with self._writing:
             self._end.sendall(data)
 
+    # ── Cancels ─────────────────────────────────────────────────────────────────────────────────
+
     def cancelled(self, number: int) -> bool:
         """Whether the parent has asked for this workload to end."""
-        if self.looks_ahead and number not in self._cancelled:
-            self._look_ahead()
+        if self.looks_ahead and number not in self._cancelled and (now := time.monotonic()) >= self._look_at:
+            self._look_at = now + _LOOK_PAUSE_SECONDS
+            self.look()
         return number in self._cancelled
+
+    def is_dropped(self, number: int) -> bool:
+        """The same, before it has begun: as of this very moment."""
+        if self.looks_ahead:
+            self.look()
+        return number in self._cancelled
+
+    @contextmanager
+    def heeding(self, number: int, act: Callable[[], None]) -> Iterator[None]:
+        """Within it, `act` is called once this workload is to end, in whichever thread hears of it."""
+        self._acts[number] = act
+        try:
+            if number in self._cancelled:
+                act()
+            yield
+        finally:
+            self._acts.pop(number, None)
 
     def forget(self, number: int) -> None:
         """The workload is over."""
         self._cancelled.discard(number)
 
-    def _look_ahead(self) -> None:
+    def look(self) -> bool:
+        """Take in what has come, without waiting; False when the parent has gone."""
+        if not self._reading.acquire(blocking=False):
+            return True  # another thread reads already, and notes what comes
         try:
             data = self._end.recv(_READ_BYTES, socket.MSG_DONTWAIT)
+            self._sort(data)
         except BlockingIOError:
-            return
-        self._sort(data)
+            return True
+        finally:
+            self._reading.release()
+        return bool(data)
 
     def _sort(self, data: bytes) -> None:
         for kind, body in self._frames.feed(data):
             if kind is Kind.CANCEL:
-                self._cancelled.add(read_numbered(body)[0])
+                number = read_numbered(body)[0]
+                self._cancelled.add(number)
+                if (act := self._acts.get(number)) is not None:
+                    act()
             else:
                 self._ahead.append((kind, body))

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+from collections.abc import Awaitable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Thread
+from typing import Any, TypeVar
 
-from .calling import Call, new_runner
+from .calling import Call, canceled
 from .capture import Capture
 from .channel import Channel
 from .wire import Kind, Work, read_work, with_file
 
+T = TypeVar("T")
+
 
 def run_one_by_one(channel: Channel, call: Call, capture: Capture) -> None:
     """On the main thread, where libraries that mind such things want to be; in the order of arrival."""
-    with new_runner() as runner:
+    with Awaiting(channel) as run_async:
         while (work := _next(channel)) is not None:
-            if not channel.cancelled(work.number):
+            if channel.is_dropped(work.number):
+                channel.send(canceled(work))
+            else:
                 capture.begin(work)
-                answer = call.run(work, runner.run)  # type: ignore[arg-type]
+                answer = call.run(work, run_async)
                 said = capture.end(work)
                 channel.send(said + answer if said else answer)
             channel.forget(work.number)
@@ -29,9 +36,12 @@ def run_on_threads(channel: Channel, call: Call, capture: Capture, concurrency: 
     """Up to `concurrency` at once; the parent never sends more."""
     channel.looks_ahead = False
 
+    def run_async(number: int, awaited: Awaitable[Any]) -> Any:
+        return asyncio.run(_heeded(channel, number, awaited))
+
     def run(work: Work) -> None:
         with capture.speaking(work):
-            answer = call.run(work, asyncio.run)  # type: ignore[arg-type]
+            answer = call.run(work, run_async)
         channel.send(capture.last(work) + answer)
         channel.forget(work.number)
 
@@ -47,7 +57,7 @@ def run_as_tasks(channel: Channel, call: Call, capture: Capture) -> None:
 
     async def run(work: Work) -> None:
         with capture.speaking(work):
-            answer = await call.run_task(work)
+            answer = await _heeded(channel, work.number, call.run_task(work))
         channel.send(capture.last(work) + answer)
         channel.forget(work.number)
 
@@ -68,8 +78,47 @@ def run_as_tasks(channel: Channel, call: Call, capture: Capture) -> None:
         Thread(target=read, name="read", daemon=True).start()
         await asyncio.Event().wait()
 
-    with new_runner() as runner:
+    with asyncio.Runner() as runner:
         runner.run(serve())
+
+
+class Awaiting:
+    """One event loop for all coroutines of a replica, so that what they open stays usable; it hears of cancels."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._runner = asyncio.Runner()
+        self._hears = False
+
+    def __enter__(self) -> Awaiting:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._runner.close()
+
+    def __call__(self, number: int, awaited: Awaitable[Any]) -> Any:
+        """What a workload awaits, once it is there."""
+        if not self._hears:
+            self._hears = True
+            self._runner.get_loop().add_reader(self._channel.fileno(), self._hear)
+        return self._runner.run(_heeded(self._channel, number, awaited))
+
+    def _hear(self) -> None:
+        if not self._channel.look():
+            self._runner.get_loop().remove_reader(self._channel.fileno())
+
+
+async def _heeded(channel: Channel, number: int, awaited: Awaitable[T]) -> T:
+    """Await, and be cancelled when the workload is to end."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+
+    def cancel() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has been closed: it is over
+            loop.call_soon_threadsafe(task.cancel)
+
+    with channel.heeding(number, cancel):
+        return await awaited
 
 
 def _next(channel: Channel) -> Work | None:

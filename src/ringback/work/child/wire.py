@@ -38,8 +38,8 @@ class Kind(IntEnum):
 
     FILE says where the payload is of the WORK that follows, STORED where a result is, when it is too large for a frame.
 
-    CANCEL means that nobody wants a workload of this replica any more: one not yet begun is dropped without a
-    word, a running one is told.
+    CANCEL means that nobody wants a workload of this replica any more: one not yet begun is dropped, a running one is
+    told. Either is answered with FAILED, which the parent may have no use for any more.
     """
 
     HELLO = 1
