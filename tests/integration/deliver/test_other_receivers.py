@@ -161,7 +161,7 @@ def by_hand(folder: Path, example: str, body: bytes, variables: dict[str, str]) 
 
 @pytest.mark.parametrize("body", BODIES, ids=["plain", "unicode", "spaces", "large"])
 def test_openssl_verifies_as_the_page_says(tmp_path: Path, body: bytes) -> None:
-    _, hmac_example, ed25519_example = examples("sh")
+    hmac_example, ed25519_example = examples("sh")[-2:]
     headers = sent(body, f"{SIGNING_KEY} {SHARED}")
     entries = headers["webhook-signature"]
     told = {"id": headers["webhook-id"], "stamp": headers["webhook-timestamp"], "entries": entries}

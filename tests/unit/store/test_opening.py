@@ -19,6 +19,20 @@ def test_the_folder_is_made(tmp_path: Path) -> None:
     assert prepare(tmp_path / "a" / "b" / "ringback.db").is_file()
 
 
+def test_a_fresh_file_is_its_owners_alone_and_one_that_is_there_is_left_as_it_is(tmp_path: Path) -> None:
+    path = prepare(tmp_path / "ringback.db")
+    connection = connect(path)
+    connection.execute("CREATE TABLE t (a)")
+    assert {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()} == {
+        "ringback.db": 0o600,
+        "ringback.db-wal": 0o600,
+        "ringback.db-shm": 0o600,
+    }
+    connection.close()
+    path.chmod(0o660)
+    assert prepare(path).stat().st_mode & 0o777 == 0o660
+
+
 def test_a_commit_is_on_the_disk_when_it_returns(tmp_path: Path) -> None:
     connection = connect(prepare(tmp_path / "ringback.db"))
     assert connection.execute("PRAGMA synchronous").fetchall() == [(2,)]  # FULL: the log is synced at every commit

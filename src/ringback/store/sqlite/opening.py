@@ -5,6 +5,8 @@ Blocking; runs in a thread. Leaves a file it refuses exactly as it found it.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sqlite3
 import threading
 from pathlib import Path
@@ -75,6 +77,7 @@ def prepare(path: Path, *, patience_seconds: float = _PATIENCE_SECONDS) -> Path:
     path = path.absolute()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _make_private(path)
         connection = _patient(path, patience_seconds)
     except OSError as error:
         raise StoreError(f"{path.parent} cannot be made: {error.strerror}") from error
@@ -90,6 +93,12 @@ def prepare(path: Path, *, patience_seconds: float = _PATIENCE_SECONDS) -> Path:
     finally:
         connection.close()
     return path
+
+
+def _make_private(path: Path) -> None:
+    """Make the file, if it is not there, for its owner's eyes alone: it keeps secrets. SQLite's own files follow it."""
+    with contextlib.suppress(OSError):  # it is there, or cannot be made, which SQLite says better
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
 
 
 def all_statements() -> dict[str, str]:
