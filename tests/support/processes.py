@@ -40,6 +40,7 @@ class Server:
     env: Mapping[str, str] = field(default_factory=dict)
     options: Sequence[str] = ()
     port: int = field(default_factory=free_port)
+    command: str = "serve"
     starts: int = 0
     _process: subprocess.Popen[bytes] | None = None
 
@@ -75,7 +76,15 @@ class Server:
             )
 
     def arguments(self) -> list[str]:
-        return ["serve", str(self.file), "--port", str(self.port), "--store", f"sqlite:///{self.store}", *self.options]
+        return [
+            self.command,
+            str(self.file),
+            "--port",
+            str(self.port),
+            "--store",
+            f"sqlite:///{self.store}",
+            *self.options,
+        ]
 
     def start_and_wait(self) -> None:
         """Start, and return once `/readyz` says 200."""

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ringback import __version__
-from ringback.cli import endpoints, lives, serving, top, webhooks, workloads
+from ringback.cli import developing, endpoints, lives, serving, top, webhooks, workloads
 from ringback.cli.context import DEFAULT_URL, Context
 
 app = typer.Typer(
@@ -47,6 +47,7 @@ def root(
 
 app.command("init")(serving.init)
 app.command("check")(serving.check)
+app.command("dev")(developing.dev)
 app.command("serve")(serving.serve)
 app.command("submit")(workloads.submit)
 app.command("get")(workloads.get)

@@ -59,7 +59,7 @@ def init(
 def check(context: typer.Context, file: File = None) -> None:
     """Read the file and print what would be served."""
     told: Context = context.obj
-    spec = _load(file)
+    spec = loaded(file)
     columns = ("api", "path", "predictor", "replicas", "timeout", "webhooks")
     told.say(
         f"{spec.file} is fine.\n\n{table([_row(api) for api in spec.apis], columns)}",
@@ -129,7 +129,7 @@ def serve(
         settings = read_settings(given, os.environ)
     except SpecError as error:
         raise typer.Exit(usage_error(str(error))) from None
-    spec = _load(file)
+    spec = loaded(file)
     from ringback.runtime.serve import serve as run  # noqa: PLC0415 - brings the whole server with it
 
     raise typer.Exit(run(spec, settings))
@@ -143,7 +143,8 @@ def _own_key(context: typer.Context) -> str | None:
     return told.api_key if is_typed or "RINGBACK_API_KEYS" not in os.environ else None
 
 
-def _load(file: Path | None) -> SpecFile:
+def loaded(file: Path | None) -> SpecFile:
+    """The file that was named, or the one in this folder; what is wrong with it is told, with exit status 2."""
     try:
         spec = load(file if file is not None else find(Path.cwd()), os.environ)
     except SpecError as error:

@@ -10,15 +10,17 @@ import gc
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 import uvloop
 
-from ringback.core.clock import SystemClock
+from ringback.core.clock import Clock, SystemClock
 from ringback.core.errors import LeaseLost, RingbackError
 from ringback.core.hosts import own_hosts
 from ringback.core.settings import Settings
+from ringback.core.spec import Api
 from ringback.runtime import logs
 from ringback.runtime.banner import banner
 from ringback.runtime.facts import Facts
@@ -39,7 +41,19 @@ def serve(spec: SpecFile, settings: Settings) -> int:
     """
     clock = SystemClock()
     logs.set_up(level=settings.log_level, as_json=settings.log_format == "json", clock=clock)
-    plan = Plan(
+    plan = plan_of(spec, settings, clock)
+    try:
+        listener = listen(settings.host, settings.port)
+        with listener:
+            return uvloop.run(Server(plan, listener).run(spec))
+    except RingbackError as error:
+        sys.stderr.write(f"ringback: {error}\n")
+        return 1
+
+
+def plan_of(spec: SpecFile, settings: Settings, clock: Clock) -> Plan:
+    """What a house is built from, as the file and the settings say."""
+    return Plan(
         apis=spec.apis,
         store=settings.store_place(spec.folder),
         blobs=settings.blobs_place(spec.folder),
@@ -55,16 +69,9 @@ def serve(spec: SpecFile, settings: Settings) -> int:
         hosts=own_hosts(settings.host, settings.public_url, settings.trusted_hosts),
         grace_seconds=settings.grace,
     )
-    try:
-        listener = listen(settings.host, settings.port)
-        with listener:
-            return uvloop.run(_Server(plan, listener).run(spec))
-    except RingbackError as error:
-        sys.stderr.write(f"ringback: {error}\n")
-        return 1
 
 
-class _Server:
+class Server:
     """One process: a listening socket that outlives the houses behind it."""
 
     def __init__(self, plan: Plan, listener: socket.socket) -> None:
@@ -75,6 +82,8 @@ class _Server:
         self._metrics = Metrics(self._facts)
         logs.Logs(self._facts)
         self._stop = asyncio.Event()
+        self._turn = asyncio.Event()
+        self._next: Sequence[Api] | None = None
         self._house: House | None = None
 
     async def run(self, spec: SpecFile) -> int:
@@ -84,21 +93,46 @@ class _Server:
         house = await self._open()
         http = http_server(self, is_inspected=self._plan.has_inspector)
         answering = asyncio.create_task(http.serve(sockets=[self._listener]))
-        sys.stdout.write(banner(spec, self._url(), wants_key=bool(self._plan.api_keys)))
+        sys.stdout.write(banner(spec, self.url, wants_key=bool(self._plan.api_keys)))
         sys.stdout.flush()
         gc.set_threshold(_GC_THRESHOLD)
         gc.freeze()  # what is loaded by now stays; collections need not look at it again
         while not self._stop.is_set():
             try:
-                await house.live(self._stop)
+                await house.live(self._turn)
             except LeaseLost as lost:
                 self._facts("upkeep.failed", round="heartbeat", detail=f"{lost}; starting over")
                 house = await self._open()
+            if self._next is not None and not self._stop.is_set():
+                house = await self._move(house, self._next)
         await house.drain()
         http.should_exit = True
         await answering
         await house.close()
         return 0
+
+    def rebuild(self, apis: Sequence[Api]) -> None:
+        """Serve these from now on. What runs is given the grace period, then back, and runs again in the new house."""
+        self._next = apis
+        self._turn.set()
+
+    @property
+    def facts(self) -> Facts:
+        """What happens here."""
+        return self._facts
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return url_of(self._listener)
+
+    async def _move(self, house: House, apis: Sequence[Api]) -> House:
+        self._next = None
+        self._turn.clear()
+        await house.drain()
+        await house.close()
+        self._plan = replace(self._plan, apis=apis)
+        return await self._open()
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         assert self._house is not None
@@ -109,10 +143,8 @@ class _Server:
         await house.start()
         return house
 
-    def _url(self) -> str:
-        return url_of(self._listener)
-
     def _on_signal(self) -> None:
         if self._stop.is_set():
             raise SystemExit(1)
         self._stop.set()
+        self._turn.set()
