@@ -74,7 +74,7 @@ class Gateway:
         endpoints = Endpoints(store, self._apis, directory, keeper, emit)
         seldom = (self._door, Repair(store, self._apis, directory), endpoints, results)
         self._data = DataPlane(store, emit, bodies=bodies, results=results, keeper=keeper)
-        self._lives = Lives(store, emit, self._data.checked_limit)
+        self._lives = Lives(store, emit, self._data.checked_limit, rules.large)
         self._control = ControlPlane(store, self._apis, metrics, [route for part in seldom for route in part.routes])
 
     def close_to_new(self) -> None:

@@ -44,7 +44,8 @@ class Bodies:
 
     def is_announced_large(self, headers: dict[str, str]) -> bool:
         """Whether the request says that its body will go into a blob."""
-        return self._announced(headers) > self._small
+        text = headers.get("content-length")
+        return text is not None and text.isdigit() and int(text) > self._small
 
     async def take(self, content_type: str, headers: dict[str, str], receive: Receive) -> bytes | Taken:
         """The whole body, seen to be what its content type says.
@@ -56,10 +57,13 @@ class Bodies:
             BlobsUnavailable: it is large, and blobs cannot be reached.
             Gone: the client left before it was complete.
         """
-        announced = self._announced(headers)
+        text = headers.get("content-length")
+        announced = int(text) if text is not None and text.isdigit() else 0
         if announced > self._limit:
             raise incoming.too_large(self._limit)
-        message = await _next(receive)
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Gone
         body: bytes = message.get("body", b"")
         if message.get("more_body", False) or len(body) > self._small:
             parts, length = [body], len(body)
@@ -127,10 +131,6 @@ class Bodies:
         fault = fault or _fault(check.close)
         if fault is not None:
             raise fault
-
-    def _announced(self, headers: dict[str, str]) -> int:
-        text = headers.get("content-length")
-        return int(text) if text is not None and text.isdigit() else 0
 
 
 # ── What content types promise ──────────────────────────────────────────────────────────────────────

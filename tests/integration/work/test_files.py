@@ -15,13 +15,13 @@ import pytest
 from ringback.core.blob import COMMIT_SECONDS, Blob, PayloadDigest
 from ringback.core.errors import BlobsUnavailable
 from ringback.core.spec import Endpoint, Retries
-from ringback.core.workload import Workload
+from ringback.core.workload import Outcome, Status, Workload
 from ringback.store.blobs import Large, open_blobs
 from ringback.store.blobs.objects import ObjectBlobs
 from ringback.store.contract import Blobs
 from ringback.store.sqlite import open_sqlite
 from ringback.work.child.wire import WireError
-from ringback.work.files import stored_in
+from ringback.work.files import Files, Stored, stored_in
 from support.objects import S3
 from support.stores import API, submission
 from support.waiting import eventually
@@ -359,6 +359,21 @@ async def test_a_result_that_comes_too_late_leaves_nothing(warehouse: Warehouse)
         assert taken.held.id == workload_id
         assert await warehouse.keys() == set()
         await other.close()
+
+
+async def test_a_result_of_a_workload_that_was_canceled_meanwhile_is_removed(warehouse: Warehouse) -> None:
+    (made := warehouse.blobs.spool / "result-1").write_bytes(b"x")
+    told: list[Outcome] = []
+
+    async def finish(outcome: Outcome) -> Status:
+        told.append(outcome)
+        return Status.CANCELED
+
+    await Files(warehouse.large).landing(Stored(file=made, content_type="a/b")).land(finish)
+
+    assert len(told) == 1
+    assert await warehouse.keys() == set()
+    assert files_in(warehouse.blobs.spool) == {".lock"}
 
 
 async def test_the_replicas_folder_goes_with_it(warehouse: Warehouse) -> None:

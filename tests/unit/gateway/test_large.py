@@ -406,6 +406,21 @@ async def test_a_reader_that_leaves_is_read_for_no_longer(store: SqliteStore, fa
     assert 0 < sum(map(len, sent)) < len(VIDEO)
 
 
+async def test_erasing_takes_the_blobs_at_once(call: Caller, store: SqliteStore, shelf: Shelf) -> None:
+    await call("PUT", "/iris/v", text_of(10 * KIB), JSON)
+    await completed(store, shelf)
+    await call("PUT", "/iris/kept", text_of(10 * KIB), JSON)
+    assert len(shelf.names()) == 3
+
+    answer = await call("DELETE", "/iris/v")
+
+    assert answer.status == 200
+    kept = (await claimed(store)).blob
+    assert kept is not None
+    assert shelf.names() == {kept.key}
+    assert (await call("GET", "/iris/v/result")).status == 410
+
+
 async def test_no_result_yet(call: Caller) -> None:
     await call("PUT", "/iris/v", b"{}", JSON)
 
