@@ -73,19 +73,18 @@ def throughput(window: Window, api: str | None) -> Chart:
     most = max(sum(each) for each in zip(completed, failed, canceled, strict=True))
     peak = most * _MINUTE / window.column_seconds
     whole = sum(completed) + sum(failed) + sum(canceled)
-    failures = f"{words.count(sum(failed))} failed" if any(failed) else "none failed"
     return Chart(
         title="Throughput",
         figure=words.count(ended(window.last(_MINUTE), *Status)),
         unit="ended in the last minute",
-        note=f"{words.count(whole)} in all, {failures}",
+        note="",
         peak=f"{words.count(peak)}/min" if peak else "",
         since=_since(window),
         svg=columns(
             [("good", completed), ("bad", failed), ("faint", canceled)],
             summary=f"Workloads ended, {_over(window)}: at most {peak:.0f} a minute, {whole:.0f} in all.",
         ),
-        legend=(("good", "completed"), ("bad", "failed")),
+        legend=(("good", f"{words.count(sum(completed))} completed"), ("bad", f"{words.count(sum(failed))} failed")),
     )
 
 
@@ -167,21 +166,19 @@ def _spread(window: Window, tallies: Sequence[Tally | None], *, title: str, unit
     recent = merged(tally for tally in tallies[-recent_columns:] if tally is not None)
     whole = merged(tally for tally in tallies if tally is not None)
     peak = max((value for value in p95s if value is not None), default=0.0)
-    note = "none yet"
-    if whole is not None:
-        note = f"in all {words.duration(_seconds(whole, _P50))} and {words.duration(_seconds(whole, _P95))}"
+    p50, p95 = words.duration(_seconds(whole, _P50)), words.duration(_seconds(whole, _P95))
     return Chart(
         title=title,
         figure=words.duration(_seconds(recent, _P50)),
         unit=unit,
-        note=note,
+        note="none yet" if whole is None else "",
         peak=words.duration(peak) if peak else "",
         since=_since(window),
         svg=lines(
             [("accent", p50s), ("warm", p95s)],
-            summary=f"Median and 95th percentile of the {what}, {_over(window)}; {note}.",
+            summary=f"Median and 95th percentile of the {what}, {_over(window)}: {p50} and {p95} in all.",
         ),
-        legend=(("accent", "median"), ("warm", "p95")),
+        legend=(("accent", f"median {p50}"), ("warm", f"p95 {p95}")),
     )
 
 

@@ -19,6 +19,8 @@ TICK_SECONDS: Final = 5
 COLUMNS: Final = 60
 
 _TICK_US: Final = TICK_SECONDS * SECOND
+_MARGIN_US: Final = 20_000
+"""A sample is taken so long after its tick: an event loop may wake a little early, never that much."""
 _HOUR_TICKS: Final = 3_600 // TICK_SECONDS
 _WIDTHS: Final = (1, 3, 12)
 """Ticks in a column: sixty columns are five minutes, fifteen, or the hour."""
@@ -167,7 +169,7 @@ class Hour:
         samples = self._hand.samples
         while samples and _slot(samples[0].at) <= _slot(now) - _HOUR_TICKS:
             samples.popleft()
-        return (_TICK_US - now % _TICK_US) / SECOND
+        return (_TICK_US - now % _TICK_US + _MARGIN_US) / SECOND
 
     @property
     def tripped(self) -> frozenset[str]:

@@ -87,10 +87,12 @@ def test_the_overviews_charts_tell_in_words_what_they_draw() -> None:
     window = Window(columns=[[] for _ in range(59)] + [[one]], column_seconds=60)
     throughput, age, run, delivery = charts(window)
 
-    assert (throughput.figure, throughput.note) == ("1\u202f210", "1\u202f210 in all, 3 failed")
+    assert throughput.figure == "1\u202f210"
+    assert throughput.legend == (("good", "1\u202f207 completed"), ("bad", "3 failed"))
     assert (throughput.peak, throughput.since) == ("1\u202f210/min", "1 h ago")
     assert (age.figure, age.note) == ("1 min 15 s", "at most 1 min 15 s")
-    assert (run.figure, run.note) == ("500 ms", "in all 500 ms and 950 ms")
+    assert run.figure == "500 ms"
+    assert run.legend == (("accent", "median 500 ms"), ("warm", "p95 950 ms"))
     assert delivery.figure == "500 ms"
     [other, *_] = charts(window, "other")
     assert other.figure == "7"
@@ -101,7 +103,7 @@ def test_the_overviews_charts_tell_in_words_what_they_draw() -> None:
 def test_an_hour_in_which_nothing_happened() -> None:
     throughput, age, run, delivery = charts(Window(columns=[[] for _ in range(60)], column_seconds=5))
 
-    assert (throughput.figure, throughput.note) == ("0", "0 in all, none failed")
+    assert (throughput.figure, throughput.legend[0][1]) == ("0", "0 completed")
     assert (age.figure, age.note) == ("0 s", "nothing has had to wait")
     assert (run.figure, run.note) == ("–", "none yet")
     assert delivery.figure == "–"
