@@ -50,9 +50,31 @@ def test_a_workload_is_submitted_and_watched_as_it_happens(serve: Serve, visits:
 
     expect(page.get_by_text("Submitted.")).to_be_visible()
     expect(page.get_by_text(re.compile(r"^step \d+ of 20$")).first).to_be_visible()
+    expect(page.get_by_label("Log")).to_contain_text("step 3 of 20")
     expect(page.get_by_text("completed", exact=True).first).to_be_visible()
     expect(page.get_by_label("Result")).to_contain_text('"label": "setosa"')
     expect(page.get_by_role("button", name="Cancel")).to_have_count(0)
+
+
+def test_a_running_workload_is_canceled(serve: Serve, visits: Visits) -> None:
+    server = serve()
+    workload_id = submit(server, {"steps": 3_000, "pause": 0.1})
+    page = visits.open(f"{server.url}/-/ui/workloads/iris/{workload_id}")
+    expect(page.get_by_text("in progress", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+
+    expect(page.get_by_text("It is told to stop.")).to_be_visible()
+    expect(page.locator(".state").get_by_text("canceled", exact=True)).to_be_visible()
+    assert ended(server, workload_id) == "canceled"
+    page.get_by_role("button", name="Retry").click()
+    expect(page.locator(".state").get_by_text("in progress", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Cancel").click()
+    expect(page.locator(".state").get_by_text("canceled", exact=True)).to_be_visible()
+
+    page.get_by_text("Delete …").click()
+    page.get_by_role("button", name="Erase").click()
+    expect(page.get_by_text("are erased")).to_be_visible()
+    assert requests.get(f"{server.url}/iris/{workload_id}", timeout=10).status_code == 410
 
 
 def test_parked_deliveries_are_recovered(serve: Serve, visits: Visits) -> None:
@@ -199,6 +221,8 @@ def test_everything_is_reached_with_the_keyboard_alone(serve: Serve, visits: Vis
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/{workload_id}")
     tab_to(page, "Cancel")
+    page.keyboard.press("Enter")
+    expect(page.locator(".state").get_by_text("canceled", exact=True)).to_be_visible()
 
 
 def tab_to(page: Page, words: str) -> None:
