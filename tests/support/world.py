@@ -16,7 +16,7 @@ from ringback.core.spec import Api, Autoscaling, Predictor
 from ringback.core.workload import Workload
 from ringback.store.blobs import Large
 from ringback.store.sqlite import SqliteStore
-from ringback.work.pool import Pool
+from ringback.work import Engine, Pool
 from support.facts import Facts
 from support.stores import API, submission
 
@@ -45,11 +45,18 @@ class World:
 
     @contextlib.asynccontextmanager
     async def serving(
-        self, predict: str, *, replicas: int = 1, grace_seconds: float = 5, large: Large | None = None, **spec: Any
+        self,
+        predict: str,
+        *,
+        replicas: int = 1,
+        grace_seconds: float = 5,
+        engine: Engine | None = None,
+        large: Large | None = None,
+        **spec: Any,
     ) -> AsyncIterator[Pool]:
         """A pool of replicas with this predictor class (or body of `predict`), drained at the end."""
         api = self.api(predict, replicas=replicas, **spec)
-        pool = Pool(api, self.store, self.facts, chance=lambda: 0.0, large=large)
+        pool = Pool(api, self.store, self.facts, chance=lambda: 0.0, engine=engine or Engine(), large=large)
         await pool.start()
         try:
             yield pool
@@ -85,3 +92,18 @@ def predictor_of(predict: str) -> str:
         return text
     body = "\n".join(f"        {line}" for line in text.strip().splitlines())
     return f"class PythonPredictor:\n    def predict(self, payload, workload, request_id):\n{body}\n"
+
+
+def is_running(pid: int) -> bool:
+    """Whether there is such a process, other than one that has ended and whose parent has not asked."""
+    try:
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def until_gone(pid: int) -> None:
+    """Wait for a process's end."""
+    async with asyncio.timeout(10):
+        while is_running(pid):
+            await asyncio.to_thread(os.sched_yield)

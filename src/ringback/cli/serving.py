@@ -15,7 +15,7 @@ from ringback.cli.context import Context, table, usage_error
 from ringback.core.errors import SpecError
 from ringback.core.quantities import format_duration
 from ringback.core.settings import read_settings
-from ringback.core.spec import Api
+from ringback.core.spec import Api, Autoscaling
 from ringback.runtime.specfile import SpecFile, find, load
 
 _STARTER: Final = {
@@ -156,15 +156,19 @@ def loaded(file: Path | None) -> SpecFile:
 
 
 def _row(api: Api) -> dict[str, str]:
-    scaling = api.autoscaling
     return {
         "api": api.name,
         "path": f"/{api.endpoint}",
         "predictor": api.predictor.path.name,
-        "replicas": str(scaling.init_replicas or max(1, scaling.min_replicas)),
+        "replicas": _replicas(api.autoscaling),
         "timeout": format_duration(api.timeout_seconds),
         "webhooks": ", ".join(_webhook(hook.url, signed=hook.secret is not None) for hook in api.webhooks) or "none",
     }
+
+
+def _replicas(scaling: Autoscaling) -> str:
+    least, most = scaling.min_replicas, scaling.max_replicas
+    return str(least) if least == most else f"{least} to {most}"
 
 
 def _webhook(url: str, *, signed: bool) -> str:

@@ -100,9 +100,18 @@ def decide(rules: Autoscaling, aim: float, situation: Situation) -> Decision:
     return Decision(replicas=_bounded(rules, request), past=past)
 
 
-def share(total: int, *, place: int, members: int) -> int:
-    """One member's part of `total` replicas, when `members` divide them evenly; earlier places take the rest."""
-    return total // members + (place < total % members)
+def part(request: int, *, current: int, own: int, place: int, members: int) -> int:
+    """How many replicas one of several members keeps when there are to be `request` of them instead of `current`.
+
+    Shares are even, earlier places take what is left over. Nobody gives up replicas while more are wanted, nor starts
+    any while fewer are, and nobody goes further than all of them together; so the sum comes to `request` step by step.
+    """
+    share = request // members + (place < request % members)
+    if request > current:
+        return max(own, min(share, own + request - current))
+    if request < current:
+        return min(own, max(share, own + request - current))
+    return own
 
 
 def _tolerated(rules: Autoscaling, raw: float, current: int) -> int:

@@ -30,20 +30,21 @@ def after_raise(retries: Retries, raised: int, failure: Failed, chance: float) -
     return Again(spent=Spent.ATTEMPT, why=failure, delay_seconds=wait)
 
 
-def after_loss(retries: Retries, losses: int, how: str) -> Again | Failed:
+def after_loss(retries: Retries, losses: int, how: str, kind: ErrorType = ErrorType.REPLICA_LOST) -> Again | Failed:
     """What follows a replica's death under a workload when that had happened `losses` times before.
 
     Args:
         retries: the API's budgets.
         losses: earlier deaths under this workload.
         how: what became of the replica this time, as a clause: "was killed by SIGKILL".
+        kind: what that was; the last of them names the failure.
     """
     if losses + 1 < retries.max_losses:
-        return Again(spent=Spent.LOSS, why=lost_failure(f"the replica running it {how}"))
+        return Again(spent=Spent.LOSS, why=lost_failure(f"the replica running it {how}", kind))
     times = "once" if losses == 0 else f"{losses + 1} times"
-    return lost_failure(f"the replica running it was lost {times}; the last one {how}")
+    return lost_failure(f"the replica running it was lost {times}; the last one {how}", kind)
 
 
-def lost_failure(message: str) -> Failed:
+def lost_failure(message: str, kind: ErrorType = ErrorType.REPLICA_LOST) -> Failed:
     """What an attempt ends with whose replica died."""
-    return Failed(type=ErrorType.REPLICA_LOST.value, message=message)
+    return Failed(type=kind.value, message=message)

@@ -104,3 +104,11 @@ def format_size(count: int) -> str:
         if count and count % unit == 0:
             return f"{count // unit}{name}"
     return f"{count}B"
+
+
+def about_size(count: float) -> str:
+    """The size in its largest binary unit, to a tenth: `1.4GiB`."""
+    for unit, name in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
+        if count >= unit:
+            return f"{count / unit:.1f}".removesuffix(".0") + name
+    return f"{count:.0f}B"

@@ -32,7 +32,9 @@ class ApiRow:
         if self.replicas.ready:
             return "good", "ready"
         if self.replicas.starting:
-            return "busy", "starting"
+            return "busy", self.replicas.preparing or "starting"
+        if self.replicas.asleep:
+            return "wait", "asleep"
         return "wait", "no replica"
 
 

@@ -103,7 +103,8 @@ class ControlPlane:
 
     def _readiness(self, api: Api) -> dict[str, Any]:
         state = self._store.replicas(api.name)
-        return {"ready": state.ready > 0, "replicas": state.ready, "starting": state.starting, "problem": state.problem}
+        counts = {"replicas": state.ready, "starting": state.starting}
+        return {"ready": state.takes_work, **counts, "preparing": state.preparing, "problem": state.problem}
 
     # ── Workloads ───────────────────────────────────────────────────────────────────────────────
 

@@ -30,7 +30,7 @@ from ringback.store.blobs import Large, open_blobs
 from ringback.store.contract import Store
 from ringback.store.verbs.store import VerbStore
 from ringback.upkeep import Keeper
-from ringback.work import Pool
+from ringback.work import Engine, Pool
 
 _LOOPBACK: Final = frozenset({"127.0.0.0/8", "::1", "localhost"})
 
@@ -79,7 +79,8 @@ class House:
         self._dispatcher = Dispatcher(
             store, endpoints, facts, chance=chance, dialling=Dialling(guard=guard, resolve=resolve)
         )
-        self._pools = [Pool(api, store, facts, chance=chance, large=large) for api in plan.apis]
+        engine = Engine()
+        self._pools = [Pool(api, store, facts, chance=chance, engine=engine, large=large) for api in plan.apis]
         self._upkeep: asyncio.Task[None] | None = None
         self._front = FrontOfHouse(store, plan.apis, metrics, plan.public_url, reach=_reach(plan))
         self.gateway = Gateway(

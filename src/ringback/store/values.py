@@ -38,6 +38,14 @@ class ReplicaState:
     preparing: str | None = None
     """What has to be done before any can start: an environment in the making."""
 
+    asleep: int = 0
+    """Members that keep none until there is something to do; counted by `replicas`, not reported."""
+
+    @property
+    def takes_work(self) -> bool:
+        """Whether what is submitted now will be run without anybody's doing."""
+        return self.ready > 0 or (self.asleep > 0 and self.problem is None)
+
     @property
     def is_stuck(self) -> bool:
         """Whether there is none, and it is known why."""

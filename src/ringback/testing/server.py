@@ -170,7 +170,7 @@ class Server:
         deadline = monotonic() + self._ready_within
         pause = threading.Event()
         for api in self._apis:
-            while (state := self._house.store.replicas(api.name)).ready == 0:
+            while not (state := self._house.store.replicas(api.name)).takes_work:
                 if state.problem is not None or monotonic() >= deadline:
                     self.__exit__()
                     reason = state.problem or f"still loading after {self._ready_within:g} s"

@@ -14,6 +14,8 @@ from ringback.core.errors import RingbackError, Unavailable
 from ringback.core.retry import doubling_wait
 from ringback.core.spec import Api
 from ringback.store.contract import ReplicaState, Store
+from ringback.work.engine import Engine
+from ringback.work.memory import used_bytes
 from ringback.work.owner import Gone, Owner
 from ringback.work.replica import Replica
 
@@ -24,12 +26,15 @@ _RESTART_MOST_SECONDS: Final = 30.0
 class Crew:
     """Starts replicas for an owner, who passes on what they tell, and lets them go."""
 
-    def __init__(self, api: Api, owner: Owner, store: Store, emit: Emit, *, chance: Callable[[], float]) -> None:
+    def __init__(
+        self, api: Api, owner: Owner, store: Store, emit: Emit, *, chance: Callable[[], float], engine: Engine
+    ) -> None:
         self._api = api
         self._owner = owner
         self._store = store
         self._emit = emit
         self._chance = chance
+        self._engine = engine
         self._loop = asyncio.get_running_loop()
         self._version = 1
         self._wanted = 0
@@ -55,6 +60,21 @@ class Crew:
         return self._wanted
 
     @property
+    def told(self) -> int:
+        """How many of them, ready or starting, the store was last told of."""
+        return 0 if self._reported is None else self._reported.ready + self._reported.starting
+
+    @property
+    def replica_bytes(self) -> int | None:
+        """The memory of the largest that has loaded; None when there is none."""
+        return max((used_bytes(replica.pid) for replica in self if replica.is_ready), default=None)
+
+    def memory_limits(self) -> dict[int, int]:
+        """Their processes, those that have a limit, each with its own in bytes."""
+        pairs = ((replica.pid, replica.api.compute.mem_bytes) for replica in self if replica.pid)
+        return {pid: limit for pid, limit in pairs if limit is not None}
+
+    @property
     def room(self) -> int:
         """How many workloads its replicas should be given now, all together."""
         return sum(replica.room for replica in self._serving.values())
@@ -64,6 +84,7 @@ class Crew:
     def want(self, count: int) -> None:
         """Have so many from now on: start what is missing, let go what is too many once it has nothing in hand."""
         self._wanted = count
+        self._engine.budget.note(self._api.name, self._api.compute, count)
         if count == 0:
             self._problem = None  # nobody tries any more; the next workload finds out whether it still stands
         self._settle()
@@ -74,6 +95,7 @@ class Crew:
         When the new ones do not start, the old stay.
         """
         self._api = api
+        self._engine.budget.note(api.name, api.compute, self._wanted)
         self._version += 1
         self._failures = 0
         self._problem = None
@@ -91,6 +113,12 @@ class Crew:
         """Stop to read what replicas say, which makes them wait, or go on."""
         for replica in self:
             replica.listen(on)
+
+    def end_for_memory(self, pid: int, used_bytes: int) -> None:
+        """End the one with that process, because it uses more memory than it may."""
+        for replica in self:
+            if replica.pid == pid:
+                replica.end_for_memory(used_bytes)
 
     # ── From the owner: what replicas told it ───────────────────────────────────────────────────
 
@@ -142,6 +170,7 @@ class Crew:
 
     def stop(self) -> None:
         """Start no more, and replace none."""
+        self._engine.budget.forget(self._api.name)
         self._ending = True
         self._cancel_starts()
 
@@ -238,7 +267,7 @@ class Crew:
 
     def _start_replica(self) -> None:
         self._number += 1
-        replica = Replica(self._api, self._owner, self._number, version=self._version)
+        replica = Replica(self._api, self._owner, self._number, reaper=self._engine.reaper, version=self._version)
         self._serving[replica.number] = replica
         task = self._loop.create_task(self._started(replica))
         self._starts.add(task)

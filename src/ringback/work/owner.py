@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from ringback.core.workload import Claimed, Outcome, Progress
+from ringback.core.workload import Claimed, ErrorType, Outcome, Progress
 from ringback.work.files import Files, Stored
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ class Gone:
     how: str
     """As a clause: "was killed by SIGKILL"."""
     was_ready: bool
+    kind: ErrorType = field(default=ErrorType.REPLICA_LOST, kw_only=True)
+    """What that means for the workloads it was running."""
     by_force: bool = field(default=False, kw_only=True)
     """Whether it was killed because a workload had to end."""
     broken: str | None = None

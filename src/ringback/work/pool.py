@@ -17,11 +17,14 @@ from ringback.core.spec import Api, Event
 from ringback.core.workload import Canceled, Claimed, ErrorType, Failed, Held, Outcome, Progress, Spent
 from ringback.store.blobs import Large
 from ringback.store.contract import Store
+from ringback.work.autoscaler import Autoscaler
 from ringback.work.claims import Claims
 from ringback.work.crew import Crew
 from ringback.work.endings import Endings
+from ringback.work.engine import Engine
 from ringback.work.files import Files, Lent, Stored
 from ringback.work.journals import Journals
+from ringback.work.memory import MemoryWatch
 from ringback.work.news import News
 from ringback.work.notes import Notes
 from ringback.work.owner import Gone
@@ -40,13 +43,20 @@ class Pool:
     """Runs one API's workloads on replicas. Implements `owner.Owner`."""
 
     def __init__(
-        self, api: Api, store: Store, emit: Emit, *, chance: Callable[[], float], large: Large | None = None
+        self,
+        api: Api,
+        store: Store,
+        emit: Emit,
+        *,
+        chance: Callable[[], float],
+        engine: Engine,
+        large: Large | None = None,
     ) -> None:
         self._api = api
         self._store = store
         self._emit = emit
         self._chance = chance
-        self._crew = Crew(api, self, store, emit, chance=chance)
+        self._crew = Crew(api, self, store, emit, chance=chance, engine=engine)
         self._deaf: set[str] = set()
         self._journals = Journals(api.name, store, emit, listen=lambda on: self._listen("journals", on))
         self._endings = Endings(api, store, emit, self._journals)
@@ -56,15 +66,21 @@ class Pool:
         self._claims = Claims(api.name, store, emit, room=self._room, hand_over=self._hand_over)
         self._unseen: set[Held] = set()
         """Canceled while the claim that brings them was on its way."""
+        self._scaler = Autoscaler(
+            api, store, emit, self._crew, budget=engine.budget, replica_bytes=lambda: self._crew.replica_bytes
+        )
+        self._memory = MemoryWatch(self._crew.memory_limits, self._crew.end_for_memory)
         self._draining = False
 
     # ── From the runtime ────────────────────────────────────────────────────────────────────────
 
     async def start(self) -> None:
         """Begin to start the replicas; they take work as each becomes ready."""
-        self._store.on_queued(self._api.name, self._claims.on_queued)
+        self._store.on_queued(self._api.name, self._on_queued)
         self._store.on_cancel(self._api.name, self._on_cancel)
-        self._crew.want(max(1, first(self._api.autoscaling)))
+        self._watch_memory()
+        self._crew.want(first(self._api.autoscaling))
+        self._scaler.start()
 
     def serve(self, api: Api) -> None:
         """Go on as `api` says: replicas are replaced one by one, and workloads end on the one that took them.
@@ -72,7 +88,8 @@ class Pool:
         Whoever is told of a workload is told as `api` says from now on, whichever replica runs it.
         """
         self._api = api
-        for each in (self._endings, self._notes, self._news, self._crew):
+        self._watch_memory()
+        for each in (self._endings, self._notes, self._news, self._crew, self._scaler):
             each.serve(api)
 
     async def drain(self, grace_seconds: float) -> None:
@@ -82,6 +99,7 @@ class Pool:
         nothing runs twice. None of this spends an attempt.
         """
         self._draining = True
+        self._scaler.stop()
         self._claims.stop()
         self._crew.stop()
         await self._claims.quiet()
@@ -93,12 +111,15 @@ class Pool:
                 self._give_back(begun, why=_STOPPED)
                 self._give_back(waiting)
                 replica.kill()
+        self._memory.stop()
         await self._endings.all_said(_LAST_WORDS_SECONDS)
         self._endings.stop()
 
     def abandon(self) -> None:
         """End everything at once and tell the store nothing: others hold what was ours."""
         self._draining = True
+        self._scaler.stop()
+        self._memory.stop()
         self._claims.stop()
         self._endings.stop()
         self._journals.abandon()
@@ -108,6 +129,17 @@ class Pool:
             for claimed in chain(*replica.forget_all()):
                 self._let_go(claimed)
             replica.kill()
+
+    def _on_queued(self) -> None:
+        if self._crew.wanted == 0:
+            self._scaler.wake()
+        self._claims.on_queued()
+
+    def _watch_memory(self) -> None:
+        if self._api.compute.mem_bytes is None:
+            self._memory.stop()
+        else:
+            self._memory.start()
 
     # ── Work ────────────────────────────────────────────────────────────────────────────────────
 
@@ -238,7 +270,7 @@ class Pool:
             failure = timeout_failure(replica.api.timeout_seconds)
             self._settle(claimed, after_raise(retries, claimed.raised, failure, self._chance()))
         for claimed in gone.lost:
-            self._settle(claimed, after_loss(retries, claimed.losses, gone.how))
+            self._settle(claimed, after_loss(retries, claimed.losses, gone.how, gone.kind))
         for claimed in gone.canceled:
             self._endings.finish(claimed, Canceled(), None)
         self._give_back(gone.interrupted, why=_NEIGHBOUR)

@@ -79,12 +79,9 @@ class ReplicaProcess:
             except (ProcessLookupError, PermissionError):  # the latter on macOS, for a group that has ended
                 self._popen.kill()
 
-    def ended(self) -> str | None:
-        """How it ended, as a clause such as "was killed by SIGKILL"; None while it runs."""
-        code = self._popen.poll()
-        if code is None:
-            return None
-        return in_words(code)
+    def ended(self) -> int | None:
+        """Its return code as `subprocess` has it, negative for a signal; None while it runs."""
+        return self._popen.poll()
 
 
 def in_words(returncode: int) -> str:

@@ -6,21 +6,24 @@ Believes nothing the child sends. Decides nothing about workloads: it tells its 
 from __future__ import annotations
 
 import asyncio
+import signal
 from pathlib import Path
 from time import perf_counter
 from typing import Final, cast
 
 from ringback.core.clock import SECOND
 from ringback.core.errors import Unavailable
+from ringback.core.quantities import about_size
 from ringback.core.spec import Api
 from ringback.core.workload import Canceled, Claimed, Completed, ErrorType, Failed, Held, Outcome, Progress
 from ringback.work.child import wire
 from ringback.work.child.wire import Kind, WireError
 from ringback.work.files import Lent, Stored, stored_in
 from ringback.work.hand import STUCK_SECONDS, Hand
+from ringback.work.memory import Reaper
 from ringback.work.owner import Gone, Owner
 from ringback.work.printed import Overhearing
-from ringback.work.process import ReplicaProcess
+from ringback.work.process import ReplicaProcess, in_words
 
 _REAP_SECONDS: Final = 0.01
 
@@ -28,13 +31,14 @@ _REAP_SECONDS: Final = 0.01
 class Replica(asyncio.Protocol):
     """One child process, from its start to its end."""
 
-    def __init__(self, api: Api, owner: Owner, number: int, *, version: int = 1) -> None:
+    def __init__(self, api: Api, owner: Owner, number: int, *, reaper: Reaper, version: int = 1) -> None:
         """Begin with no process.
 
         Args:
             api: what it runs, and how.
             owner: is told.
             number: its own among its crew's, for people.
+            reaper: knows whom the kernel has killed.
             version: of what it runs; a later one replaces it.
         """
         self.number = number
@@ -42,6 +46,7 @@ class Replica(asyncio.Protocol):
         self.is_ready = False
         self.api = api
         self._owner = owner
+        self._reaper = reaper
         self._loop = asyncio.get_running_loop()
         self._frames = wire.Frames()
         self._hand = Hand(api.concurrency, most=api.recycle_after)
@@ -52,6 +57,7 @@ class Replica(asyncio.Protocol):
         self._fault: str | None = None
         self._by_force = False
         self._killed = False
+        self._over_memory: str | None = None
         self._began = perf_counter()
         self._transport: asyncio.Transport | None = None
         self._process: ReplicaProcess | None = None
@@ -185,6 +191,13 @@ class Replica(asyncio.Protocol):
         if self._process is not None:
             self._process.kill()
 
+    def end_for_memory(self, used_bytes: int) -> None:
+        """End the process because it uses more memory than it may; `on_gone` follows."""
+        if not self._killed:
+            limit = about_size(self.api.compute.mem_bytes or 0)
+            self._over_memory = f"used {about_size(used_bytes)} of memory, over its limit of {limit} (compute.mem)"
+            self.kill()
+
     def forget_all(self) -> tuple[list[Claimed], list[Claimed]]:
         """Give up everything in hand, begun and not begun, without a word to the owner later."""
         return self._hand.empty()
@@ -219,7 +232,8 @@ class Replica(asyncio.Protocol):
             self._timer.cancel()
             self._timer = None
         self.is_ready, was_ready = False, self.is_ready
-        self.kill()
+        assert self._process is not None
+        self._process.kill()  # not `self.kill`: it may have ended by itself
         self._reap(was_ready)
 
     def _on_frame(self, kind: Kind, body: bytes) -> None:
@@ -315,13 +329,18 @@ class Replica(asyncio.Protocol):
 
     def _reap(self, was_ready: bool) -> None:
         assert self._process is not None
-        how = self._process.ended()
-        if how is None:  # SIGKILL is on its way
+        code = self._process.ended()
+        if code is None:  # SIGKILL is on its way
             self._loop.call_later(_REAP_SECONDS, self._reap, was_ready)
             return
         if self._overhearing is not None:
             self._overhearing.last()
-        gone = Gone(self._fault or how, was_ready, self._broken, by_force=self._by_force)
+        how, kind = self._over_memory, ErrorType.OUT_OF_MEMORY
+        if how is None and code == -signal.SIGKILL and not self._killed and self._reaper.was_it():
+            how = "was killed by the kernel for lack of memory"
+        if how is None:
+            how, kind = self._fault or in_words(code), ErrorType.REPLICA_LOST
+        gone = Gone(how, was_ready, self._broken, kind=kind, by_force=self._by_force)
         self._hand.leave(gone, by_force=self._by_force, now=perf_counter())
         self._owner.on_gone(self, gone)
 

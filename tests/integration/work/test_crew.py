@@ -7,14 +7,13 @@ import os
 import signal
 from collections import Counter
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from ringback.core.spec import Api, Endpoint, Retries
 from ringback.core.workload import Status
 from support.stores import API
-from support.world import World
+from support.world import World, is_running, until_gone
 
 UNTIL_TOLD = """
 (HERE / f"begun-{request_id}").touch()
@@ -22,16 +21,6 @@ while not (HERE / f"enough-{request_id}").exists():
     time.sleep(0.001)
 return os.getpid()
 """
-
-
-def is_running(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
-
-
-async def until_gone(pid: int) -> None:
-    async with asyncio.timeout(10):
-        while is_running(pid):
-            await asyncio.to_thread(os.sched_yield)
 
 
 # ── More and fewer ──────────────────────────────────────────────────────────────────────────────
@@ -219,7 +208,7 @@ async def test_who_is_told_is_what_the_file_says_at_the_end(world: World) -> Non
 @pytest.mark.parametrize(("recycle_after", "concurrency"), [(1, 1), (3, 1), (20, 1), (4, 2)])
 async def test_no_replica_runs_more_than_it_may(world: World, recycle_after: int, concurrency: int) -> None:
     async with world.serving("return os.getpid()", recycle_after=recycle_after, concurrency=concurrency):
-        ids = [await world.submit() for _ in range(45)]
+        ids = [await world.submit() for _ in range(2 * recycle_after + 3)]
         ended = [await world.ended(each) for each in ids]
         ran = Counter(each.result for each in ended)
         assert {each.status for each in ended} == {Status.COMPLETED}

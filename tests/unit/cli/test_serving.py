@@ -107,8 +107,8 @@ def test_check_prints_what_would_be_served(file: Path, run: Run) -> None:
         f"{file} is fine.",
         "",
         "api    path        predictor     replicas  timeout  webhooks",
-        "iris   /iris       predictor.py  3         1h30m    http://a/ (signed), http://b/ (unsigned)",
-        "other  /elsewhere  predictor.py  1         1h       none",
+        "iris   /iris       predictor.py  1 to 100  1h30m    http://a/ (signed), http://b/ (unsigned)",
+        "other  /elsewhere  predictor.py  1 to 100  1h       none",
     ]
     assert ended.err == (f"warning: {file}:10: [1].predictor.image: means nothing to Ringback and is ignored\n")
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from ringback.core.autoscaling import Sample, Situation, average, decide, first, share, target
+from ringback.core.autoscaling import Sample, Situation, average, decide, first, part, target
 from ringback.core.spec import Api, Autoscaling, Predictor
 
 AT_ONCE = Autoscaling(
@@ -177,12 +177,30 @@ def test_the_average_is_that_of_the_window() -> None:
     assert average([], now=12, window_seconds=60) == 0.0
 
 
-@given(some.integers(0, 500), some.integers(1, 40))
-def test_shares_are_even_and_leave_nothing_over(total: int, members: int) -> None:
-    shares = [share(total, place=place, members=members) for place in range(members)]
-    assert sum(shares) == total
-    assert max(shares) - min(shares) <= 1
-    assert shares == sorted(shares, reverse=True)
+@given(some.lists(some.integers(0, 30), min_size=1, max_size=8), some.integers(0, 200))
+def test_members_come_to_what_is_wanted_all_together(counts: list[int], request: int) -> None:
+    """One after the other, however they begin: in few rounds, and never past it."""
+    members = len(counts)
+    for _ in range(members + 1):
+        for place in range(members):
+            before, current = counts[place], sum(counts)
+            counts[place] = part(request, current=current, own=before, place=place, members=members)
+            assert counts[place] >= 0
+            if request > current:
+                assert before <= counts[place] <= before + request - current
+            else:
+                assert before + request - current <= counts[place] <= before
+    assert sum(counts) == request
+
+
+def test_a_new_load_is_shared_evenly() -> None:
+    assert [part(7, current=0, own=0, place=place, members=3) for place in range(3)] == [3, 2, 2]
+
+
+def test_nobody_gives_up_replicas_that_others_would_have_to_start_for_it() -> None:
+    assert part(3, current=3, own=3, place=1, members=2) == 3
+    assert part(4, current=3, own=3, place=1, members=2) == 3
+    assert part(4, current=3, own=0, place=0, members=2) == 1
 
 
 numbers = some.floats(0, 1e6)

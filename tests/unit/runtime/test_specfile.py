@@ -172,16 +172,10 @@ def test_a_cortex_file_is_served_with_one_warning_for_each_key_that_means_nothin
 
 
 def test_what_this_release_does_not_do_yet_but_can_serve_without_is_a_warning(desk: Desk) -> None:
-    spec = desk.load(
-        "- name: iris\n  predictor: {path: predictor.py, dependencies: {pip: requirements.txt}}\n"
-        "  autoscaling: {min_replicas: 0}\n"
-    )
+    spec = desk.load("- name: iris\n  predictor: {path: predictor.py, dependencies: {pip: requirements.txt}}\n")
 
-    dependencies, replicas = spec.warnings
+    [dependencies] = spec.warnings
     assert "dependencies: is not installed by this release; install it where ringback runs" in dependencies
-    assert replicas == (
-        f"{desk.file}:3: [0].autoscaling.min_replicas: this release keeps one replica; scale to zero is to come"
-    )
 
 
 def test_one_webhook_is_named_for_its_api_and_keeps_that_name_whatever_stands_beside_it(desk: Desk) -> None:

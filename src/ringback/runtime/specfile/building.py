@@ -79,8 +79,6 @@ def _check_replicas(source: Source, node: yaml.Node, path: str, autoscaling: Aut
         if count is not None and count > autoscaling.max_replicas:
             most = autoscaling.max_replicas
             source.blame(Unreadable(node, path, f"{key} is {count}, which is more than max_replicas ({most})"))
-    if autoscaling.min_replicas == 0:
-        source.warn(node, f"{path}.min_replicas", "this release keeps one replica; scale to zero is to come")
 
 
 def _value_of(source: Source, node: yaml.Node, name: str) -> yaml.Node:

@@ -114,7 +114,9 @@ COMPUTE: Final[Keys] = {
         read=values.number(0.001), shape="a number, or 500m", meaning="Cores one replica needs; counted if given"
     ),
     "gpu": Key(read=values.whole(0), shape="a whole number", meaning="GPUs one replica asks of the engine"),
-    "mem": Key(read=values.optional_size, shape="a size, like 2Gi", meaning="Memory one replica asks of the engine"),
+    "mem": Key(
+        read=values.optional_size, shape="a size, like 2Gi", meaning="Memory one replica may use, its children included"
+    ),
     "inf": _ignored(_MEANS_NOTHING),
 }
 
@@ -123,9 +125,13 @@ NETWORKING: Final[Keys] = {
 }
 
 AUTOSCALING: Final[Keys] = {
-    "min_replicas": Key(read=values.whole(0), shape="a whole number", meaning="Replicas kept"),
+    "min_replicas": Key(
+        read=values.whole(0), shape="a whole number", meaning="Replicas kept; 0 lets the API sleep when it is idle"
+    ),
     "max_replicas": Key(read=values.whole(1), shape="a whole number", meaning="Replicas at most"),
-    "init_replicas": Key(read=values.whole(1), shape="a whole number", meaning="Replicas at the start"),
+    "init_replicas": Key(
+        read=values.whole(1), shape="a whole number", meaning="Replicas at the start; by default `min_replicas`"
+    ),
     "max_replica_concurrency": Key(
         read=values.whole(1),
         shape="a whole number",

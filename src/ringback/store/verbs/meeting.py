@@ -8,10 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from ringback.core.errors import RingbackError
 from ringback.core.workload import Held
 from ringback.store.contract import Outlet, ReplicaState
+
+_ASLEEP: Final = ReplicaState()
 
 Key = tuple[str, str]
 """A workload's API and id."""
@@ -202,11 +205,12 @@ class Meeting:
     def replicas(self, api: str) -> ReplicaState:
         known = self._sums.get(api)
         if known is None:
-            states = self._reports.get(api, {}).values()
+            states = list(self._reports.get(api, {}).values())
             known = self._sums[api] = ReplicaState(
                 ready=sum(state.ready for state in states),
                 starting=sum(state.starting for state in states),
                 problem=next((state.problem for state in states if state.problem is not None), None),
+                asleep=sum(state == _ASLEEP for state in states),
                 preparing=next((state.preparing for state in states if state.preparing is not None), None),
             )
         return known

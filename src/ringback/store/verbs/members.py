@@ -76,7 +76,7 @@ class Members:
             session.meeting.retract_replicas(session.member, api)
         else:
             session.meeting.tell_replicas(session.member, api, state)
-            row |= asdict(state)
+            row |= {key: value for key, value in asdict(state).items() if key != "asleep"}
 
         def write(tx: Transaction) -> None:
             tx.execute(self._sql["report" if state is not None else "retract"], row)
