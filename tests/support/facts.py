@@ -20,8 +20,8 @@ class Facts:
     def of(self, fact: str) -> list[dict[str, object]]:
         return [details for name, details in self.seen if name == fact]
 
-    async def wait_for(self, fact: str, count: int) -> None:
-        async with asyncio.timeout(10):
+    async def wait_for(self, fact: str, count: int, *, within: float = 10) -> None:
+        async with asyncio.timeout(within):
             while len(self.of(fact)) < count:
                 self.news.clear()
                 await self.news.wait()

@@ -16,7 +16,10 @@ from ringback.core.spec import Api, Autoscaling, Predictor
 from ringback.core.workload import Workload
 from ringback.store.blobs import Large
 from ringback.store.sqlite import SqliteStore
-from ringback.work import Engine, Pool
+from ringback.work import Pool
+from ringback.work.engine import Engine
+from ringback.work.environments import Environments
+from ringback.work.memory import Reaper
 from support.facts import Facts
 from support.stores import API, submission
 
@@ -43,6 +46,11 @@ class World:
         fixed = Autoscaling(min_replicas=replicas, max_replicas=replicas)
         return Api(**{"name": API, "endpoint": API, "predictor": Predictor(path=path), "autoscaling": fixed, **spec})
 
+    def engine(self, *, reaper: Reaper | None = None, uv: str | None = None) -> Engine:
+        """An engine whose environments are kept in the folder."""
+        environments = Environments(self.folder / "environments", self.facts, uv=uv)
+        return Engine(environments=environments, reaper=reaper or Reaper())
+
     @contextlib.asynccontextmanager
     async def serving(
         self,
@@ -56,7 +64,7 @@ class World:
     ) -> AsyncIterator[Pool]:
         """A pool of replicas with this predictor class (or body of `predict`), drained at the end."""
         api = self.api(predict, replicas=replicas, **spec)
-        pool = Pool(api, self.store, self.facts, chance=lambda: 0.0, engine=engine or Engine(), large=large)
+        pool = Pool(api, self.store, self.facts, chance=lambda: 0.0, engine=engine or self.engine(), large=large)
         await pool.start()
         try:
             yield pool

@@ -56,10 +56,22 @@ def init(
     typer.echo("use it:    ringback submit hello -d @sample.json --wait")
 
 
-def check(context: typer.Context, file: File = None) -> None:
+def check(
+    context: typer.Context,
+    file: File = None,
+    install: Annotated[bool, typer.Option("--install", help="Make the environments that APIs ask for.")] = False,
+) -> None:
     """Read the file and print what would be served."""
     told: Context = context.obj
     spec = loaded(file)
+    if any(api.predictor.requirements is not None for api in spec.apis):
+        from ringback.runtime.environments import report  # noqa: PLC0415 - few files need it
+
+        problems = report(spec, make=install)
+        for problem in problems:
+            sys.stderr.write(f"{problem}\n")
+        if problems and install:
+            raise typer.Exit(1)
     columns = ("api", "path", "predictor", "replicas", "timeout", "webhooks")
     told.say(
         f"{spec.file} is fine.\n\n{table([_row(api) for api in spec.apis], columns)}",

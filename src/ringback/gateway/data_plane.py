@@ -76,7 +76,7 @@ class DataPlane:
             ApiNotReady: no replica runs, and it is known why none will.
         """
         state = self._store.replicas(api.name)
-        if state.ready == 0 and state.problem is not None:
+        if state.is_stuck:
             raise ApiNotReady(
                 f"no replica of {api.name} can start: {state.problem}", retry_after_seconds=_NOT_READY_RETRY_SECONDS
             )

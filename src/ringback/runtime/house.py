@@ -30,7 +30,7 @@ from ringback.store.blobs import Large, open_blobs
 from ringback.store.contract import Store
 from ringback.store.verbs.store import VerbStore
 from ringback.upkeep import Keeper
-from ringback.work import Engine, Pool
+from ringback.work import Pool, local_engine
 
 _LOOPBACK: Final = frozenset({"127.0.0.0/8", "::1", "localhost"})
 
@@ -45,6 +45,8 @@ class Plan:
     apis: Sequence[Api]
     store: Path | str
     """A SQLite file, or a postgresql:// URL."""
+    environments: Path
+    """The folder for the environments of APIs that bring requirements."""
     clock: Clock
     blobs: str
     """A folder, or a URL."""
@@ -79,7 +81,7 @@ class House:
         self._dispatcher = Dispatcher(
             store, endpoints, facts, chance=chance, dialling=Dialling(guard=guard, resolve=resolve)
         )
-        engine = Engine()
+        engine = local_engine(plan.environments, facts)
         self._pools = [Pool(api, store, facts, chance=chance, engine=engine, large=large) for api in plan.apis]
         self._upkeep: asyncio.Task[None] | None = None
         self._front = FrontOfHouse(store, plan.apis, metrics, plan.public_url, reach=_reach(plan))

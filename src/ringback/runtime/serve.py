@@ -56,6 +56,7 @@ def plan_of(spec: SpecFile, settings: Settings, clock: Clock) -> Plan:
     return Plan(
         apis=spec.apis,
         store=settings.store_place(spec.folder),
+        environments=spec.environments,
         blobs=settings.blobs_place(spec.folder),
         spool=settings.spool_folder(spec.folder),
         blob_threshold_bytes=settings.blob_threshold,

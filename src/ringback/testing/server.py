@@ -64,6 +64,7 @@ class Server:
         spec = load(Path(file), os.environ if environment is None else environment)
         self._apis = tuple(_ringing(api, webhook) for api in spec.apis)
         self._folder = folder
+        self._environments = spec.environments
         self._ready_within = ready_within
         self._loop = WoundLoop(self.clock)
         self._stop = asyncio.Event()
@@ -141,6 +142,7 @@ class Server:
             plan = Plan(
                 apis=self._apis,
                 store=self._folder / "ringback.db",
+                environments=self._environments,
                 blobs=str(self._folder / "blobs"),
                 spool=self._folder / "spool",
                 blob_threshold_bytes=settings.blob_threshold,

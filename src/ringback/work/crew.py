@@ -16,7 +16,8 @@ from ringback.core.spec import Api
 from ringback.store.contract import ReplicaState, Store
 from ringback.work.engine import Engine
 from ringback.work.memory import used_bytes
-from ringback.work.owner import Gone, Owner
+from ringback.work.owner import Gone, Owner, Version
+from ringback.work.preparation import Preparation
 from ringback.work.replica import Replica
 
 _RESTART_SECONDS: Final = 0.1
@@ -46,6 +47,7 @@ class Crew:
         self._failures = 0
         self._number = 0
         self._problem: str | None = None
+        self._preparation = Preparation(engine.environments, emit, chance=chance, changed=self._settle)
         self._reported: ReplicaState | None = None
         self._ending = False
         self._emptied = asyncio.Event()
@@ -81,6 +83,11 @@ class Crew:
 
     # ── From the owner: what there is to be ─────────────────────────────────────────────────────
 
+    def start(self, count: int) -> None:
+        """Begin to have so many."""
+        self._preparation.begin(self._api)
+        self.want(count)
+
     def want(self, count: int) -> None:
         """Have so many from now on: start what is missing, let go what is too many once it has nothing in hand."""
         self._wanted = count
@@ -100,6 +107,7 @@ class Crew:
         self._failures = 0
         self._problem = None
         self._cancel_starts()
+        self._preparation.begin(api)
         self._settle()
 
     def choose(self) -> Replica | None:
@@ -172,6 +180,7 @@ class Crew:
         """Start no more, and replace none."""
         self._engine.budget.forget(self._api.name)
         self._ending = True
+        self._preparation.stop()
         self._cancel_starts()
 
     def end_idle(self) -> None:
@@ -223,6 +232,8 @@ class Crew:
             self._let_go(replica)
 
     def _start_what_is_missing(self) -> None:
+        if self._preparation.python is None:
+            return
         lasting = sum(self._lasts(replica) for replica in self._serving.values())
         coming = len(self._timers)
         waning = sum(replica.is_waning and replica.version == self._version for replica in self._serving.values())
@@ -266,8 +277,10 @@ class Crew:
         self._timers.clear()
 
     def _start_replica(self) -> None:
+        assert self._preparation.python is not None
         self._number += 1
-        replica = Replica(self._api, self._owner, self._number, reaper=self._engine.reaper, version=self._version)
+        version = Version(number=self._version, api=self._api, python=self._preparation.python)
+        replica = Replica(version, self._owner, self._number, reaper=self._engine.reaper)
         self._serving[replica.number] = replica
         task = self._loop.create_task(self._started(replica))
         self._starts.add(task)
@@ -285,7 +298,12 @@ class Crew:
 
     def _tell_state(self) -> None:
         ready = sum(replica.is_ready for replica in self._serving.values())
-        state = ReplicaState(ready=ready, starting=max(0, self._wanted - ready), problem=self._problem)
+        state = ReplicaState(
+            ready=ready,
+            starting=max(0, self._wanted - ready),
+            problem=self._preparation.problem or self._problem,
+            preparing=self._preparation.doing,
+        )
         if state != self._reported and not self._ending:
             self._reported = state
             asyncio.ensure_future(self._store.report(self._api.name, state)).add_done_callback(self._on_reported)

@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from ringback.core.spec import Api
 from ringback.core.workload import Claimed, ErrorType, Outcome, Progress
 from ringback.work.files import Files, Stored
 
 if TYPE_CHECKING:
     from ringback.work.replica import Replica
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """One state of the file, as far as replicas go."""
+
+    number: int
+    api: Api
+    python: Path
+    """The interpreter."""
 
 
 @dataclass(slots=True)

@@ -79,7 +79,7 @@ class Pool:
         self._store.on_queued(self._api.name, self._on_queued)
         self._store.on_cancel(self._api.name, self._on_cancel)
         self._watch_memory()
-        self._crew.want(first(self._api.autoscaling))
+        self._crew.start(first(self._api.autoscaling))
         self._scaler.start()
 
     def serve(self, api: Api) -> None:

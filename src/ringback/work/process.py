@@ -7,12 +7,12 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 from typing import Final
 
 from ringback.core.errors import Unavailable
 from ringback.core.spec import Predictor
+from ringback.work.environments import variables_of
 from ringback.work.printed import Printed
 
 _ENTRY: Final = Path(__file__).parent / "child" / "__main__.py"
@@ -28,10 +28,14 @@ class ReplicaProcess:
 
     __slots__ = ("_popen", "end", "pid", "printed")
 
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: Predictor, python: Path) -> None:
         """Start it.
 
         Must be called from the main thread: the kernel ties the child's life to the thread that made it.
+
+        Args:
+            predictor: what it is to run, and in which surroundings.
+            python: the interpreter to run it with.
 
         Raises:
             Unavailable: the system has no room for another process.
@@ -46,7 +50,7 @@ class ReplicaProcess:
                 log = os.dup(_STANDARD_ERROR)
                 with contextlib.closing(theirs):
                     try:
-                        self._popen = self._start(predictor, theirs, printed, log)
+                        self._popen = _start(predictor, python, (theirs.fileno(), printed, log))
                     finally:
                         printed.close_theirs()
                         os.close(log)
@@ -57,19 +61,6 @@ class ReplicaProcess:
         self.end = ours
         self.printed = printed
         self.pid = self._popen.pid
-
-    def _start(self, predictor: Predictor, end: socket.socket, printed: Printed, log: int) -> subprocess.Popen[bytes]:
-        descriptors = (end.fileno(), os.getpid(), printed.fileno(), log)
-        return subprocess.Popen(  # noqa: S603 - our own interpreter and our own file
-            [sys.executable, "-P", str(_ENTRY), *map(str, descriptors)],
-            stdin=subprocess.DEVNULL,
-            stdout=printed.theirs,
-            stderr=printed.theirs,
-            pass_fds=[end.fileno(), printed.fileno(), log],
-            env={**os.environ, **predictor.env},
-            cwd=predictor.path.parent if predictor.path.parent.is_dir() else None,
-            start_new_session=True,
-        )
 
     def kill(self) -> None:
         """SIGKILL to it, and to what it has started and not set free; harmless when it has gone already."""
@@ -82,6 +73,22 @@ class ReplicaProcess:
     def ended(self) -> int | None:
         """Its return code as `subprocess` has it, negative for a signal; None while it runs."""
         return self._popen.poll()
+
+
+def _start(predictor: Predictor, python: Path, ends: tuple[int, Printed, int]) -> subprocess.Popen[bytes]:
+    """Start the child with its ends: of the socket, of what it prints, and of the log."""
+    end, printed, log = ends
+    descriptors = (end, os.getpid(), printed.fileno(), log)
+    return subprocess.Popen(  # noqa: S603 - an interpreter of the operator's, and our own file
+        [python, "-P", str(_ENTRY), *map(str, descriptors)],
+        stdin=subprocess.DEVNULL,
+        stdout=printed.theirs,
+        stderr=printed.theirs,
+        pass_fds=[end, printed.fileno(), log],
+        env={**os.environ, **variables_of(python), **predictor.env},
+        cwd=predictor.path.parent if predictor.path.parent.is_dir() else None,
+        start_new_session=True,
+    )
 
 
 def in_words(returncode: int) -> str:

@@ -14,14 +14,13 @@ from typing import Final, cast
 from ringback.core.clock import SECOND
 from ringback.core.errors import Unavailable
 from ringback.core.quantities import about_size
-from ringback.core.spec import Api
 from ringback.core.workload import Canceled, Claimed, Completed, ErrorType, Failed, Held, Outcome, Progress
 from ringback.work.child import wire
 from ringback.work.child.wire import Kind, WireError
 from ringback.work.files import Lent, Stored, stored_in
 from ringback.work.hand import STUCK_SECONDS, Hand
 from ringback.work.memory import Reaper
-from ringback.work.owner import Gone, Owner
+from ringback.work.owner import Gone, Owner, Version
 from ringback.work.printed import Overhearing
 from ringback.work.process import ReplicaProcess, in_words
 
@@ -31,20 +30,20 @@ _REAP_SECONDS: Final = 0.01
 class Replica(asyncio.Protocol):
     """One child process, from its start to its end."""
 
-    def __init__(self, api: Api, owner: Owner, number: int, *, reaper: Reaper, version: int = 1) -> None:
+    def __init__(self, version: Version, owner: Owner, number: int, *, reaper: Reaper) -> None:
         """Begin with no process.
 
         Args:
-            api: what it runs, and how.
+            version: what it runs, how, and with which interpreter; a later one replaces it.
             owner: is told.
             number: its own among its crew's, for people.
             reaper: knows whom the kernel has killed.
-            version: of what it runs; a later one replaces it.
         """
         self.number = number
-        self.version = version
+        self.version = version.number
+        self.api = api = version.api
+        self._python = version.python
         self.is_ready = False
-        self.api = api
         self._owner = owner
         self._reaper = reaper
         self._loop = asyncio.get_running_loop()
@@ -78,7 +77,7 @@ class Replica(asyncio.Protocol):
             self._folder = self._owner.files.new_folder()
         except OSError as error:
             raise Unavailable(f"a replica could not be given a folder: {error}") from error
-        self._process = ReplicaProcess(self.api.predictor)
+        self._process = ReplicaProcess(self.api.predictor, self._python)
         self._overhearing = Overhearing(
             self._process.printed, is_busy=lambda: bool(self._hand), heard=self._on_overheard
         )

@@ -7,7 +7,6 @@ import signal
 
 from ringback.core.spec import Compute, Retries
 from ringback.core.workload import Status
-from ringback.work.engine import Engine
 from ringback.work.memory import Reaper
 from support.stores import API
 from support.world import World, until_gone
@@ -99,7 +98,7 @@ async def test_raising_memory_error_is_predicts_own_failure(world: World) -> Non
 
 async def test_a_kill_by_the_kernel_for_lack_of_memory_is_told_apart(world: World) -> None:
     kills = 0
-    engine = Engine(reaper=Reaper(lambda: kills))
+    engine = world.engine(reaper=Reaper(lambda: kills))
     predict = '(HERE / f"begun-{workload.attempt}").touch()\ntime.sleep(60)'
     async with world.serving(predict, engine=engine, retries=Retries(max_losses=2)):
         workload_id = await world.submit()

@@ -171,11 +171,22 @@ def test_a_cortex_file_is_served_with_one_warning_for_each_key_that_means_nothin
     )
 
 
-def test_what_this_release_does_not_do_yet_but_can_serve_without_is_a_warning(desk: Desk) -> None:
-    spec = desk.load("- name: iris\n  predictor: {path: predictor.py, dependencies: {pip: requirements.txt}}\n")
+def test_requirements_are_an_environment_of_the_apis_own(desk: Desk) -> None:
+    requirements = desk.file.parent / "requirements.txt"
+    requirements.touch()
+    dependencies = "dependencies: {pip: requirements.txt, conda: env.yaml, shell: setup.sh}"
+    spec = desk.load(f"- name: iris\n  predictor: {{path: predictor.py, {dependencies}}}\n")
 
-    [dependencies] = spec.warnings
-    assert "dependencies: is not installed by this release; install it where ringback runs" in dependencies
+    assert spec.apis[0].predictor.requirements == requirements
+    assert [warning.partition("dependencies.")[2] for warning in spec.warnings] == [
+        "conda: means nothing to Ringback and is ignored",
+        "shell: means nothing to Ringback and is ignored",
+    ]
+    nothing = desk.load("- name: iris\n  predictor: {path: predictor.py, dependencies: {pip: null}}\n")
+    assert nothing.apis[0].predictor.requirements is None
+    assert "dependencies.pip: there is no file" in desk.error(
+        "- name: iris\n  predictor: {path: predictor.py, dependencies: {pip: none.txt}}\n"
+    )
 
 
 def test_one_webhook_is_named_for_its_api_and_keeps_that_name_whatever_stands_beside_it(desk: Desk) -> None:

@@ -35,6 +35,11 @@ class SpecFile:
         """Where the file is; the default store stands beside it."""
         return self.file.parent
 
+    @property
+    def environments(self) -> Path:
+        """Where the environments of APIs with requirements are kept."""
+        return self.folder / ".ringback" / "environments"
+
 
 def load(file: Path, environment: Mapping[str, str]) -> SpecFile:
     """Read a file, YAML or Python.

@@ -87,7 +87,8 @@ def _value_of(source: Source, node: yaml.Node, name: str) -> yaml.Node:
 
 
 def _predictor(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in found.items() if key != "type"}
+    plain = {key: value for key, value in found.items() if key not in {"type", "dependencies"}}
+    return {**plain, "requirements": found.get("dependencies", {}).get("pip")}
 
 
 def _endpoints(source: Source, name: str, found: Mapping[str, Any]) -> Iterable[Endpoint]:

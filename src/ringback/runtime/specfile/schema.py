@@ -82,6 +82,16 @@ def _ignored(why: str) -> Key:
 
 _MEANS_NOTHING: Final = "means nothing to Ringback and is ignored"
 
+DEPENDENCIES: Final[Keys] = {
+    "pip": Key(
+        read=values.optional_file,
+        shape="a file, relative to this one",
+        meaning="What pip or uv installs into it, such as requirements.txt",
+    ),
+    "conda": _ignored(_MEANS_NOTHING),
+    "shell": _ignored(_MEANS_NOTHING),
+}
+
 PREDICTOR: Final[Keys] = {
     "type": Key(
         read=values.constant("python", "is not served; only type: python is"), shape="`python`", meaning="Kind"
@@ -102,7 +112,9 @@ PREDICTOR: Final[Keys] = {
     "log_level": Key(
         read=values.log_level, shape="debug, info, warning, error, critical", meaning="What a replica logs"
     ),
-    "dependencies": _ignored("is not installed by this release; install it where ringback runs"),
+    "dependencies": Key(
+        read=section(DEPENDENCIES), shape="a mapping, below", meaning="A virtual environment of the API's own"
+    ),
     "image": _ignored(_MEANS_NOTHING),
     "shm_size": _ignored(_MEANS_NOTHING),
     "processes_per_replica": _ignored(_MEANS_NOTHING),
@@ -240,6 +252,7 @@ API: Final[Keys] = {
 SECTIONS: Final[Mapping[str, Keys]] = {
     "": API,
     "predictor": PREDICTOR,
+    "predictor.dependencies": DEPENDENCIES,
     "compute": COMPUTE,
     "networking": NETWORKING,
     "autoscaling": AUTOSCALING,

@@ -185,6 +185,11 @@ def existing_file(source: Source, node: yaml.Node, path: str) -> Path:
     return found
 
 
+def optional_file(source: Source, node: yaml.Node, path: str) -> Path | None:
+    """The same; null is as good as absent."""
+    return None if source.is_null(node, path) else existing_file(source, node, path)
+
+
 def existing_folder(source: Source, node: yaml.Node, path: str) -> Path | None:
     """A folder, relative to this file's."""
     if source.is_null(node, path):
