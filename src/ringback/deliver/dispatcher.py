@@ -67,6 +67,24 @@ class Dispatcher:
         for key in await self._store.waiting():
             self._lane_of(key)
 
+    def serve(self, endpoints: Mapping[str, Endpoint]) -> None:
+        """Send to these from now on. Deliveries of one that has gone stay pending; attempts under way end as they end.
+
+        Raises:
+            SpecError: an endpoint's URL, headers or secret cannot be used.
+        """
+        for key in self._kept - endpoints.keys():
+            self._retire(key)
+        for key, endpoint in endpoints.items():
+            lane = self._lanes.get(key)
+            if lane is not None:
+                lane.become(endpoint)
+                continue
+            self._lanes[key] = lane = self._lane(endpoint)
+            self._store.on_due(key, lane.on_due)
+            lane.on_due()
+        self._kept = frozenset(endpoints)
+
     async def stop(self, grace_seconds: float) -> None:
         """Begin nothing more, give back what waits, let attempts under way end within the grace period."""
         self._stopped = True

@@ -34,7 +34,14 @@ class FrontOfHouse:
     """The parts with pages over one open store."""
 
     def __init__(
-        self, store: Store, apis: Sequence[Api], metrics: Metrics, public_url: str, *, reach: Reach | None
+        self,
+        store: Store,
+        apis: Sequence[Api],
+        metrics: Metrics,
+        public_url: str,
+        *,
+        reach: Reach | None,
+        hour: Hour | None = None,
     ) -> None:
         """Put them together.
 
@@ -44,11 +51,12 @@ class FrontOfHouse:
             metrics: what charts are made of.
             public_url: where browsers reach the server.
             reach: the inspector's; None when there is to be none.
+            hour: what charts have shown until now; None begins anew.
         """
         self._pages = pages = Pages(_PARTS, _LINKS if reach is None else (*_LINKS, _INSPECTOR_LINK))
         self._ask = Inside()
-        self._hour = Hour(metrics.reading, store.queue_ages, store.clock)
-        self._dashboard = Dashboard(store, apis, pages=pages, hour=self._hour, ask=self._ask)
+        self.hour = Hour(metrics.reading, store.queue_ages, store.clock) if hour is None else hour
+        self._dashboard = Dashboard(store, apis, pages=pages, hour=self.hour, ask=self._ask)
         self._inspector = None if reach is None else Inspector(store, apis, pages, reach)
         self._tasks: list[asyncio.Task[None]] = []
         inspectors = () if self._inspector is None else (self._inspector.mount,)
@@ -63,7 +71,7 @@ class FrontOfHouse:
         """Let pages ask this gateway, and begin to sample what their charts show."""
         self._ask.belongs_to(gateway.inside)
         self._tasks = [
-            asyncio.create_task(self._hour.run(), name="ringback-hour"),
+            asyncio.create_task(self.hour.run(), name="ringback-hour"),
             asyncio.create_task(self._warm(), name="ringback-pages"),
         ]
 

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 from ringback.core.clock import Clock
 from ringback.core.errors import StoreError
 from ringback.core.hosts import is_loopback
 from ringback.core.netguard import Guard
-from ringback.core.spec import Api
+from ringback.core.spec import Api, Endpoint
+from ringback.dashboard import Hour
 from ringback.deliver import Dialling, Dispatcher
 from ringback.gateway import Gateway, Rules
 from ringback.inspector import Reach
@@ -30,7 +33,7 @@ from ringback.store.blobs import Large, open_blobs
 from ringback.store.contract import Store
 from ringback.store.verbs.store import VerbStore
 from ringback.upkeep import Keeper
-from ringback.work import Pool, local_engine
+from ringback.work import Engine, Pool, local_engine
 
 _LOOPBACK: Final = frozenset({"127.0.0.0/8", "::1", "localhost"})
 
@@ -71,35 +74,32 @@ class House:
 
     def __init__(self, plan: Plan, store: VerbStore, large: Large, facts: Facts, metrics: Metrics) -> None:
         chance = random.Random().random  # noqa: S311 - spreads retries, guards nothing
-        names = [api.name for api in plan.apis]
-        endpoints = {endpoint.key: endpoint for api in plan.apis for endpoint in api.webhooks}
         guard, resolve = Guard(plan.allow, is_own=is_own), Names()
         self._plan = plan
         self._store = store
         self._blobs = large.blobs
         self._keeper = Keeper(store, plan.apis, facts, lease_seconds=LEASE_SECONDS, blobs=large.blobs)
         self._dispatcher = Dispatcher(
-            store, endpoints, facts, chance=chance, dialling=Dialling(guard=guard, resolve=resolve)
+            store, _endpoints(plan.apis), facts, chance=chance, dialling=Dialling(guard=guard, resolve=resolve)
         )
         engine = local_engine(plan.environments, facts)
-        self._pools = [Pool(api, store, facts, chance=chance, engine=engine, large=large) for api in plan.apis]
+        self._pool_of: Callable[[Api], Pool] = partial(_pool, store, facts, chance, engine, large)
+        self._pools = {api.name: self._pool_of(api) for api in plan.apis}
+        self._leaving: dict[asyncio.Task[None], Pool] = {}
         self._upkeep: asyncio.Task[None] | None = None
-        self._front = FrontOfHouse(store, plan.apis, metrics, plan.public_url, reach=_reach(plan))
-        self.gateway = Gateway(
-            store,
-            plan.apis,
-            facts,
-            rules=Rules(
-                max_body_bytes=plan.max_body_bytes,
-                api_keys=plan.api_keys,
-                hosts=plan.hosts,
-                guard=guard,
-                resolve=resolve,
-                large=large,
-            ),
-            metrics=lambda: metrics.exposition(store, names),
-            front=self._front.front,
+        self._rules = Rules(
+            max_body_bytes=plan.max_body_bytes,
+            api_keys=plan.api_keys,
+            hosts=plan.hosts,
+            guard=guard,
+            resolve=resolve,
+            large=large,
         )
+        self._facts = facts
+        self._metrics = metrics
+        self._front, self.gateway = self._face(plan.apis)
+        self._past = WeakSet[Gateway]()
+        """Gateways that may still be answering what they were asked."""
 
     @classmethod
     async def open(cls, plan: Plan, facts: Facts, metrics: Metrics) -> House:
@@ -122,6 +122,11 @@ class House:
         return cls(plan, store, large, facts, metrics)
 
     @property
+    def plan(self) -> Plan:
+        """What it is built from now."""
+        return self._plan
+
+    @property
     def store(self) -> Store:
         return self._store
 
@@ -135,9 +140,36 @@ class House:
         await self._front.prepare()
         await self._dispatcher.start()
         self._upkeep = asyncio.create_task(self._keeper.run(), name="ringback-upkeep")
-        for pool in self._pools:
+        for pool in self._pools.values():
             await pool.start()
         self._front.open(self.gateway)
+
+    async def serve(self, apis: Sequence[Api]) -> None:
+        """Serve these from now on, without a workload lost: each ends on the replica that took it.
+
+        An API that was served already has its replicas replaced one by one. One that has gone is answered for no more;
+        what it is running ends, what waits in its queue stays there until the API is back.
+        """
+        self._dispatcher.serve(_endpoints(apis))
+        self._keeper.serve(apis)
+        self._plan = replace(self._plan, apis=apis)
+        before, past = self._front, self.gateway
+        front, gateway = self._face(apis, before.hour)
+        await front.prepare()
+        self._front, self.gateway = front, gateway
+        front.open(gateway)
+        self._past.add(past)
+        past.end_streams()
+        await before.close()
+        served = {api.name for api in apis}
+        for name in self._pools.keys() - served:
+            self._let_go(self._pools.pop(name))
+        for api in apis:
+            if api.name in self._pools:
+                self._pools[api.name].serve(api)
+            else:
+                pool = self._pools[api.name] = self._pool_of(api)
+                await pool.start()
 
     async def live(self, until: asyncio.Event) -> None:
         """Keep on until the event is set.
@@ -160,9 +192,11 @@ class House:
     async def drain(self) -> None:
         """Stop taking work, let what runs end within the grace period, give the rest back, and leave the store."""
         grace = self._plan.grace_seconds
-        self.gateway.close_to_new()
+        for gateway in (self.gateway, *self._past):
+            gateway.close_to_new()
         self._front.close_streams()
-        await asyncio.gather(*(pool.drain(grace * (1 - _DELIVERY_SHARE)) for pool in self._pools))
+        pools = (*self._pools.values(), *self._leaving.values())
+        await asyncio.gather(*(pool.drain(grace * (1 - _DELIVERY_SHARE)) for pool in pools))
         await self._dispatcher.stop(grace * _DELIVERY_SHARE)
         self.gateway.end_streams()
 
@@ -175,8 +209,29 @@ class House:
         await self._store.close()
         await self._blobs.close()
 
+    def _face(self, apis: Sequence[Api], hour: Hour | None = None) -> tuple[FrontOfHouse, Gateway]:
+        """What the world sees of these APIs."""
+        plan, store, metrics = self._plan, self._store, self._metrics
+        names = [api.name for api in apis]
+        front = FrontOfHouse(store, apis, metrics, plan.public_url, reach=_reach(plan), hour=hour)
+        gateway = Gateway(
+            store,
+            apis,
+            self._facts,
+            rules=self._rules,
+            metrics=lambda: metrics.exposition(store, names),
+            front=front.front,
+        )
+        return front, gateway
+
+    def _let_go(self, pool: Pool) -> None:
+        """Have a pool take nothing more, for as long as what it runs takes."""
+        leaving = asyncio.create_task(pool.leave())
+        self._leaving[leaving] = pool
+        leaving.add_done_callback(self._leaving.pop)
+
     def _abandon(self) -> None:
-        for pool in self._pools:
+        for pool in (*self._pools.values(), *self._leaving.values()):
             pool.abandon()
         self._dispatcher.abandon()
         self._front.close_streams()
@@ -189,3 +244,11 @@ def _reach(plan: Plan) -> Reach | None:
     host = urlsplit(plan.own_url).hostname or ""
     allow = plan.allow | _LOOPBACK if is_loopback(host) else plan.allow
     return Reach(base_url=plan.public_url, own_url=plan.own_url, guard=Guard(allow), read_bytes=plan.max_body_bytes)
+
+
+def _endpoints(apis: Iterable[Api]) -> dict[str, Endpoint]:
+    return {endpoint.key: endpoint for api in apis for endpoint in api.webhooks}
+
+
+def _pool(store: Store, facts: Facts, chance: Callable[[], float], engine: Engine, large: Large, api: Api) -> Pool:
+    return Pool(api, store, facts, chance=chance, engine=engine, large=large)

@@ -27,6 +27,7 @@ from ringback.runtime.facts import Facts
 from ringback.runtime.house import House, Plan
 from ringback.runtime.http import http_server, listen, url_of
 from ringback.runtime.metrics import Metrics
+from ringback.runtime.reloading import Reloader
 from ringback.runtime.specfile import SpecFile
 
 _GC_THRESHOLD: Final = 5_000
@@ -86,11 +87,14 @@ class Server:
         self._turn = asyncio.Event()
         self._next: Sequence[Api] | None = None
         self._house: House | None = None
+        self._reloads: set[asyncio.Task[bool]] = set()
 
     async def run(self, spec: SpecFile) -> int:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
+        reloader = Reloader(spec, self._serve, self._facts)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hang_up, reloader)
         house = await self._open()
         http = http_server(self, is_inspected=self._plan.has_inspector)
         answering = asyncio.create_task(http.serve(sockets=[self._listener]))
@@ -139,10 +143,21 @@ class Server:
         assert self._house is not None
         return self._house.gateway(scope, receive, send)
 
+    async def _serve(self, apis: Sequence[Api]) -> None:
+        assert self._house is not None
+        await self._house.serve(apis)
+        self._plan = self._house.plan
+
     async def _open(self) -> House:
         self._house = house = await House.open(self._plan, self._facts, self._metrics)
         await house.start()
         return house
+
+    def _on_hang_up(self, reloader: Reloader) -> None:
+        if not self._stop.is_set():
+            reload = asyncio.create_task(reloader.reload(), name="ringback-reload")
+            self._reloads.add(reload)
+            reload.add_done_callback(self._reloads.discard)
 
     def _on_signal(self) -> None:
         if self._stop.is_set():

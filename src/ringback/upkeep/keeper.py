@@ -47,6 +47,10 @@ class Keeper:
         self._emit = emit
         self._lease_seconds = lease_seconds
 
+    def serve(self, apis: Sequence[Api]) -> None:
+        """Judge by these from now on."""
+        self._apis = {api.name: api for api in apis}
+
     async def run(self) -> None:
         """Keep up until cancelled.
 

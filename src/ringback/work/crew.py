@@ -6,6 +6,7 @@ Replacements are made ready before those they replace are let go. Knows nothing 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -49,6 +50,7 @@ class Crew:
         self._problem: str | None = None
         self._preparation = Preparation(engine.environments, emit, chance=chance, changed=self._settle)
         self._reported: ReplicaState | None = None
+        self._is_replacing = False
         self._ending = False
         self._emptied = asyncio.Event()
 
@@ -104,6 +106,7 @@ class Crew:
         self._api = api
         self._engine.budget.note(api.name, api.compute, self._wanted)
         self._version += 1
+        self._is_replacing = bool(self._serving)
         self._failures = 0
         self._problem = None
         self._cancel_starts()
@@ -194,7 +197,7 @@ class Crew:
         if not self._serving and not self._leaving:
             return True
         try:
-            async with asyncio.timeout(timeout_seconds):
+            async with asyncio.timeout(None if math.isinf(timeout_seconds) else timeout_seconds):
                 await self._emptied.wait()
         except TimeoutError:
             return False
@@ -210,6 +213,9 @@ class Crew:
         self._let_go_what_is_too_many()
         self._start_what_is_missing()
         self._tell_state()
+        if self._is_replacing and all(each.is_ready and self._lasts(each) for each in self._serving.values()):
+            self._is_replacing = False
+            self._emit("api.replaced", api=self._api.name, replicas=len(self._serving))
 
     def _let_go_what_is_replaced(self) -> None:
         """Those that will not last go as others become ready; those of them that have not started, at once."""

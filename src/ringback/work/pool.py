@@ -5,6 +5,8 @@ Owns every workload this member has claimed for the API until the store has hear
 
 from __future__ import annotations
 
+import contextlib
+import math
 from collections.abc import Callable
 from itertools import chain
 from typing import Final
@@ -115,6 +117,12 @@ class Pool:
         await self._endings.all_said(_LAST_WORDS_SECONDS)
         self._endings.stop()
 
+    async def leave(self) -> None:
+        """Take no more, let what runs end, however long that takes, and serve the API no longer."""
+        await self.drain(math.inf)
+        with contextlib.suppress(RingbackError):
+            await self._store.report(self._api.name, None)
+
     def abandon(self) -> None:
         """End everything at once and tell the store nothing: others hold what was ours."""
         self._draining = True
@@ -131,6 +139,8 @@ class Pool:
             replica.kill()
 
     def _on_queued(self) -> None:
+        if self._draining:
+            return
         if self._crew.wanted == 0:
             self._scaler.wake()
         self._claims.on_queued()
