@@ -31,6 +31,7 @@ check: $(VENV)/.test $(VENV)/.bench ## Format, lint, types, imports, docs: every
 bench: $(VENV)/.bench ## Measure, beside the seed's own design and taskiq
 	@$(BIN)/python -m benchmarks
 	@$(BIN)/python -m benchmarks.delivery
+	@$(BIN)/python -m benchmarks.inspector
 	@$(BIN)/python -m benchmarks.large
 
 images: $(VENV)/.test $(VENV)/.browser ## Make the screenshots of the docs anew

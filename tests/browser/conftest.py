@@ -113,7 +113,9 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     """Starts the server; with `webhook`, its one API `iris` rings there."""
     running: list[Any] = []
 
-    def start(*, webhook: str | None = None, options: tuple[str, ...] = (), **more: Any) -> Server:
+    def start(
+        *, webhook: str | None = None, port: int | None = None, options: tuple[str, ...] = (), **more: Any
+    ) -> Server:
         folder = tmp_path / "api"
         folder.mkdir(exist_ok=True)
         (folder / "predictor.py").write_text(PREDICTOR)
@@ -125,7 +127,8 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         }
         if webhook is not None:
             api["webhook"] = {"url": webhook, "secret": SECRET, "retry": ["0s"]}
-        manager = serving(file_of(folder, api | more), tmp_path / "store" / "ringback.db", options=options)
+        where = {} if port is None else {"port": port}
+        manager = serving(file_of(folder, api | more), tmp_path / "store" / "ringback.db", options=options, **where)
         server = manager.__enter__()
         running.append(manager)
         return server

@@ -9,6 +9,7 @@ import typer
 from ringback import __version__
 from ringback.cli import developing, endpoints, lives, serving, top, webhooks, workloads
 from ringback.cli.context import DEFAULT_URL, Context
+from ringback.cli.listening import listen
 
 app = typer.Typer(
     name="ringback",
@@ -45,6 +46,7 @@ def root(
     context.obj = Context(url=url, api_key=api_key, as_json=as_json)
 
 
+app.command("listen")(listen)
 app.command("init")(serving.init)
 app.command("check")(serving.check)
 app.command("dev")(developing.dev)

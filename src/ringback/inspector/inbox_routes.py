@@ -40,7 +40,7 @@ _ID_BYTES: Final = 16
 _MOST_WAIT_SECONDS: Final = 300
 _PORTION: Final = 100
 _PAUSE_SECONDS: Final = 0.1
-_PAGE_PAUSE_SECONDS: Final = 0.25
+_PAGE_PAUSE_SECONDS: Final = 0.5
 """After each piece of news, so that what comes meanwhile is sent together."""
 _MOST_CHANGES: Final = 2**62
 

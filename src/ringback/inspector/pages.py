@@ -25,7 +25,7 @@ from ringback.pages import Visitor
 
 MOST_OF_MESSAGE: Final = 200
 """Captures of one message that are shown."""
-ROWS_SENT: Final = 50
+ROWS_SENT: Final = 12
 """Rows made anew at most for one piece of news: more than anybody reads in that time; the page says how many passed."""
 
 

@@ -1,9 +1,10 @@
-// The inbox page while it is open: rows as they come, each message's row in one place. Nothing here is needed for reading.
+// The inbox page while it is open: rows as they come, each message's row in one place. Not needed for reading.
 "use strict";
 
 {
   const place = document.querySelector("[data-rows]");
-  const MOST_ROWS = 200;
+  const MOST_ROWS = 100;
+  const CALM = 8;  // rows at once, up to which each is seen to arrive
   const state = document.querySelector("[data-stream-state]");
   const body = document.getElementById("rows");
   const waiting = new Map();
@@ -29,6 +30,7 @@
   const draw = () => {
     drawing = 0;
     const focused = document.activeElement?.closest?.("#rows tr")?.dataset.key;
+    const isCalm = waiting.size <= CALM;
     for (const [key, told] of waiting) {
       const before = body.querySelector(`tr[data-key="${CSS.escape(key)}"]`);
       const row = made(told.html);
@@ -38,13 +40,13 @@
       } else {
         before?.remove();
         body.prepend(row);
-        row.classList.add("fresh");
+        if (isCalm) row.classList.add("fresh");
       }
+      tellMoments(row);
     }
     waiting.clear();
     while (body.rows.length > MOST_ROWS) body.lastElementChild.remove();
     document.getElementById("none").hidden = body.rows.length > 0;
-    tellMoments(body);
     if (passed) {
       const notice = document.getElementById("passed");
       notice.hidden = false;
