@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_PART_BYTES: Final = 8 * 1024 * 1024
-"""S3 takes at most 10,000 parts, so a blob may have 80 GiB."""
+_PART_BYTES: Final = 5 * 1024 * 1024
+"""S3 takes at most 10,000 parts, of at least 5 MiB: so a blob may have 48 GiB."""
 _PARTS_AT_ONCE: Final = 2
 _PIECE_BYTES: Final = 2 * 1024 * 1024
 _PORTION: Final = 1_000
