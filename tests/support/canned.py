@@ -20,6 +20,14 @@ class Asked:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Raw:
+    """An answer that is not JSON."""
+
+    body: bytes
+    content_type: str
+
+
 @dataclass(slots=True)
 class Canned:
     """Gives its answers in their order, the last one for ever."""
@@ -31,6 +39,10 @@ class Canned:
     def will_say(self, *values: Any, status: int = 200) -> None:
         """Answer each of the next requests with one of these, as JSON."""
         self.answers += [(status, value) for value in values]
+
+    def will_send(self, body: bytes, content_type: str) -> None:
+        """Answer the next request with these bytes."""
+        self.answers.append((200, Raw(body, content_type)))
 
     def will_refuse(self, status: int, code: str, detail: str) -> None:
         """Answer with a problem."""
@@ -50,11 +62,12 @@ def canned() -> Iterator[Canned]:
             body = self.rfile.read(int(headers.get("content-length", 0)))
             server.asked.append(Asked(f"{self.command} {self.path}", headers, body))
             status, value = server.next()
-            raw = json.dumps(value).encode()
+            answer = value if isinstance(value, Raw) else Raw(json.dumps(value).encode(), "application/json")
             self.send_response(status)
-            self.send_header("Content-Length", str(len(raw)))
+            self.send_header("Content-Type", answer.content_type)
+            self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
-            self.wfile.write(raw)
+            self.wfile.write(answer.body)
 
         def do_POST(self) -> None:
             self.do_GET()

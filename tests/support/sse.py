@@ -40,6 +40,15 @@ def event_of(block: bytes) -> Sent | None:
     return Sent(fields["event"][0], int(fields["id"][0]), json.loads("\n".join(fields["data"])))
 
 
+def stream_of(*events: tuple[int, str, dict[str, Any]]) -> bytes:
+    """A stream as the server writes it, from ids, names and data."""
+    told = [
+        f"event: {name}\nid: {number}\ndata: {json.dumps({'attempt': 1, 'at': None} | data)}\n\n"
+        for number, name, data in events
+    ]
+    return "".join(["retry: 1000\n\n", ":\n\n", *told]).encode()
+
+
 def text_of(events: Iterable[Sent]) -> str:
     """What predict said."""
     return "".join(each.data["text"] for each in events if each.name == "log")

@@ -6,7 +6,6 @@ import json
 import os
 import sys
 from pathlib import Path
-from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -18,9 +17,6 @@ if TYPE_CHECKING:
 
 _LARGE_BYTES: Final = 8 * 1024 * 1024
 """Larger files are not read to find out what is in them."""
-
-_GLANCE_SECONDS: Final = 0.25
-"""How often the progress bar asks."""
 
 ApiName = Annotated[str, typer.Argument(help="The API's endpoint.")]
 
@@ -149,30 +145,28 @@ def await_end(told: Context, handle: WorkloadHandle, timeout: float | None) -> N
     from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
-    from ringback.client.handles import Pace  # noqa: PLC0415 - serving needs no HTTP client
-
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
         BarColumn(),
         TextColumn("{task.fields[said]}", markup=False),
     )
-    pace = Pace(timeout, handle.id, most_seconds=_GLANCE_SECONDS)
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("in queue", total=None, said="")
-        while not handle.is_terminal:
-            handle.refresh(pace.hold())
-            total = None if handle.progress is None else 1.0
-            bar.update(
-                task,
-                description=handle.status.replace("_", " "),
-                total=total,
-                completed=handle.progress or 0.0,
-                said=handle.message or "",
-                refresh=True,
-            )
-            if not handle.is_terminal:
-                Event().wait(pace.rest())
+        task = bar.add_task(_in_words(handle), total=None, said="")
+        for event in handle.events(timeout=timeout):
+            if event.kind in {"status", "progress"}:
+                bar.update(
+                    task,
+                    description=_in_words(handle),
+                    total=None if handle.progress is None else 1.0,
+                    completed=handle.progress or 0.0,
+                    said=handle.message or "",
+                    refresh=True,
+                )
+
+
+def _in_words(handle: WorkloadHandle) -> str:
+    return handle.status.replace("_", " ")
 
 
 def show(told: Context, handle: WorkloadHandle) -> None:

@@ -2,5 +2,6 @@
 
 from ringback.client.clients import DEFAULT_URL, AsyncClient, Client
 from ringback.client.handles import AsyncWorkloadHandle, WorkloadHandle
+from ringback.client.streams import WorkloadEvent
 
-__all__ = ["DEFAULT_URL", "AsyncClient", "AsyncWorkloadHandle", "Client", "WorkloadHandle"]
+__all__ = ["DEFAULT_URL", "AsyncClient", "AsyncWorkloadHandle", "Client", "WorkloadEvent", "WorkloadHandle"]

@@ -15,6 +15,7 @@ from ringback.client import large, protocol, repair
 from ringback.client.handles import AsyncWorkloadHandle, WorkloadHandle
 from ringback.client.large import Fetch
 from ringback.client.protocol import Request, State
+from ringback.client.streams import AsyncStreams, Streams
 from ringback.core.workload import Status
 
 DEFAULT_URL: Final = "http://127.0.0.1:8080"
@@ -41,7 +42,7 @@ def _trust(url: httpx2.URL) -> ssl.SSLContext | bool:
     return url.scheme != "http" or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-class Client:
+class Client(Streams):
     """Talks to one Ringback server. Use it as a context manager, or `close` it."""
 
     def __init__(
@@ -204,18 +205,19 @@ class Client:
         self.close()
 
     def _send(self, request: Request) -> Any:
+        return _read(self._answer(request), self.url)
+
+    def _answer(self, request: Request) -> httpx2.Response:
         for tries_left in reversed(range(_TRIES)):
             try:
-                answer = self._http.send(large.built(self._http, request))
+                return self._http.send(large.built(self._http, request))
             except httpx2.RequestError as error:
                 if tries_left == 0 or not (request.is_repeatable and _is_worth_repeating(error)):
                     raise protocol.unreachable(self.url, error) from error
-            else:
-                return _read(answer, self.url)
         raise AssertionError("the last try returns or raises")
 
 
-class AsyncClient:
+class AsyncClient(AsyncStreams):
     """Talks to one Ringback server from a coroutine. Use it as a context manager, or `close` it."""
 
     def __init__(
@@ -362,14 +364,15 @@ class AsyncClient:
         await self.close()
 
     async def _send(self, request: Request) -> Any:
+        return _read(await self._answer(request), self.url)
+
+    async def _answer(self, request: Request) -> httpx2.Response:
         for tries_left in reversed(range(_TRIES)):
             try:
-                answer = await self._http.send(large.built(self._http, request))
+                return await self._http.send(large.built(self._http, request))
             except httpx2.RequestError as error:
                 if tries_left == 0 or not (request.is_repeatable and _is_worth_repeating(error)):
                     raise protocol.unreachable(self.url, error) from error
-            else:
-                return _read(answer, self.url)
         raise AssertionError("the last try returns or raises")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from math import inf
 from pathlib import Path
@@ -11,6 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from ringback.client.protocol import POLL_SECONDS, State
+from ringback.client.streams import WorkloadEvent
 from ringback.core.errors import WorkloadFailed
 from ringback.core.workload import Status
 
@@ -96,6 +98,12 @@ class _Known:
             raise WorkloadFailed(f"workload {self.id} was canceled", type=Status.CANCELED.value)
         raise RuntimeError(f"workload {self.id} is {self.status}; wait for it first")
 
+    def _hear(self, event: WorkloadEvent) -> None:
+        if event.kind == "progress":
+            self._state = replace(self._state, fraction=event.data["fraction"], message=event.data["message"])
+        elif event.kind == "status":
+            self._state = State(id=self.id, status=Status(event.data["status"]))
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.api}/{self.id} {self.status}>"
 
@@ -144,6 +152,23 @@ class WorkloadHandle(_Known):
     def erase(self) -> None:
         """Erase it and all that is kept of it; if it has not ended it is canceled, and nobody is told."""
         self._client.erase(self.api, self.id)
+
+    def events(self, *, after: int = 0, timeout: float | None = None) -> Iterator[WorkloadEvent]:
+        """What happens to it, as it happens, until it ends; what is known of it goes along, the result at the end.
+
+        Raises:
+            TimeoutError: it has not ended within `timeout` seconds.
+            RingbackError: the server refused it, or cannot be reached for a minute.
+        """
+        for event in self._client.events(self.api, self.id, after=after, timeout=timeout):
+            self._hear(event)
+            if event.is_terminal:
+                self.refresh()
+            yield event
+
+    def logs(self, *, attempt: int | None = None) -> str:
+        """What predict has printed and logged so far, in one attempt or in all."""
+        return self._client.logs(self.api, self.id, attempt=attempt)
 
     def wait(self, timeout: float | None = None) -> WorkloadHandle:
         """Wait until it has ended.
@@ -194,6 +219,18 @@ class AsyncWorkloadHandle(_Known):
     async def erase(self) -> None:
         """As `WorkloadHandle.erase`."""
         await self._client.erase(self.api, self.id)
+
+    async def events(self, *, after: int = 0, timeout: float | None = None) -> AsyncIterator[WorkloadEvent]:
+        """As `WorkloadHandle.events`."""
+        async for event in self._client.events(self.api, self.id, after=after, timeout=timeout):
+            self._hear(event)
+            if event.is_terminal:
+                await self.refresh()
+            yield event
+
+    async def logs(self, *, attempt: int | None = None) -> str:
+        """As `WorkloadHandle.logs`."""
+        return await self._client.logs(self.api, self.id, attempt=attempt)
 
     async def wait(self, timeout: float | None = None) -> AsyncWorkloadHandle:
         """Wait until it has ended.

@@ -16,6 +16,7 @@ from ringback import __version__
 from ringback.cli import hoisted, main
 from ringback.cli.app import app
 from support.canned import Canned
+from support.sse import stream_of
 from unit.cli.conftest import Run
 
 QUEUED = {"id": "w-1", "status": "in_queue"}
@@ -29,6 +30,7 @@ SUMMARY = {
     "submitted_at": "2026-01-31T12:00:00.123456+00:00",
     "error": {"type": "ValueError", "message": "no petals"},
 }
+EVENTS = "text/event-stream; charset=utf-8"
 API = {"name": "iris", "path": "/iris", "replicas": 1, "starting": 2, "in_queue": 3, "in_progress": 4, "problem": None}
 
 
@@ -160,7 +162,11 @@ def test_a_wait_that_takes_too_long_is_status_1(run: Run, server: Canned) -> Non
 
 def test_a_person_at_a_terminal_sees_progress_which_is_gone_in_the_end(run: Run, server: Canned) -> None:
     message = "half [/of it]"  # no markup of ours
-    server.will_say({"id": "w-1"}, RUNNING | {"progress": {"fraction": 0.5, "message": message}}, DONE)
+    server.will_say({"id": "w-1"})
+    running = (2, "status", {"status": "in_progress"}), (3, "progress", {"fraction": 0.5, "message": message})
+    server.will_send(stream_of((1, "status", {"status": "in_queue"}), *running), EVENTS)
+    server.will_send(stream_of((4, "log", {"line": 1, "text": "x"}), (9, "status", {"status": "completed"})), EVENTS)
+    server.will_say(DONE)
 
     with terminal() as seen:
         status = main_status("submit", "iris", "-d", "1", "--wait")
@@ -169,10 +175,13 @@ def test_a_person_at_a_terminal_sees_progress_which_is_gone_in_the_end(run: Run,
     assert "in progress" in seen[0]
     assert message in seen[0]
     assert seen[0].endswith("\x1b[2K")  # the line is wiped
+    assert [asked.line for asked in server.asked[1:]] == [*["GET /iris/w-1/events"] * 2, "GET /iris/w-1"]
+    assert server.asked[2].headers["last-event-id"] == "3"
 
 
 def test_a_person_at_a_terminal_is_told_when_time_is_up(run: Run, server: Canned) -> None:
-    server.will_say({"id": "w-1"}, QUEUED)
+    server.will_say({"id": "w-1"})
+    server.will_send(stream_of((1, "status", {"status": "in_queue"})), EVENTS)
 
     with terminal() as seen:
         status = main_status("submit", "iris", "-d", "1", "--wait", "--timeout", "0.05")
