@@ -9,15 +9,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test check bench images build
+.PHONY: help demo demo-video test check bench images build
 
 help: ## List these commands
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## Watch a real iris classifier ring back, eleven times
 	@$(BIN)/python examples/iris/demo.py
 
-test: $(VENV)/.test $(VENV)/.demo $(VENV)/.browser ## Run the whole suite, with branch coverage of core and store
+demo-video: $(VENV)/.video ## Watch a film being transcoded, frame by frame, and ring back
+	@$(BIN)/python examples/video/demo.py
+
+test: $(VENV)/.test $(VENV)/.demo $(VENV)/.video $(VENV)/.browser ## Run the whole suite, with branch coverage of core and store
 	@$(BIN)/coverage run -m pytest --coverage-floor=95
 
 check: $(VENV)/.test $(VENV)/.bench ## Format, lint, types, imports, docs: everything short of running
@@ -50,7 +53,7 @@ $(VENV)/.pip:
 	@$(PIP) install --upgrade 'pip>=25.1' || { echo >&2 "pip 25.1 or later could not be had from the package index: see pip's own words above"; exit 1; }
 	@touch $@
 
-$(VENV)/.test $(VENV)/.demo $(VENV)/.bench: $(VENV)/.%: pyproject.toml $(VENV)/.pip
+$(VENV)/.test $(VENV)/.demo $(VENV)/.video $(VENV)/.bench: $(VENV)/.%: pyproject.toml $(VENV)/.pip
 	@echo "Installing ringback and its $* packages into $(VENV) ..."
 	@$(PIP) install --editable . --group $* || { echo >&2 "The $* packages could not be installed: see pip's own words above"; exit 1; }
 	@touch $@
