@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+import itertools
 import json
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from ringback.core.clock import SECOND, SystemClock
+from support.waiting import pause
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +62,64 @@ def stream_of(*events: tuple[int, str, dict[str, Any]]) -> bytes:
 def text_of(events: Iterable[Sent]) -> str:
     """What predict said."""
     return "".join(each.data["text"] for each in events if each.name == "log")
+
+
+class Follower:
+    """Follows a workload in a thread: comes again wherever it broke, with the last id it has seen."""
+
+    def __init__(self, *urls: str, path: str) -> None:
+        """Begin to follow.
+
+        Args:
+            urls: the servers to ask, one after the other, again and again.
+            path: the stream's.
+        """
+        self.events: list[Sent] = []
+        self.arrived: list[float] = []
+        """When each came, in seconds since the epoch."""
+        self.connections = 0
+        self._urls = itertools.cycle(urls)
+        self._path = path
+        self._news = threading.Condition()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread.start()
+
+    def wait_for(self, look: Callable[[list[Sent]], bool], *, within: float, wanted: str) -> None:
+        """Return once `look` is true of the events so far."""
+        with self._news:
+            if not self._news.wait_for(lambda: look(self.events), within):
+                pytest.fail(f"not within {within:g} s: {wanted}; last events: {self.events[-3:]}")
+
+    def join(self, *, within: float) -> list[Sent]:
+        """All events, once the last has come."""
+        self._thread.join(within)
+        assert not self._thread.is_alive(), f"no end within {within:g} s; last events: {self.events[-3:]}"
+        return self.events
+
+    def _follow(self) -> None:
+        while not (self.events and self.events[-1].status in {"completed", "failed", "canceled"}):
+            url = urlsplit(next(self._urls))
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                self._read(http.client.HTTPConnection(url.netloc, timeout=30))
+            pause(0.05)
+
+    def _read(self, connection: http.client.HTTPConnection) -> None:
+        with contextlib.closing(connection):
+            known = {"Last-Event-ID": str(self.events[-1].id)} if self.events else {}
+            connection.request("GET", self._path, headers=known)
+            answer = connection.getresponse()
+            if answer.status != 200:
+                return
+            self.connections += 1
+            block = b""
+            while line := answer.readline():
+                if line != b"\n":
+                    block += line
+                    continue
+                event = event_of(block.rstrip(b"\n"))
+                block = b""
+                if event is not None:
+                    with self._news:
+                        self.events.append(event)
+                        self.arrived.append(SystemClock().now() / SECOND)
+                        self._news.notify_all()

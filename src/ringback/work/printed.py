@@ -15,8 +15,9 @@ import termios
 from collections.abc import Callable
 from typing import Final
 
-LOOK_SECONDS: Final = 0.25
-"""What has lain unread for longer, with no word from the child, is read here."""
+LOOK_SECONDS: Final = 1.0
+"""What has lain unread from one look to the next, with no word from the child, is read here. A child that picks it up
+sends four words a second, however much there is."""
 
 _AGAIN_SECONDS: Final = 0.02
 _ROOM_BYTES: Final = 256 * 1024

@@ -91,8 +91,8 @@ class Capture:
             said = self._rest() if self._unread() else b""
             self._send(said + self._pieces() + frame)
 
-    def close(self) -> None:
-        """Put into the log what is not there yet."""
+    def settle(self) -> None:
+        """Whatever has been said so far is nobody's: put it into the log."""
         _flush()
         with self._lock:
             self._rest()

@@ -50,7 +50,7 @@ def main(arguments: list[str]) -> int:
             try:
                 return _serve(channel, capture, hello)
             finally:
-                capture.close()
+                capture.settle()
     return 0
 
 
@@ -65,6 +65,7 @@ def _serve(channel: Channel, capture: Capture, hello: dict[str, Any]) -> int:
         logging.getLogger("ringback.replica").error("%s", error, exc_info=error.__cause__)  # noqa: TRY400 - the cause, not the wrapper
         channel.send(frame(Kind.BROKEN, str(error).encode("utf-8", "replace")))
         return 1
+    capture.settle()
     channel.send(object_frame(Kind.READY, {"in_order": hello["concurrency"] == 1}))
     if hello["concurrency"] == 1:
         run_one_by_one(channel, call, capture)
