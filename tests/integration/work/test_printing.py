@@ -140,7 +140,13 @@ async def test_a_forked_process_speaks_for_the_workload_that_made_it(world: Worl
 
 @pytest.mark.parametrize(
     "mischief",
-    ["sys.stdout = None; sys.stderr = None", "sys.stdout.close()", "os.close(1); os.close(2)", "sys.stdout = object()"],
+    [
+        "sys.stdout = None; sys.stderr = None",
+        "sys.stdout.close()",
+        "os.close(1); os.close(2)",
+        "os.close(int(sys.argv[3]))",
+        "sys.stdout = object()",
+    ],
 )
 async def test_whatever_predict_does_to_its_streams_it_goes_on(world: World, mischief: str) -> None:
     async with world.serving(mischief):

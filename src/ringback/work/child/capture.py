@@ -131,8 +131,8 @@ class Capture:
         with contextlib.suppress(OSError):  # the parent has gone; nobody is left to tell
             while True:
                 happened = dict(poller.poll(self._patience()))
-                if happened.get(self._pipe, 0) == select.POLLHUP:
-                    return  # somebody has closed both standard streams
+                if not happened.get(self._pipe, select.POLLIN) & select.POLLIN:
+                    return  # somebody has closed both standard streams, or this end
                 with self._lock:
                     if self._is_woken:
                         self._is_woken = False
@@ -150,7 +150,10 @@ class Capture:
         return 1_000 * min(waits) if waits else None
 
     def _unread(self) -> bool:
-        fcntl.ioctl(self._pipe, termios.FIONREAD, self._count)
+        try:
+            fcntl.ioctl(self._pipe, termios.FIONREAD, self._count)
+        except OSError:  # the user has closed it, as those do who close all they do not know
+            return False
         return any(self._count)
 
     def _rest(self) -> bytes:
