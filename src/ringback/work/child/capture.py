@@ -31,6 +31,7 @@ _GATHER_SECONDS: Final = 0.01
 """How long words are left to gather, after the first."""
 
 _COUNT: Final = 4
+_STANDARD_ERROR: Final = 2
 
 
 class Capture:
@@ -49,7 +50,7 @@ class Capture:
         self._log = log
         self._name = name
         self._send = send
-        self._lock = threading.Lock()
+        self._lock = _Lock()
         self._nobody = Voice(log, name)
         self._voices: dict[int, Voice] = {}
         self._running: Work | None = None
@@ -116,6 +117,9 @@ class Capture:
             return b"" if voice is None else voice.end()
 
     def _heard(self, work: Work, data: bytes) -> None:
+        if self._lock.is_held_here:  # a finalizer or a signal's handler speaks while we are at work
+            os.write(_STANDARD_ERROR, data)
+            return
         with self._lock:
             self._voice(work).hear(data)
             if not self._is_woken:
@@ -184,6 +188,28 @@ class Capture:
 
 
 _SPEAKING: ContextVar[Work | None] = ContextVar("_SPEAKING", default=None)
+
+
+class _Lock:
+    """A lock that knows whether this thread has it."""
+
+    __slots__ = ("_holder", "_lock")
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._holder = 0
+
+    @property
+    def is_held_here(self) -> bool:
+        return self._holder == threading.get_ident()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        self._holder = threading.get_ident()
+
+    def __exit__(self, *_: object) -> None:
+        self._holder = 0
+        self._lock.release()
 
 
 def _flush() -> None:
