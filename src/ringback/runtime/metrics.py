@@ -20,6 +20,7 @@ from ringback.core.registration import REGISTERED_PREFIX
 from ringback.core.spec import GUEST_PREFIX
 from ringback.core.workload import Status
 from ringback.dashboard import Reading, Tally
+from ringback.runtime.custom_metrics import CustomMetrics
 from ringback.runtime.facts import Facts
 from ringback.store.contract import Store
 
@@ -116,6 +117,8 @@ class Metrics(Collector):
         self._tripped: set[str] = set()
         self._commit = Spread("ringback_store_commit_seconds", "One commit to the disk", [], QUICK)
         self._gauges: list[Metric] = []
+        self._custom = CustomMetrics()
+        facts.listen("predictor.metric", self._custom.take)
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         self._listen(facts)
@@ -136,6 +139,7 @@ class Metrics(Collector):
         for spread in (self._waited, self._ran, self._request, self._first, self._age, self._commit):
             yield spread.metric()
         yield from self._gauges
+        yield from self._custom.collect()
 
     async def exposition(self, store: Store, apis: Sequence[str]) -> bytes:
         """Everything in Prometheus' text format, with the depths of queues and backlogs as they stand."""

@@ -178,7 +178,7 @@ async def test_labels_of_any_text_are_read_back(facts: Facts, metrics: Metrics, 
 async def test_every_metric_has_words_and_a_unit_in_its_name(metrics: Metrics, store: SqliteStore) -> None:
     families = list(text_string_to_metric_families((await metrics.exposition(store, ["iris"])).decode()))
 
-    assert len({family.name for family in families}) == len(families) == 20
+    assert len({family.name for family in families}) == len(families) == 21
     for family in families:
         assert family.name.startswith("ringback_")
         assert family.documentation
