@@ -47,18 +47,20 @@ class InspectedConnection(HttpToolsProtocol):
 
     _names: list[bytes] | None = None
 
-    def on_message_begin(self) -> None:
-        self._names = None
-        super().on_message_begin()
+    # What uvicorn does in these two is written out, not called: every request pays for each call of each header.
 
     def on_url(self, url: bytes) -> None:
-        super().on_url(url)
+        self.url += url
+        self._names = None
         if self.url.startswith(_PREFIX):
             wire = Wire(self.transport)
             self._names = wire.names
             self.scope["extensions"] = {WIRE: {"wire": wire}}
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
+        lower = name.lower()
+        if lower == b"expect" and value.lower() == b"100-continue":
+            self.expect_100_continue = True
+        self.headers.append((lower, value))
         if self._names is not None:
             self._names.append(name)
