@@ -23,7 +23,7 @@ demo-video: $(VENV)/.video ## Watch a film being transcoded, frame by frame, and
 test: $(VENV)/.test $(VENV)/.demo $(VENV)/.video $(VENV)/.browser ## Run the whole suite, with branch coverage of core and store
 	@$(BIN)/coverage run -m pytest --coverage-floor=95
 
-check: $(VENV)/.test $(VENV)/.bench ## Format, lint, types, imports, docs: everything short of running
+check: $(VENV)/.test $(VENV)/.bench $(VENV)/.browser ## Format, lint, types, imports, docs: everything short of running
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
