@@ -339,7 +339,7 @@ async def test_what_hangs_in_native_code_is_heard_while_it_hangs(world: World) -
     libc = ctypes.PyDLL(None)
     libc.write(1, b"in native code\\n", 15)
     while not os.path.exists(HERE / "enough"):
-        libc.usleep(10_000_000)
+        libc.usleep(500_000)
     """
     async with world.serving(predict) as pool:
         workload_id = await world.submit()
