@@ -144,7 +144,7 @@ def test_for_one_of_the_file_the_cure_is_said(verb: str, tmp_path: Path) -> None
         told = ringback("endpoints", verb, "echo", "--url", server.url)
         assert told.returncode == 1
         assert "stands in the file" in told.stderr
-        assert "start the server anew" in told.stderr
+        assert "read it again (SIGHUP)" in told.stderr
 
 
 def attempts(server: Server, workload_id: str) -> list[dict[str, Any]]:

@@ -48,17 +48,21 @@ _SECRETIVE: Final = {"Cache-Control": "no-store"}
 
 _CURES: Final[Mapping[str, Mapping[Origin, str]]] = {
     "change": {
-        Origin.FILE: "stands in the file: change it there and start the server anew",
+        Origin.FILE: "stands in the file: change it there and have the server read it again (SIGHUP)",
         Origin.REQUEST: "came with a request, and is as requests name it",
     },
     "remove": {
-        Origin.FILE: "stands in the file: take it out there and start the server anew; to send it nothing, disable it",
+        Origin.FILE: (
+            "stands in the file: take it out there and have the server read it again (SIGHUP); "
+            "to send it nothing, disable it"
+        ),
         Origin.REQUEST: "came with a request, and goes when it is done with; to send it nothing, disable it",
     },
     "rotate": {
         Origin.FILE: (
-            "stands in the file: put the new secret in front of the old one there, with a space between, and start the "
-            "server anew; both sign. Take the old one out in the same way once every receiver has the new one"
+            "stands in the file: put the new secret in front of the old one there, with a space between, and have "
+            "the server read it again (SIGHUP); both sign. Take the old one out in the same way once every "
+            "receiver has the new one"
         ),
         Origin.REQUEST: "came with a request: nothing is signed for it",
     },

@@ -396,8 +396,8 @@ async def test_an_eleventh_key_at_a_time_is_refused(call: Caller) -> None:
     ("method", "path", "words"),
     [
         ("POST", "/-/endpoints/iris/rotate", "put the new secret in front of the old one there"),
-        ("PATCH", "/-/endpoints/iris", "change it there and start the server anew"),
-        ("DELETE", "/-/endpoints/iris", "take it out there and start the server anew"),
+        ("PATCH", "/-/endpoints/iris", "change it there and have the server read it again"),
+        ("DELETE", "/-/endpoints/iris", "take it out there and have the server read it again"),
         ("POST", "/-/endpoints/guest:https://a.example/rotate", "nothing is signed for it"),
         ("PATCH", "/-/endpoints/guest:https://a.example/", "came with a request"),
         ("DELETE", "/-/endpoints/guest:https://a.example/", "came with a request"),
