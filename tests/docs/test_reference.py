@@ -24,7 +24,7 @@ def test_generated_tables_are_current(page: Path) -> None:
 
 @pytest.mark.parametrize(
     "page",
-    [ROOT / "README.md", *(DOCS / f"{name}.md" for name in ("file", "replicas", "autoscaling", "inspector"))],
+    [ROOT / "README.md", *(DOCS / f"{name}.md" for name in ("file", "lives", "replicas", "autoscaling", "inspector"))],
     ids=lambda page: str(page.name),
 )
 def test_yaml_on_the_pages_can_be_served(page: Path, tmp_path: Path) -> None:

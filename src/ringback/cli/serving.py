@@ -116,6 +116,9 @@ def serve(
         str | None, typer.Option(help="Payloads larger than this reach predict as a file [default: 64MiB].")
     ] = None,
     grace: Annotated[str | None, typer.Option(help="Time for running workloads at the end [default: 30s].")] = None,
+    lease: Annotated[
+        str | None, typer.Option(help="Silence after which another server takes over [default: 30s].")
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning, error [default: info].")] = None,
     log_format: Annotated[str | None, typer.Option(help="text, json [default: text].")] = None,
 ) -> None:
@@ -134,6 +137,7 @@ def serve(
         "blob-threshold": blob_threshold,
         "file-threshold": file_threshold,
         "grace": grace,
+        "lease": lease,
         "log-level": log_level,
         "log-format": log_format,
     }

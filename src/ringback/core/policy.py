@@ -24,10 +24,16 @@ class Again:
 
 def after_raise(retries: Retries, raised: int, failure: Failed, chance: float) -> Again | Failed:
     """What follows `failure` (predict raised or timed out) when that had happened `raised` times before."""
-    if raised + 1 >= retries.max_attempts:
+    if raised + 1 >= retries.max_attempts or not is_forgiven(retries, failure):
         return failure
     wait = doubling_wait(retries.initial_seconds, retries.max_seconds, raised + 1, chance)
     return Again(spent=Spent.ATTEMPT, why=failure, delay_seconds=wait)
+
+
+def is_forgiven(retries: Retries, failure: Failed) -> bool:
+    """Whether such a failure is worth another attempt at all, by the names the file has."""
+    names = failure.kinds | {failure.type}
+    return not names & retries.never_on and (not retries.on or bool(names & retries.on))
 
 
 def after_loss(retries: Retries, losses: int, how: str, kind: ErrorType = ErrorType.REPLICA_LOST) -> Again | Failed:

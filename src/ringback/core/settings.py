@@ -21,6 +21,8 @@ _LOG_FORMATS: Final = ("text", "json")
 _SQLITE: Final = "sqlite:///"
 _POSTGRES: Final = ("postgresql://", "postgres://")
 _PLACES: Final = ("file", "s3", "gs", "az")
+_LEASE_LEAST_SECONDS: Final = 0.5
+_LEASE_MOST_SECONDS: Final = 3_600.0
 _DEFAULT_STORE: Final = Path(".ringback") / "ringback.db"
 
 
@@ -50,6 +52,13 @@ def _port(text: str) -> int:
     if text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65_535:
         return int(text)
     raise ValueError(f"{text[:40]!r} is no port; expected 0 to 65535, where 0 takes any free one")
+
+
+def _lease(text: str) -> float:
+    seconds = parse_duration(text)
+    if not _LEASE_LEAST_SECONDS <= seconds <= _LEASE_MOST_SECONDS:
+        raise ValueError(f"{text[:40]!r} is not from 500ms to 1h")
+    return seconds
 
 
 def _one_of(*words: str) -> Callable[[str], str]:
@@ -197,6 +206,12 @@ OPTIONS: Final = (
         meaning="How long running workloads may take to end when the server is told to stop",
         parse=parse_duration,
     ),
+    Option(
+        name="lease",
+        default="30s",
+        meaning="After how long without a word another server on the same store takes over what this one runs",
+        parse=_lease,
+    ),
     Option(name="log-level", default="info", meaning=", ".join(_LOG_LEVELS), parse=_one_of(*_LOG_LEVELS)),
     Option(name="log-format", default="text", meaning=", ".join(_LOG_FORMATS), parse=_one_of(*_LOG_FORMATS)),
 )
@@ -228,6 +243,8 @@ class Settings:
     file_threshold: int
     """Bytes."""
     grace: float
+    """Seconds."""
+    lease: float
     """Seconds."""
     log_level: str
     log_format: str

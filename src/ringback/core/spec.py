@@ -98,6 +98,10 @@ class Retries:
     """Runs that may raise or time out, the first included."""
     max_losses: int = 3
     """Replicas that may die under it; the last of them fails it."""
+    on: frozenset[str] = frozenset()
+    """Names of failures that are tried again; none stands for all."""
+    never_on: frozenset[str] = frozenset()
+    """Names of failures that are not, whatever `on` says."""
     initial_seconds: float = 1.0
     max_seconds: float = 300.0
 

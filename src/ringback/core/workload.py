@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -142,6 +142,8 @@ class Failed:
 
     type: str
     message: str
+    kinds: frozenset[str] = field(default=frozenset(), compare=False)
+    """What else the failure may be called in the file: the classes the exception derives from, also with modules."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,6 +93,8 @@ class DataPlane:
         if workload_id is not None:
             check_id(workload_id)
         incoming.refuse_unknown_wishes(headers)
+        if "ringback-timeout" in headers:
+            incoming.check_run_timeout(headers, api.timeout_seconds)
         content_type = incoming.content_type_of(headers)
         key = incoming.idempotency_key(headers) if "idempotency-key" in headers else None
         order_key = incoming.order_key(headers) if "ringback-order-key" in headers else None

@@ -21,6 +21,7 @@ from ringback.core.errors import (
     PayloadTooLarge,
     UnsupportedContentType,
 )
+from ringback.core.quantities import format_duration, parse_duration
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -29,7 +30,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 MAX_WAIT_SECONDS: Final = 300.0
 """The longest a request is held; a longer wait counts as this."""
 
-_WISHES: Final = frozenset({"ringback-webhook", "ringback-webhook-events", "ringback-order-key"})
+_WISHES: Final = frozenset({"ringback-webhook", "ringback-webhook-events", "ringback-order-key", "ringback-timeout"})
 _SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
 _MEDIA_TYPE: Final = re.compile(r"([!#$%&'*+\-.^_`|~0-9a-z]+/[!#$%&'*+\-.^_`|~0-9a-z]+)\s*(;.*)?", re.IGNORECASE)
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([^\s\";]+)", re.IGNORECASE)
@@ -84,6 +85,24 @@ def order_key(headers: dict[str, str]) -> str | None:
         InvalidHeader: it is empty, too long, or has characters that are not visible ASCII.
     """
     return _key(headers, "Ringback-Order-Key")
+
+
+def check_run_timeout(headers: dict[str, str], most_seconds: float) -> None:
+    """See that the caller's `Ringback-Timeout` can be kept; it travels with the other headers.
+
+    Raises:
+        InvalidHeader: it is no duration, nothing, or longer than the API's own time-out.
+    """
+    text = headers["ringback-timeout"]
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise InvalidHeader(f"Ringback-Timeout: {error}") from None
+    if not 0 < seconds <= most_seconds:
+        raise InvalidHeader(
+            f"Ringback-Timeout {text[:40]!r} must be more than nothing, and at most this API's own time-out "
+            f"of {format_duration(most_seconds)}"
+        )
 
 
 def _key(headers: dict[str, str], name: str) -> str | None:

@@ -48,6 +48,7 @@ def _paths(api: Api) -> dict[str, Any]:
     guest = parameter("Ringback-Webhook", "header", url, "A URL to ring besides the file's own.")
     events = parameter("Ringback-Webhook-Events", "header", {"type": "string"}, "Which events, comma-separated.")
     line = parameter("Ringback-Order-Key", "header", {"type": "string", "maxLength": 255}, "For order: fifo.")
+    run = parameter("Ringback-Timeout", "header", {"type": "string"}, "30s: at most the API's own time-out.")
     submit = {
         "requestBody": _payload(),
         "responses": _answers("Accepted", "400", "404", "409", "413", "415", "422", "503"),
@@ -59,7 +60,7 @@ def _paths(api: Api) -> dict[str, Any]:
     ]
     return {
         at: {
-            "post": {**tag, "summary": "Submit a workload", "parameters": [key, guest, events, line], **submit},
+            "post": {**tag, "summary": "Submit a workload", "parameters": [key, guest, events, line, run], **submit},
             "get": {
                 **tag,
                 "summary": "List workloads, newest first",

@@ -119,7 +119,7 @@ class _Dev:
 
 async def _inbox_of(plan: Plan) -> Inbox:
     """The inbox of `ringback dev` in this store, with a secret of its own; the same one every time."""
-    store = await open_store(plan.store, clock=plan.clock, emit=silent, public_url="")
+    store = await open_store(plan.store, clock=plan.clock, emit=silent, public_url="", lease_seconds=plan.lease_seconds)
     try:
         settings = InboxSettings(secrets=(new_secret(),))
         return await store.inboxes.make(secrets.token_urlsafe(_ID_BYTES), INBOX_NAME, settings)

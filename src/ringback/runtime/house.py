@@ -28,7 +28,7 @@ from ringback.runtime.facts import Facts
 from ringback.runtime.front import FrontOfHouse
 from ringback.runtime.metrics import Metrics
 from ringback.runtime.names import Names, is_own
-from ringback.runtime.stores import LEASE_SECONDS, open_store
+from ringback.runtime.stores import open_store
 from ringback.store.blobs import Large, open_blobs
 from ringback.store.contract import Store
 from ringback.store.verbs.store import VerbStore
@@ -67,6 +67,8 @@ class Plan:
     """Where it listens, as this machine reaches it."""
     has_inspector: bool = False
     grace_seconds: float
+    lease_seconds: float = 30.0
+    """How long a member that says nothing is believed to live."""
 
 
 class House:
@@ -78,7 +80,7 @@ class House:
         self._plan = plan
         self._store = store
         self._blobs = large.blobs
-        self._keeper = Keeper(store, plan.apis, facts, lease_seconds=LEASE_SECONDS, blobs=large.blobs)
+        self._keeper = Keeper(store, plan.apis, facts, lease_seconds=plan.lease_seconds, blobs=large.blobs)
         self._dispatcher = Dispatcher(
             store, _endpoints(plan.apis), facts, chance=chance, dialling=Dialling(guard=guard, resolve=resolve)
         )
@@ -108,7 +110,9 @@ class House:
         Raises:
             StoreError: the store or the place for blobs cannot be opened; the message says why.
         """
-        store = await open_store(plan.store, clock=plan.clock, emit=facts, public_url=plan.public_url)
+        store = await open_store(
+            plan.store, clock=plan.clock, emit=facts, public_url=plan.public_url, lease_seconds=plan.lease_seconds
+        )
         try:
             blobs = open_blobs(plan.blobs, space=store.blob_space, name=store.name_blob, spool=plan.spool)
         except StoreError:

@@ -76,7 +76,7 @@ def _default(section: str, key: str) -> str:
 
 
 def _written(name: str, value: Any) -> str:
-    if value is None or isinstance(value, Mapping):
+    if value is None or isinstance(value, Mapping) or value == frozenset():
         return ""
     if name == "retry_seconds":
         text = f"[{', '.join(map(format_duration, value))}]"

@@ -70,6 +70,7 @@ def plan_of(spec: SpecFile, settings: Settings, clock: Clock) -> Plan:
         has_inspector=settings.has_inspector,
         hosts=own_hosts(settings.host, settings.public_url, settings.trusted_hosts),
         grace_seconds=settings.grace,
+        lease_seconds=settings.lease,
     )
 
 

@@ -26,6 +26,7 @@ from ringback.work.endings import Endings
 from ringback.work.engine import Engine
 from ringback.work.files import Files, Lent, Stored
 from ringback.work.journals import Journals
+from ringback.work.limits import run_limit
 from ringback.work.memory import MemoryWatch
 from ringback.work.news import News
 from ringback.work.notes import Notes
@@ -277,7 +278,7 @@ class Pool:
         for claimed in (*gone.timed_out, *gone.lost, *gone.canceled):
             self._let_go(claimed)
         for claimed in gone.timed_out:
-            failure = timeout_failure(replica.api.timeout_seconds)
+            failure = timeout_failure(run_limit(replica.api, claimed))
             self._settle(claimed, after_raise(retries, claimed.raised, failure, self._chance()))
         for claimed in gone.lost:
             self._settle(claimed, after_loss(retries, claimed.losses, gone.how, gone.kind))

@@ -19,6 +19,7 @@ from ringback.work.child import wire
 from ringback.work.child.wire import Kind, WireError
 from ringback.work.files import Lent, Stored, stored_in
 from ringback.work.hand import STUCK_SECONDS, Hand
+from ringback.work.limits import run_limit
 from ringback.work.memory import Reaper
 from ringback.work.owner import Gone, Owner, Version
 from ringback.work.printed import Overhearing
@@ -124,7 +125,7 @@ class Replica(asyncio.Protocol):
     def take(self, claimed: Claimed, lent: Lent | None = None) -> None:
         """Hand over one workload, with the file that its payload is in if it is a blob."""
         assert self._transport is not None
-        limit = self.api.timeout_seconds
+        limit = run_limit(self.api, claimed)
         number = self._hand.put(claimed, perf_counter(), limit)
         if lent is not None:
             self._transport.write(wire.file_frame(lent.path, in_memory=lent.in_memory))
@@ -348,7 +349,15 @@ def _failure(told: dict[str, object]) -> Failed:
     kind, message = told.get("type"), told.get("message")
     if not isinstance(kind, str) or not isinstance(message, str):
         raise WireError("a failure without type and message")
-    return Failed(type=kind, message=message)
+    return Failed(type=kind, message=message, kinds=_kinds(told.get("kinds")))
+
+
+def _kinds(told: object) -> frozenset[str]:
+    if told is None:
+        return frozenset()
+    if not isinstance(told, list) or not all(isinstance(each, str) for each in told):
+        raise WireError("a failure whose kinds are no names")
+    return frozenset(told)
 
 
 def timeout_failure(seconds: float) -> Failed:

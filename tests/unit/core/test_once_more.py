@@ -52,3 +52,30 @@ def test_a_workload_that_kills_its_replicas_stops_when_its_losses_are_spent(budg
     assert after_loss(retries, budget - 1, "was killed by SIGKILL") == Failed(
         type="replica_lost", message=f"the replica running it was lost {times}; the last one was killed by SIGKILL"
     )
+
+
+@pytest.mark.parametrize(
+    ("on", "never_on", "forgiven"),
+    [
+        ([], [], True),
+        (["ConnectionResetError"], [], True),
+        (["OSError"], [], True),
+        (["builtins.OSError"], [], True),
+        (["ValueError"], [], False),
+        (["ValueError", "OSError"], [], True),
+        ([], ["OSError"], False),
+        ([], ["ValueError"], True),
+        (["ConnectionResetError"], ["OSError"], False),
+    ],
+)
+def test_what_is_forgiven_by_name(on: list[str], never_on: list[str], forgiven: bool) -> None:
+    retries = Retries(max_attempts=3, on=frozenset(on), never_on=frozenset(never_on))
+    kinds = frozenset({"ConnectionResetError", "OSError", "Exception", "builtins.OSError"})
+    failure = Failed(type="ConnectionResetError", message="gone", kinds=kinds)
+    assert isinstance(after_raise(retries, 0, failure, 0.0), Again) is forgiven
+
+
+def test_a_time_out_has_a_name_too() -> None:
+    late = Failed(type="timeout", message="late")
+    assert after_raise(Retries(max_attempts=3, never_on=frozenset({"timeout"})), 0, late, 0.0) is late
+    assert after_raise(Retries(max_attempts=3, on=frozenset({"OSError"})), 0, late, 0.0) is late

@@ -22,6 +22,7 @@ DEFAULTS = Settings(
     max_body=64 * 2**20,
     blob_threshold=2**20,
     file_threshold=64 * 2**20,
+    lease=30.0,
     grace=30,
     log_level="info",
     log_format="text",
@@ -51,6 +52,7 @@ GOOD = [
     ("blob-threshold", "0", 0),
     ("file-threshold", "1MiB", 2**20),
     ("grace", "1m", 60),
+    ("lease", "10s", 10.0),
     ("log-level", "WARNING", "warning"),
     ("log-format", "Json", "json"),
 ]
@@ -86,6 +88,7 @@ BAD = [
     ("inspector", "maybe", "'maybe' is none of on, off"),
     ("max-body", "big", "'big' is no size; write for example 512KiB, 64MiB or 2Gi"),
     ("grace", "soon", "'soon' is no duration; write for example 30s, 5m, 1h30m or 7d"),
+    ("lease", "499ms", "'499ms' is not from 500ms to 1h"),
     ("log-level", "loud", "'loud' is none of debug, info, warning, error"),
     ("log-format", "xml", "'xml' is none of text, json"),
 ]
@@ -187,3 +190,10 @@ def test_the_inspector_is_there_on_loopback_and_elsewhere_when_asked_for(host: s
     given = {"host": host, "inspector": said or None, "api-keys": "sesame"}
 
     assert read_settings(given, {}).has_inspector is has
+
+
+@pytest.mark.parametrize("lease", ["499ms", "2h", "soon"])
+def test_a_lease_that_helps_nobody_is_refused(lease: str) -> None:
+    with pytest.raises(SpecError, match="--lease"):
+        read_settings({"lease": lease}, {})
+    assert read_settings({"lease": "500ms"}, {}).lease == 0.5

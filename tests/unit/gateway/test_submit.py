@@ -11,8 +11,10 @@ from ringback.core.workload import Completed
 from ringback.gateway import Gateway
 from ringback.store.contract import ReplicaState
 from ringback.store.sqlite import SqliteStore
+from ringback.work.limits import run_limit
 from support.asgi import Caller
-from unit.gateway.conftest import Facts
+from support.stores import claim_one
+from unit.gateway.conftest import IRIS, Facts
 
 JSON = {"Content-Type": "application/json"}
 
@@ -229,3 +231,16 @@ async def test_prefer_wait_answers_like_a_get_that_waits(call: Caller, store: Sq
 
     assert answer.json()["result"] == {"x": 1}
     assert answer.headers["preference-applied"] == "wait=30"
+
+
+@pytest.mark.parametrize("wanted", ["0s", "61m", "soon", "-1s", ""])
+async def test_a_run_time_out_that_cannot_be_kept_is_refused(call: Caller, wanted: str) -> None:
+    answer = await call("POST", "/iris", b"1", {"Content-Type": "application/json", "Ringback-Timeout": wanted})
+    assert answer.problem == "invalid_header"
+    assert "Ringback-Timeout" in answer.json()["detail"]
+
+
+async def test_a_run_time_out_travels_with_the_headers(call: Caller, store: SqliteStore) -> None:
+    await call("POST", "/iris", b"1", {"Content-Type": "application/json", "Ringback-Timeout": "90s"})
+    claimed = await claim_one(store, api="iris")
+    assert run_limit(IRIS, claimed) == 90.0

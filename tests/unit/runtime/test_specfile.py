@@ -41,6 +41,7 @@ FULL = """
     upscale_tolerance: 0
   concurrency: 8
   timeout: 1h30m
+  cancel_grace: 20s
   retries: {max_attempts: 3, max_losses: 2, initial: 250ms, max: 1m}
   retention: 7d
   webhooks:
@@ -107,6 +108,7 @@ def test_every_key_reaches_its_place(desk: Desk) -> None:
             ),
             concurrency=8,
             timeout_seconds=5_400,
+            cancel_grace_seconds=20,
             retries=Retries(max_attempts=3, max_losses=2, initial_seconds=0.25, max_seconds=60),
             retention_seconds=604_800,
             webhooks=(

@@ -29,7 +29,7 @@ FIELDS: Final[Mapping[str, str]] = {
 }
 """Keys whose value has another name in `core.spec`, where units are part of names."""
 
-_PLAIN: Final = ("concurrency", "recycle_after", "timeout", "retention")
+_PLAIN: Final = ("concurrency", "recycle_after", "timeout", "cancel_grace", "retention")
 """Keys of an API whose value is used as it was read."""
 
 

@@ -172,6 +172,12 @@ RETRIES: Final[Keys] = {
     "max_losses": Key(
         read=values.whole(1, 1_000), shape="a whole number", meaning="Replicas that may die under a workload"
     ),
+    "on": Key(
+        read=values.names,
+        shape="a list of names",
+        meaning="Exceptions that are tried again, by class or base class; without it, all",
+    ),
+    "never_on": Key(read=values.names, shape="a list of names", meaning="Exceptions that are not, whatever `on` says"),
     "initial": Key(read=values.duration(), shape="a duration", meaning="Wait before the second attempt"),
     "max": Key(read=values.duration(), shape="a duration", meaning="Longest wait; waits double"),
 }

@@ -228,6 +228,17 @@ def members(kind: type[E]) -> Reader:
     return read
 
 
+def names(source: Source, node: yaml.Node, path: str) -> frozenset[str]:
+    """A list of names of exceptions, alone or after their modules."""
+    found = set()
+    for place, each in enumerate(source.items(node, path)):
+        word = text(source, each, f"{path}[{place}]")
+        if not all(part.isidentifier() for part in word.split(".")):
+            raise Unreadable(each, f"{path}[{place}]", f"{word[:80]!r} is no name of an exception")
+        found.add(word)
+    return frozenset(found)
+
+
 def member(kind: type[E]) -> Reader:
     """One word of an enumeration."""
 

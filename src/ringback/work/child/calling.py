@@ -156,7 +156,7 @@ class Call:
         steps = error.__traceback__.tb_next if error.__traceback__ is not None else None
         logger.error("workload %s failed", work.id, exc_info=(type(error), error, steps))
         sys.stderr.flush()
-        return _failure(work.number, type(error).__name__, _message_of(error))
+        return _failure(work.number, type(error).__name__, _message_of(error), _kinds_of(error))
 
     @property
     def is_async(self) -> bool:
@@ -176,5 +176,12 @@ def _message_of(error: BaseException) -> str:
         return "(the exception has no readable message)"
 
 
-def _failure(number: int, kind: str, message: str) -> bytes:
-    return numbered_frame(Kind.FAILED, number, json.dumps({"type": kind, "message": message}).encode())
+def _kinds_of(error: BaseException) -> list[str]:
+    """The names of its class and of those above it, alone and after their modules."""
+    classes = [each for each in type(error).__mro__ if each is not object]
+    return [*(each.__name__ for each in classes), *(f"{each.__module__}.{each.__qualname__}" for each in classes)]
+
+
+def _failure(number: int, kind: str, message: str, kinds: list[str] | None = None) -> bytes:
+    told = {"type": kind, "message": message, **({} if kinds is None else {"kinds": kinds})}
+    return numbered_frame(Kind.FAILED, number, json.dumps(told).encode())
