@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 from ringback.core.clock import HandWound
 from ringback.core.delivery import Attempt, AttemptClass, Delivery
+from ringback.core.queueing import NO_WISH, Wish
 from ringback.core.spec import Endpoint
 from ringback.core.workload import Claimed, Completed, Submission
 from ringback.store.contract import Store
@@ -155,10 +156,17 @@ async def rows_of(store: SqliteStore, statement: str) -> list[tuple[Any, ...]]:
 
 
 def submission(
-    *, workload_id: str | None = None, api: str = API, payload: bytes = b"{}", key: str | None = None
+    *,
+    workload_id: str | None = None,
+    api: str = API,
+    payload: bytes = b"{}",
+    key: str | None = None,
+    wish: Wish = NO_WISH,
 ) -> Submission:
     """A submission with as little as a test needs."""
-    return Submission(api=api, id=workload_id, payload=payload, content_type="application/json", idempotency_key=key)
+    return Submission(
+        api=api, id=workload_id, payload=payload, content_type="application/json", idempotency_key=key, wish=wish
+    )
 
 
 async def claim_one(store: SqliteStore, workload_id: str | None = None, api: str = API) -> Claimed:

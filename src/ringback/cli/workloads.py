@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -31,6 +32,10 @@ def submit(
     id: Annotated[str | None, typer.Option(help="An id of your own.")] = None,  # noqa: A002 - the option's name
     idempotency_key: Annotated[str | None, typer.Option(help="Submits with the same key run once.")] = None,
     webhook: Annotated[str | None, typer.Option(help="A URL to ring besides the API's own.")] = None,
+    priority: Annotated[int | None, typer.Option(help="-100 to 100, higher first.", min=-100, max=100)] = None,
+    delay: Annotated[str | None, typer.Option(help="Not to begin before: 30s, 5m, 1h30m.")] = None,
+    expires: Annotated[str | None, typer.Option(help="The longest wait in the queue, then it fails.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Whose share of the replicas it takes.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended.")] = False,
     timeout: Annotated[float | None, typer.Option(help="Seconds to wait at most.")] = None,
 ) -> None:
@@ -44,7 +49,9 @@ def submit(
             id=id,
             idempotency_key=idempotency_key,
             content_type=content_type or _content_type(payload),
-            headers=None if webhook is None else {"Ringback-Webhook": webhook},
+            headers=_headers(
+                {"Webhook": webhook, "Priority": priority, "Delay": delay, "Expires": expires, "Tenant": tenant}
+            ),
         )
         if not wait:
             told.say(handle.id, {"id": handle.id})
@@ -190,6 +197,10 @@ def show(told: Context, handle: WorkloadHandle) -> None:
     told.say(text, value)
     if handle.error is not None or handle.status == "canceled":
         raise typer.Exit(1)
+
+
+def _headers(wishes: Mapping[str, str | int | None]) -> dict[str, str]:
+    return {f"Ringback-{name}": str(value) for name, value in wishes.items() if value is not None}
 
 
 def _payload(data: str) -> bytes | Path:

@@ -14,6 +14,7 @@ from typing import Final
 from ringback.core.blob import Blob
 from ringback.core.clock import Instant
 from ringback.core.errors import InvalidParameter
+from ringback.core.queueing import NO_WISH, Wish
 from ringback.core.spec import Endpoint, Event
 
 
@@ -91,6 +92,8 @@ class Submission:
     """`PayloadDigest` of a payload that is a blob."""
     order_key: str | None = None
     """Webhooks of workloads with the same one wait for each other at endpoints with `order: fifo`."""
+    wish: Wish = NO_WISH
+    """What it asks of the queue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +243,12 @@ class WorkloadRecord:
     """Without its result."""
     due_at: Instant | None
     """When it may be taken, while it is in the queue."""
+    expires_at: Instant | None
+    """When it fails if it has not begun, while it is in the queue."""
+    position: int | None
+    """Where it stands in its tenant's line, 1 being next; None when it does not, or far behind."""
+    tenant: str
+    priority: int
     content_type: str
     payload_bytes: int
     result_bytes: int | None

@@ -42,6 +42,12 @@ def state(workload: Workload, result_url: str | None = None) -> bytes:
     return head + b"}"
 
 
+def queued(workload: Workload, position: int | None) -> bytes:
+    """The body of `GET /{api}/{id}` for one that waits: where it stands, if it is not far behind."""
+    body = state(workload)
+    return body if position is None else b'%b,"position":%d}' % (body[:-1], position)
+
+
 def summary(workload: Workload) -> dict[str, Any]:
     """One entry of a listing."""
     told: dict[str, Any] = {

@@ -13,17 +13,20 @@ from ringback.core.blob import Blob
 from ringback.core.emit import Emit
 from ringback.core.errors import ApiNotReady, RingbackError, ShuttingDown
 from ringback.core.spec import Api, Endpoint
-from ringback.core.workload import Submission, Workload, check_id
+from ringback.core.workload import Status, Submission, Workload, check_id
 from ringback.gateway import answers, incoming
 from ringback.gateway.answers import Answer, json_answer
 from ringback.gateway.bodies import Bodies
 from ringback.gateway.guests import Doorkeeper, guests_of
 from ringback.gateway.incoming import Receive, Scope
 from ringback.gateway.results import Results
+from ringback.gateway.wishes import wish_of
 from ringback.store.contract import Accepted, Store
 
 _WAIT_ALONE = frozenset({"wait"})
 _NOT_READY_RETRY_SECONDS = 5
+_POSITION_MOST = 100
+"""How far a poll looks down the line: `/-/workloads/{id}` looks further."""
 
 
 class DataPlane:
@@ -67,6 +70,9 @@ class DataPlane:
         workload = await self._store.get(api.name, workload_id)
         if wait > 0 and not workload.status.is_terminal:
             workload = await self._ended(api, workload_id, wait, receive)
+        if workload.status is Status.IN_QUEUE:
+            position = await self._store.position(api.name, workload_id, _POSITION_MOST)
+            return json_answer(answers.queued(workload, position))
         return json_answer(self._state(workload))
 
     def checked_limit(self, api: Api) -> int:
@@ -98,6 +104,7 @@ class DataPlane:
         content_type = incoming.content_type_of(headers)
         key = incoming.idempotency_key(headers) if "idempotency-key" in headers else None
         order_key = incoming.order_key(headers) if "ringback-order-key" in headers else None
+        wish = wish_of(headers)
         webhooks: tuple[Endpoint, ...] = ()
         if "ringback-webhook" in headers or "ringback-webhook-events" in headers:
             webhooks = await guests_of(scope, self._keeper)
@@ -117,6 +124,7 @@ class DataPlane:
             blob=blob,
             digest=digest,
             order_key=order_key,
+            wish=wish,
         )
 
     async def _submitted(self, submission: Submission, blob: Blob, limit: int) -> Accepted:

@@ -6,7 +6,7 @@ Reads no more of a body than the limit allows.
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -30,7 +30,18 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 MAX_WAIT_SECONDS: Final = 300.0
 """The longest a request is held; a longer wait counts as this."""
 
-_WISHES: Final = frozenset({"ringback-webhook", "ringback-webhook-events", "ringback-order-key", "ringback-timeout"})
+_WISHES: Final = frozenset(
+    {
+        "ringback-webhook",
+        "ringback-webhook-events",
+        "ringback-order-key",
+        "ringback-timeout",
+        "ringback-priority",
+        "ringback-delay",
+        "ringback-expires",
+        "ringback-tenant",
+    }
+)
 _SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
 _MEDIA_TYPE: Final = re.compile(r"([!#$%&'*+\-.^_`|~0-9a-z]+/[!#$%&'*+\-.^_`|~0-9a-z]+)\s*(;.*)?", re.IGNORECASE)
 _CHARSET: Final = re.compile(r";\s*charset\s*=\s*\"?([^\s\";]+)", re.IGNORECASE)
@@ -75,7 +86,7 @@ def idempotency_key(headers: dict[str, str]) -> str | None:
     Raises:
         InvalidHeader: it is empty, too long, or has characters that are not visible ASCII.
     """
-    return _key(headers, "Idempotency-Key")
+    return key_of(headers, "Idempotency-Key")
 
 
 def order_key(headers: dict[str, str]) -> str | None:
@@ -84,7 +95,7 @@ def order_key(headers: dict[str, str]) -> str | None:
     Raises:
         InvalidHeader: it is empty, too long, or has characters that are not visible ASCII.
     """
-    return _key(headers, "Ringback-Order-Key")
+    return key_of(headers, "Ringback-Order-Key")
 
 
 def check_run_timeout(headers: dict[str, str], most_seconds: float) -> None:
@@ -105,7 +116,12 @@ def check_run_timeout(headers: dict[str, str], most_seconds: float) -> None:
         )
 
 
-def _key(headers: dict[str, str], name: str) -> str | None:
+def key_of(headers: Mapping[str, str], name: str) -> str | None:
+    """A header that names something.
+
+    Raises:
+        InvalidHeader: it is empty, too long, or has characters that are not visible ASCII.
+    """
     key = headers.get(name.lower())
     if key is not None and _KEY.fullmatch(key) is None:
         raise InvalidHeader(f"{name} must be 1 to 255 visible ASCII characters without spaces")

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ringback import __version__
+from ringback.core.queueing import HIGHEST_PRIORITY, LOWEST_PRIORITY
 from ringback.core.spec import OUTCOMES, Api, Event
 from ringback.core.workload import Status
+from ringback.gateway import wishes
 from ringback.gateway.openapi_parts import JSON, parameter, problems
 from ringback.gateway.openapi_webhooks import WEBHOOK_SCHEMAS, webhook_paths
 from ringback.gateway.schemas import SCHEMAS
@@ -60,7 +62,12 @@ def _paths(api: Api) -> dict[str, Any]:
     ]
     return {
         at: {
-            "post": {**tag, "summary": "Submit a workload", "parameters": [key, guest, events, line, run], **submit},
+            "post": {
+                **tag,
+                "summary": "Submit a workload",
+                "parameters": [key, guest, events, line, run, *_wishes()],
+                **submit,
+            },
             "get": {
                 **tag,
                 "summary": "List workloads, newest first",
@@ -70,7 +77,12 @@ def _paths(api: Api) -> dict[str, Any]:
         },
         f"{at}/{{id}}": {
             "parameters": [workload_id],
-            "put": {**tag, "summary": "Submit a workload under an id of your own", **submit},
+            "put": {
+                **tag,
+                "summary": "Submit a workload under an id of your own",
+                "parameters": [key, guest, events, line, *_wishes()],
+                **submit,
+            },
             "get": {
                 **tag,
                 "summary": "Read a workload",
@@ -121,6 +133,18 @@ def _asked(at: str, tag: dict[str, Any], workload_id: dict[str, Any]) -> dict[st
             },
         },
     }
+
+
+def _wishes() -> list[dict[str, Any]]:
+    """What a submit may ask of the queue."""
+    steps = {"type": "integer", "minimum": LOWEST_PRIORITY, "maximum": HIGHEST_PRIORITY, "default": 0}
+    text = {"type": "string"}
+    return [
+        parameter(wishes.PRIORITY, "header", steps, "Higher first; a step is worth a minute of waiting."),
+        parameter(wishes.DELAY, "header", text, "Not to begin before: 30s, 5m, 1h30m."),
+        parameter(wishes.EXPIRES, "header", text, "The longest wait in the queue, after which it fails: expired."),
+        parameter(wishes.TENANT, "header", {**text, "maxLength": 255}, "Whose share of the replicas it takes."),
+    ]
 
 
 def _followed(at: str, tag: dict[str, Any], workload_id: dict[str, Any]) -> dict[str, Any]:

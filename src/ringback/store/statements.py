@@ -14,6 +14,7 @@ from typing import Final
 FILES: Final = (
     "members",
     "workloads",
+    "queue",
     "tallies",
     "lives",
     "erasing",

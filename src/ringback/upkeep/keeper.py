@@ -15,12 +15,13 @@ from ringback.core.emit import Emit
 from ringback.core.errors import CancelAsked, LeaseLost
 from ringback.core.policy import Again, after_loss
 from ringback.core.spec import Api
-from ringback.core.workload import Canceled, Claimed, Outcome
+from ringback.core.workload import Canceled, Claimed, Outcome, Status
 from ringback.store.blobs import remove_doomed
 from ringback.store.contract import Blobs, Store
 from ringback.upkeep.rounds import rounds
 
 REAP_SECONDS: Final = 2.0
+EXPIRY_SECONDS: Final = 1.0
 RETENTION_SECONDS: Final = 60.0
 TIDY_SECONDS: Final = 2.0
 STRAYS_SECONDS: Final = 3_600.0
@@ -62,7 +63,9 @@ class Keeper:
                 for name, act, seconds in (
                     ("heartbeat", self._heartbeat, self._lease_seconds / _HEARTBEATS_PER_LEASE),
                     ("reap", self.reap, REAP_SECONDS),
+                    ("expiry", self.expire, EXPIRY_SECONDS),
                     ("retention", self.erase, RETENTION_SECONDS),
+                    ("tenants", self.forget, RETENTION_SECONDS),
                     ("endpoints", self.tidy, TIDY_SECONDS),
                     ("strays", self.sweep, STRAYS_SECONDS),
                 ):
@@ -79,6 +82,20 @@ class Keeper:
                     raise result
             if len(taken) < _ROOM:
                 return
+
+    async def expire(self) -> None:
+        """End what has waited in the queue for longer than its submit allows."""
+        for api in self._apis.values():
+            while ended := await self._store.expire(api.name, api.webhooks, _ROOM):
+                for _ in range(ended):
+                    self._emit("workload.finished", api=api.name, status=Status.FAILED.value, run_us=None)
+                if ended < _ROOM:
+                    break
+
+    async def forget(self) -> None:
+        """Drop what is known of tenants that have had nothing to do for long."""
+        while await self._store.forget_tenants(list(self._apis), _ROOM) == _ROOM:
+            pass
 
     async def erase(self) -> None:
         """Erase what its API's retention no longer covers, and captures that are old."""

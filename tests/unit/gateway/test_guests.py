@@ -59,7 +59,7 @@ async def test_without_any_nothing_is_kept(call: Caller, store: SqliteStore) -> 
         ("Ringback-Webhook", "http://me:pw@1.1.1.1/", 422, "names a user"),
         ("Ringback-Webhook", "", 422, "expected http://host/path"),
         ("Ringback-Webhook-Events", "done", 400, "'done' is none of started"),
-        ("Ringback-Priority", "5", 400, "does not know the header Ringback-Priority"),
+        ("Ringback-Colour", "red", 400, "does not know the header Ringback-Colour"),
     ],
 )
 async def test_what_no_guest_may_ask_for_is_refused_and_nothing_is_taken_in(

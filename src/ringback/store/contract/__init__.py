@@ -23,6 +23,7 @@ from ringback.store.contract.journal import Journal
 from ringback.store.contract.lives import Lives
 from ringback.store.contract.meeting import NOTICE_SECONDS, Meeting, Outlet
 from ringback.store.contract.members import Members
+from ringback.store.contract.queue import Queue
 from ringback.store.contract.upkeep import MARKER_SECONDS, Upkeep
 from ringback.store.contract.workloads import SEARCH_ROWS, Workloads
 from ringback.store.values import Accepted, Asked, Backlog, QueueDepth, ReplicaState
@@ -43,7 +44,7 @@ __all__ = [
 ]
 
 
-class Store(Members, Workloads, Lives, Journal, Deliveries, Endpoints, Upkeep, BlobRows, Meeting, Protocol):
+class Store(Members, Workloads, Queue, Lives, Journal, Deliveries, Endpoints, Upkeep, BlobRows, Meeting, Protocol):
     """The only shared state.
 
     G1  A write whose awaitable is done survives the death of the process at any later moment.

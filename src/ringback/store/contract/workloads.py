@@ -34,20 +34,21 @@ class Workloads(Protocol):
         W2  The same id, or idempotency key, with the same payload and content type answers with the same id and
             changes nothing, also after the workload has ended.
         W3  With another payload or content type it raises `IdTaken`.
-        W4  With `limit`, an API that holds that many unfinished workloads raises `QueueFull`; known ids still answer.
+        W4  With `limit`, an API that holds that many unfinished workloads of the tenant raises `QueueFull`; known ids
+            still answer.
         W5  Ids are the API's own: two APIs may use the same one.
         """
         ...
 
     def claim(self, api: str, room: int) -> Awaitable[tuple[list[Claimed], float | None]]:
-        """Take up to `room` due workloads of `api` into this member's hands, in the order they became due.
+        """Take up to `room` due workloads of `api` into this member's hands, in the order of the queue.
 
         Also tells in how many seconds the next one that is waiting for its time becomes due, if any.
 
         C1  No workload is in two holders' hands, however many members claim at once.
         C2  Each hand-over raises the attempt number by one and sets `in_progress`.
         C3  A workload whose time has not come is not taken; at its time it is.
-        C4  First due, first out.
+        C4  First due, first out, unless somebody asked otherwise: see `queue`.
         """
         ...
 

@@ -24,7 +24,7 @@ SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, era
        due_at, content_type,
        coalesce((SELECT size FROM blobs WHERE workload = workloads.seq AND part = 'payload'), length(payload)),
        coalesce((SELECT size FROM blobs WHERE workload = workloads.seq AND part = 'result'), length(result)),
-       raised, losses, idempotency_key, order_key, trace_id
+       raised, losses, idempotency_key, order_key, trace_id, tenant, priority, expires_at
 FROM workloads WHERE api = :api AND id = :id;
 
 -- name: deliveries_by_state
@@ -46,18 +46,18 @@ SELECT coalesce(max(seq), 0) FROM workloads;
 
 -- name: standing
 SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, erased_at, fraction, message,
-       error_type, error_message, NULL AS result, holder, cancel_at
+       error_type, error_message, NULL AS result, holder, cancel_at, tenant
 FROM workloads WHERE api = :api AND id = :id {for_update};
 
 -- name: standing_of
 SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, erased_at, fraction, message,
-       error_type, error_message, NULL AS result, holder, cancel_at
+       error_type, error_message, NULL AS result, holder, cancel_at, tenant
 FROM workloads WHERE seq = :seq;
 
 -- name: cancel_queued
-UPDATE workloads SET status = 'canceled', finished_at = :now, told = told + 1
+UPDATE workloads SET status = 'canceled', place = NULL, finished_at = :now, told = told + 1
 WHERE seq = :seq AND status = 'in_queue'
-RETURNING trace_id, webhooks, told, order_key;
+RETURNING trace_id, webhooks, told, order_key, tenant;
 
 -- name: ask_cancel
 UPDATE workloads SET cancel_at = :now WHERE seq = :seq AND status = 'in_progress' AND cancel_at IS NULL;
@@ -67,7 +67,7 @@ UPDATE workloads
 SET status = 'canceled', finished_at = :now, holder = NULL, fraction = NULL, message = NULL, told = told + 1,
     cancel_at = NULL
 WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member AND cancel_at IS NOT NULL
-RETURNING trace_id, webhooks, told, order_key;
+RETURNING trace_id, webhooks, told, order_key, tenant;
 
 -- name: cancels_asked
 SELECT api, id, seq, attempt FROM workloads WHERE cancel_at IS NOT NULL AND holder = :member;
@@ -80,6 +80,6 @@ FROM workloads WHERE seq = :seq;
 
 -- name: retry
 UPDATE workloads
-SET status = 'in_queue', due_at = :due_at, started_at = NULL, finished_at = NULL, raised = 0, losses = 0,
-    error_type = NULL, error_message = NULL
+SET status = 'in_queue', due_at = :due_at, place = :due_at - priority * :step, expires_at = NULL,
+    started_at = NULL, finished_at = NULL, raised = 0, losses = 0, error_type = NULL, error_message = NULL
 WHERE seq = :seq;

@@ -32,6 +32,7 @@ class Teller:
     guests: bytes | None
     sequence: int
     order_key: str | None
+    tenant: str
 
 
 class Announcing:

@@ -12,9 +12,11 @@ from ringback.core.workload import Page, Status, WorkloadRecord
 from ringback.store.contract import SEARCH_ROWS
 from ringback.store.verbs import rows
 from ringback.store.verbs.announcing import NEVER
+from ringback.store.verbs.queue import position
 from ringback.store.verbs.session import Connection, Session
 
 _BEFORE_ALL: Final = 2**63 - 1
+_POSITION_MOST: Final = 10_000
 _WINDOW_ROWS: Final = SEARCH_ROWS // 10
 _WILD: Final = str.maketrans({"!": "!!", "%": "!%", "_": "!_"})
 
@@ -82,13 +84,21 @@ class Listings:
         if rows.is_erased(row):
             raise Erased(f"workload {workload_id} of {api} is over and has been erased")
         workload = rows.workload(row[:14])
-        due_at, content_type, payload_bytes, result_bytes, raised, losses, key, order_key, trace_id = row[14:]
+        due_at, content_type, payload_bytes, result_bytes, raised, losses, key, order_key, trace_id, *wish = row[14:]
+        tenant, priority, expires_at = wish
         place = {"seq": workload.seq}
         past = connection.execute(self._sql["past_attempts_of"], place).fetchall()
+        behind = connection.execute(
+            self._sql["stands_behind"], {"api": api, "id": workload_id, "most": _POSITION_MOST}
+        ).fetchall()
         waits = workload.status is Status.IN_QUEUE and due_at < NEVER
         return WorkloadRecord(
             workload=workload,
             due_at=self._session.in_days_time(due_at) if waits else None,
+            expires_at=self._session.in_days_time(expires_at) if waits and expires_at is not None else None,
+            position=position(behind, _POSITION_MOST),
+            tenant=tenant,
+            priority=priority,
             content_type=content_type,
             payload_bytes=payload_bytes,
             result_bytes=result_bytes,

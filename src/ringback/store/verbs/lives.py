@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from functools import partial
 
 from ringback.core.errors import AlreadyEnded, CancelAsked, Conflict, Erased, LeaseLost, UnknownWorkload
+from ringback.core.queueing import STEP
 from ringback.core.spec import Endpoint
 from ringback.core.workload import Canceled, Held, Status, Workload
 from ringback.store.contract import Asked
 from ringback.store.verbs import rows
-from ringback.store.verbs.announcing import Announcing, Teller
+from ringback.store.verbs.announcing import Teller
+from ringback.store.verbs.ends import Ends
 from ringback.store.verbs.erasing import Erasing
+from ringback.store.verbs.queue import Queue
 from ringback.store.verbs.room import make_room
 from ringback.store.verbs.session import Session, Transaction
 
@@ -26,6 +29,7 @@ class Standing:
     is_erased: bool
     holder: str | None
     is_canceling: bool
+    tenant: str
 
     @property
     def held(self) -> Held:
@@ -37,11 +41,12 @@ class Standing:
 class Lives:
     """Moves of workloads that no holder makes."""
 
-    def __init__(self, session: Session, erasing: Erasing) -> None:
+    def __init__(self, session: Session, erasing: Erasing, queue: Queue) -> None:
         self._session = session
         self._sql = session.sql
         self._erasing = erasing
-        self._announcing = Announcing(session)
+        self._queue = queue
+        self._ends = Ends(session)
 
     # ── Asked for ───────────────────────────────────────────────────────────────────────────────
 
@@ -50,7 +55,7 @@ class Lives:
             standing = self._standing(tx, api, workload_id)
             match standing.workload.status:
                 case Status.IN_QUEUE:
-                    self._announcing.tell(tx, standing.held, Canceled(), self._end_queued(tx, standing), endpoints)
+                    self._end_queued(tx, standing, endpoints)
                     return Asked(status=Status.CANCELED, changed=True)
                 case Status.IN_PROGRESS:
                     self._ask(tx, standing)
@@ -75,12 +80,12 @@ class Lives:
             ending = rows.ending_of(workload)
             if ending is None:
                 return Asked(status=workload.status, changed=False)
-            make_room(session, tx, api, limit)
-            place = {"seq": workload.seq, "due_at": session.steady(), "ending": ending.value}
+            make_room(session, tx, api, standing.tenant, limit)
+            place = {"seq": workload.seq, "due_at": session.steady(), "step": STEP, "ending": ending.value}
             tx.execute(self._sql["note_end"], place)
             tx.execute(self._sql["retry"], place)
-            session.count(api, "", +1)
-            session.meeting.queued.call(api)
+            session.count(api, standing.tenant, +1)
+            self._queue.enter(tx, api, standing.tenant)
             session.stir(tx, api, workload_id)
             return Asked(status=Status.IN_QUEUE, changed=True)
 
@@ -95,7 +100,7 @@ class Lives:
                 return
             match standing.workload.status:
                 case Status.IN_QUEUE:
-                    self._end_queued(tx, standing)
+                    self._end_queued(tx, standing, None)
                 case Status.IN_PROGRESS:
                     self._ask(tx, standing)
                 case _:
@@ -117,11 +122,8 @@ class Lives:
         ended = tx.execute(self._sql["finish_canceled"], {**session.fence(held), "now": now}).fetchall()
         if not ended:
             return None
-        session.count(held.api, "", -1)
         is_kept = not self._standing_of(tx, held).is_erased
-        if is_kept:
-            self._announcing.tell(tx, held, Canceled(), Teller(now, *ended[0]), endpoints)
-        tx.after(partial(session.meeting.tell_ended, held.api, held.id))
+        self._ends.end(tx, held, Canceled(), Teller(now, *ended[0]), endpoints if is_kept else None)
         return is_kept
 
     def refusal(self, tx: Transaction, held: Held) -> Conflict:
@@ -148,13 +150,10 @@ class Lives:
         [row] = tx.execute(self._sql["standing_of"], {"seq": held.seq}).fetchall()
         return _standing(row)
 
-    def _end_queued(self, tx: Transaction, standing: Standing) -> Teller:
-        session, held = self._session, standing.held
-        now = session.clock.now()
+    def _end_queued(self, tx: Transaction, standing: Standing, endpoints: Sequence[Endpoint] | None) -> None:
+        held, now = standing.held, self._session.clock.now()
         [row] = tx.execute(self._sql["cancel_queued"], {"seq": held.seq, "now": now}).fetchall()
-        session.count(held.api, "", -1)
-        tx.after(partial(session.meeting.tell_ended, held.api, held.id))
-        return Teller(now, *row)
+        self._ends.end(tx, held, Canceled(), Teller(now, *row), endpoints)
 
     def _ask(self, tx: Transaction, standing: Standing) -> None:
         session = self._session
@@ -169,10 +168,11 @@ def lost(held: Held) -> LeaseLost:
 
 
 def _standing(row: rows.Row) -> Standing:
-    *columns, holder, cancel_at = row
+    *columns, holder, cancel_at, tenant = row
     return Standing(
         workload=rows.workload(tuple(columns)),
         is_erased=rows.is_erased(row),
         holder=holder,
         is_canceling=cancel_at is not None,
+        tenant=tenant,
     )

@@ -12,6 +12,7 @@ from ringback.core.blob import SPACE_BYTES
 from ringback.core.clock import after
 from ringback.core.errors import LeaseLost
 from ringback.core.links import KEY_BYTES
+from ringback.core.queueing import STEP
 from ringback.core.workload import Claimed
 from ringback.store.contract import ReplicaState
 from ringback.store.verbs import rows
@@ -135,7 +136,7 @@ class Members:
         for api in apis:
             found = tx.execute(
                 self._sql["take_over_workloads"],
-                {"api": api, "room": room - len(taken), "member": self._session.member},
+                {"api": api, "room": room - len(taken), "member": self._session.member, "step": STEP},
             ).fetchall()
             taken += [self._blobs.claimed(tx, api, row) for row in sorted(found, key=rows.queue_order)]
         for claimed in taken:

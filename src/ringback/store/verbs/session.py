@@ -92,7 +92,7 @@ class Session(ABC):
         self.ids = Ids(clock)
         self.member = self.ids.new()
         self.meeting = Meeting(loop)
-        self.tallies = Tallies(sql, self.member)
+        self.tallies = Tallies(sql, self.member, clock.elapsed)
         self.pauses: dict[str, Pause] = {}
         self.registry = Registry()
         self.public_url = ""

@@ -37,6 +37,7 @@ from ringback.store.verbs.journal import Journal
 from ringback.store.verbs.listings import Listings
 from ringback.store.verbs.lives import Lives
 from ringback.store.verbs.members import Members
+from ringback.store.verbs.queue import Queue
 from ringback.store.verbs.readers import Readers
 from ringback.store.verbs.session import Session
 from ringback.store.verbs.workloads import Workloads
@@ -48,8 +49,9 @@ class VerbStore(ABC):
     def __init__(self, session: Session) -> None:
         self._session = session
         self._erasing = Erasing(session)
-        self._lives = Lives(session, self._erasing)
-        self._workloads = Workloads(session, self._lives)
+        self._queue = Queue(session)
+        self._lives = Lives(session, self._erasing, self._queue)
+        self._workloads = Workloads(session, self._lives, self._queue)
         self._journal = Journal(session)
         self._deliveries = Deliveries(session)
         self._endpoints = Endpoints(session)
@@ -230,6 +232,21 @@ class VerbStore(ABC):
     async def removed(self) -> tuple[Removed, ...]:
         self._refuse_if_closed()
         return await self._endpoints.removed()
+
+    # ── The queue ───────────────────────────────────────────────────────────────────────────────
+
+    async def expire(self, api: str, endpoints: Sequence[Endpoint], room: int) -> int:
+        self._refuse_if_closed()
+        if not await self._queue.has_late_ones(api):
+            return 0
+        return await self._session.commits.write(lambda tx: self._queue.expire(tx, api, endpoints, room))
+
+    def forget_tenants(self, apis: Sequence[str], room: int) -> Awaitable[int]:
+        return self._session.commits.write(lambda tx: self._queue.forget_tenants(tx, apis, room))
+
+    async def position(self, api: str, workload_id: str, most: int) -> int | None:
+        self._refuse_if_closed()
+        return await self._queue.position(api, workload_id, most)
 
     # ── Upkeep ──────────────────────────────────────────────────────────────────────────────────
 

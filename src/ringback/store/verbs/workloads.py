@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 from ringback.core.blob import Blob
 from ringback.core.clock import after
 from ringback.core.errors import IdTaken
 from ringback.core.journal import Entry
+from ringback.core.queueing import NO_WISH, STEP
 from ringback.core.spec import Endpoint
 from ringback.core.workload import (
     STATUS_AFTER,
@@ -28,8 +28,10 @@ from ringback.store.contract import Accepted
 from ringback.store.verbs import rows
 from ringback.store.verbs.announcing import Announcing, Teller
 from ringback.store.verbs.blobs import PAYLOAD, RESULT, BlobRows
+from ringback.store.verbs.ends import Ends
 from ringback.store.verbs.journal import Journal
 from ringback.store.verbs.lives import Lives, lost
+from ringback.store.verbs.queue import Queue
 from ringback.store.verbs.room import make_room
 from ringback.store.verbs.session import Session, Transaction
 
@@ -37,11 +39,13 @@ from ringback.store.verbs.session import Session, Transaction
 class Workloads:
     """Writes to the table of workloads."""
 
-    def __init__(self, session: Session, lives: Lives) -> None:
+    def __init__(self, session: Session, lives: Lives, queue: Queue) -> None:
         self._session = session
         self._sql = session.sql
         self._announcing = Announcing(session)
         self._lives = lives
+        self._queue = queue
+        self._ends = Ends(session)
         self._journal = Journal(session)
         self._blobs = BlobRows(session)
 
@@ -58,33 +62,34 @@ class Workloads:
             known = self._known(tx, submission, mark)
             if known is not None:
                 return known
-        make_room(session, tx, api, limit)
+        make_room(session, tx, api, submission.wish.tenant, limit)
         if submission.blob is not None:
             self._blobs.must_be_young(submission.blob)
         now = session.clock.now()
         workload_id = submission.id or session.ids.new()
-        tx.execute(
-            self._sql["insert_workload"],
-            {
-                "api": api,
-                "id": workload_id,
-                "due_at": session.steady(),
-                "now": now,
-                "trace_id": submission.trace_id,
-                "key": submission.idempotency_key,
-                "fingerprint": mark,
-                "content_type": submission.content_type,
-                "headers": submission.headers,
-                "payload": submission.payload,
-                "webhooks": rows.guests_column(submission.webhooks),
-                "order_key": submission.order_key,
-            },
-        )
+        columns: dict[str, object] = {
+            "api": api,
+            "id": workload_id,
+            "due_at": session.steady(),
+            "now": now,
+            "trace_id": submission.trace_id,
+            "key": submission.idempotency_key,
+            "fingerprint": mark,
+            "content_type": submission.content_type,
+            "headers": submission.headers,
+            "payload": submission.payload,
+            "webhooks": rows.guests_column(submission.webhooks),
+            "order_key": submission.order_key,
+        }
+        if submission.wish is NO_WISH:
+            tx.execute(self._sql["insert_workload"], columns)
+        else:
+            tx.execute(self._sql["insert_with_wish"], columns | self._queue.columns(submission.wish))
         if submission.blob is not None:
             [(_, _, seq)] = tx.execute(self._sql["find_by_id"], {"api": api, "id": workload_id}).fetchall()
             self._blobs.attach(tx, seq, PAYLOAD, submission.blob)
-        session.count(api, "", +1)
-        session.meeting.queued.call(api)
+        session.count(api, submission.wish.tenant, +1)
+        self._queue.enter(tx, api, submission.wish.tenant)
         return Accepted(id=workload_id, created=True)
 
     def _known(self, tx: Transaction, submission: Submission, mark: bytes) -> Accepted | None:
@@ -117,17 +122,11 @@ class Workloads:
 
     def _claim(self, tx: Transaction, api: str, room: int) -> tuple[list[Claimed], float | None]:
         session = self._session
-        parameters = {"api": api, "now": session.steady(), "room": room}
-        taken = tx.execute(
-            self._sql["claim"], {**parameters, "member": session.member, "started_at": session.clock.now()}
-        ).fetchall()
-        if len(taken) > 1:
-            taken.sort(key=rows.queue_order)
+        taken, following = self._queue.take(tx, api, room)
         for row in taken if session.meeting.has_listeners else ():
             session.stir(tx, api, row[1])
-        following = tx.execute(self._sql["next_queued"], parameters).fetchall()
         claimed = [self._blobs.claimed(tx, api, row) for row in taken]
-        return claimed, session.seconds_until(following[0][0]) if following else None
+        return claimed, None if following is None else max(0.0, session.seconds_until(following))
 
     def progress(self, held: Held, progress: Progress, tell: Sequence[Endpoint] | None, instead: bool) -> Future[None]:
         message = None if progress.message is None else rows.storable(progress.message)
@@ -173,14 +172,16 @@ class Workloads:
                 {
                     **self._session.fence(held),
                     "due_at": due_at,
+                    "step": STEP,
+                    "has_begun": int(why is not None),
                     "raised": spent is Spent.ATTEMPT,
                     "losses": spent is Spent.LOSS,
                 },
-            )
-            if changed.rowcount == 0:
+            ).fetchall()
+            if not changed:
                 raise self._lives.refusal(tx, held)
             self._journal.write(tx, held, entries)
-            session.meeting.queued.call(held.api)
+            self._queue.enter(tx, held.api, changed[0][0])
             session.stir(tx, held.api, held.id)
 
         return session.commits.write(write)
@@ -200,7 +201,7 @@ class Workloads:
 
     def _end(self, tx: Transaction, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> tuple[Status, bool]:
         """How it has ended, and whether that was only now and is still kept."""
-        session, now = self._session, self._session.clock.now()
+        now = self._session.clock.now()
         columns = rows.outcome_columns(outcome)
         blob = outcome.blob if isinstance(outcome, Completed) else None
         if blob is not None:
@@ -212,9 +213,7 @@ class Workloads:
             return self._must_have_ended_so(tx, held, columns, blob), False
         if blob is not None:
             self._blobs.attach(tx, held.seq, RESULT, blob)
-        session.count(held.api, "", -1)
-        self._announcing.tell(tx, held, outcome, Teller(now, *ended[0]), endpoints)
-        tx.after(partial(session.meeting.tell_ended, held.api, held.id))
+        self._ends.end(tx, held, outcome, Teller(now, *ended[0]), endpoints)
         return STATUS_AFTER[type(outcome)], True
 
     def _must_have_ended_so(
