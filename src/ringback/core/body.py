@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final
 
+from ringback.core.batch import BatchCompleted
 from ringback.core.clock import Instant, isoformat
 from ringback.core.spec import BodyFormat, Event
 from ringback.core.workload import Canceled, Completed, Failed, News, Outcome, Output, Progress, Started
@@ -40,7 +41,11 @@ class Told:
     """The event's place among those of its workload."""
 
 
-def event_of(happened: Outcome | News) -> Event:
+Happened = Outcome | News | BatchCompleted
+"""What a webhook tells of."""
+
+
+def event_of(happened: Happened) -> Event:
     """The event that announces it."""
     return _EVENTS[type(happened)]
 
@@ -52,10 +57,11 @@ _EVENTS: Final[Mapping[type, Event]] = {
     Completed: Event.COMPLETED,
     Failed: Event.FAILED,
     Canceled: Event.CANCELED,
+    BatchCompleted: Event.BATCH_COMPLETED,
 }
 
 
-def cortex_body(told: Told, happened: Outcome | News, result_url: str | None = None) -> bytes:
+def cortex_body(told: Told, happened: Happened, result_url: str | None = None) -> bytes:
     """An event's body, UTF-8 JSON; with a URL in the result's place, if there is one.
 
     A result or an output is embedded as the JSON text the predictor's process made of it, so what a receiver
@@ -72,8 +78,23 @@ def cortex_body(told: Told, happened: Outcome | News, result_url: str | None = N
             return head + b',"status":"failed","error":' + error + b"}"
         case Canceled():
             return head + b',"status":"canceled"}'
+        case BatchCompleted():
+            return _batch_body(told, happened)
         case _:
             return head + _on_the_way(told, happened)
+
+
+def _batch_body(told: Told, completed: BatchCompleted) -> bytes:
+    """A batch has no `id` key, so that no receiver takes it for a workload."""
+    said = {
+        "batch": told.workload_id,
+        "api": completed.api,
+        "status": "completed",
+        "event": told.event.value,
+        "counts": asdict(completed.counts),
+        "timestamp": isoformat(told.at),
+    }
+    return json.dumps(said, separators=(",", ":")).encode()
 
 
 def without_its_value(told: Told, output: Output) -> bytes:
@@ -115,7 +136,7 @@ def enveloped(form: BodyFormat, told: Told, data: bytes) -> bytes:
 
 def type_of(event: Event) -> str:
     """An event's type, as envelopes name it."""
-    return f"workload.{event.value}"
+    return event.value if event is Event.BATCH_COMPLETED else f"workload.{event.value}"
 
 
 def cloudevent(told: Told) -> dict[str, str]:

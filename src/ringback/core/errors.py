@@ -125,6 +125,12 @@ class UnknownWorkload(NotFound):
     code = "unknown_workload"
 
 
+class UnknownBatch(NotFound):
+    """There is no batch of that id."""
+
+    code = "unknown_batch"
+
+
 class UnknownDelivery(NotFound):
     """There is no delivery of that id."""
 

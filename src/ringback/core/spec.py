@@ -27,13 +27,14 @@ class Event(StrEnum):
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELED = "canceled"
+    BATCH_COMPLETED = "batch.completed"
 
 
-TERMINAL_EVENTS: Final = frozenset({Event.COMPLETED, Event.FAILED})
+DEFAULT_EVENTS: Final = frozenset({Event.COMPLETED, Event.FAILED, Event.BATCH_COMPLETED})
 """What an endpoint is told of unless it asks for something else."""
 
-OUTCOMES: Final = TERMINAL_EVENTS | {Event.CANCELED}
-"""The events that end a workload; the others happen on the way."""
+OUTCOMES: Final = DEFAULT_EVENTS | {Event.CANCELED}
+"""The events that end something; the others happen on the way."""
 
 
 class BodyFormat(StrEnum):
@@ -67,7 +68,7 @@ class Endpoint:
     """The keys that sign, separated by spaces; None: nothing is signed."""
     former: tuple[EndpointKey, ...] = field(default=(), repr=False)
     """Keys that a rotation has replaced and that sign on for a while."""
-    events: frozenset[Event] = TERMINAL_EVENTS
+    events: frozenset[Event] = DEFAULT_EVENTS
     format: BodyFormat = BodyFormat.CORTEX
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     timeout_seconds: float = 15.0
@@ -82,7 +83,7 @@ GUEST_PREFIX: Final = "guest:"
 """What the keys of endpoints begin with that came with a request; the URL follows."""
 
 
-def guest_endpoint(url: str, events: frozenset[Event] = TERMINAL_EVENTS) -> Endpoint:
+def guest_endpoint(url: str, events: frozenset[Event] = DEFAULT_EVENTS) -> Endpoint:
     """An endpoint as a request names it: a URL, unsigned, with everything else as by default.
 
     The same URL is the same endpoint, whoever named it, so that nobody gets around its limits.

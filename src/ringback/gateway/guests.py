@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from ringback.core.errors import ForbiddenTarget, InvalidHeader
 from ringback.core.netguard import Guard, Resolve, Trust
-from ringback.core.spec import TERMINAL_EVENTS, Endpoint, Event, guest_endpoint
+from ringback.core.spec import DEFAULT_EVENTS, Endpoint, Event, guest_endpoint
 from ringback.core.urls import DEFAULT_PORTS, guest_url
 from ringback.gateway.incoming import Scope
 
@@ -80,7 +80,7 @@ async def guests_of(scope: Scope, keeper: Doorkeeper) -> tuple[Endpoint, ...]:
 def _events(values: list[str]) -> frozenset[Event]:
     words = [word.strip() for value in values for word in value.split(",") if word.strip()]
     if not words:
-        return TERMINAL_EVENTS
+        return DEFAULT_EVENTS
     for word in words:
         if word not in set(Event):
             known = ", ".join(Event)

@@ -29,6 +29,7 @@ STATUS: Final[dict[type[errors.RingbackError], tuple[int, str]]] = {
     errors.NotFound: (404, "There is nothing here"),
     errors.UnknownApi: (404, "There is no such API"),
     errors.UnknownWorkload: (404, "There is no such workload"),
+    errors.UnknownBatch: (404, "There is no such batch"),
     errors.UnknownDelivery: (404, "There is no such delivery"),
     errors.UnknownEndpoint: (404, "There is no such endpoint"),
     errors.UnknownInbox: (404, "There is no such inbox"),

@@ -15,6 +15,7 @@ FILES: Final = (
     "members",
     "workloads",
     "queue",
+    "batches",
     "tallies",
     "lives",
     "erasing",

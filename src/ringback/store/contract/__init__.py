@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from ringback.core.clock import Clock
+from ringback.store.contract.batches import Batches
 from ringback.store.contract.blobs import BlobRows, Blobs
 from ringback.store.contract.deliveries import Deliveries
 from ringback.store.contract.endpoints import Endpoints
@@ -35,6 +36,7 @@ __all__ = [
     "Accepted",
     "Asked",
     "Backlog",
+    "Batches",
     "Blobs",
     "Inboxes",
     "Outlet",
@@ -68,6 +70,11 @@ class Store(Members, Workloads, Queue, Lives, Journal, Deliveries, Endpoints, Up
 
         K1  The same for every member, and after reopening.
         """
+        ...
+
+    @property
+    def batches(self) -> Batches:
+        """Many workloads handed in as one."""
         ...
 
     @property

@@ -46,18 +46,18 @@ SELECT coalesce(max(seq), 0) FROM workloads;
 
 -- name: standing
 SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, erased_at, fraction, message,
-       error_type, error_message, NULL AS result, holder, cancel_at, tenant
+       error_type, error_message, NULL AS result, holder, cancel_at, tenant, batch
 FROM workloads WHERE api = :api AND id = :id {for_update};
 
 -- name: standing_of
 SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, erased_at, fraction, message,
-       error_type, error_message, NULL AS result, holder, cancel_at, tenant
+       error_type, error_message, NULL AS result, holder, cancel_at, tenant, batch
 FROM workloads WHERE seq = :seq;
 
 -- name: cancel_queued
 UPDATE workloads SET status = 'canceled', place = NULL, finished_at = :now, told = told + 1
 WHERE seq = :seq AND status = 'in_queue'
-RETURNING trace_id, webhooks, told, order_key, tenant;
+RETURNING trace_id, webhooks, told, order_key, tenant, batch;
 
 -- name: ask_cancel
 UPDATE workloads SET cancel_at = :now WHERE seq = :seq AND status = 'in_progress' AND cancel_at IS NULL;
@@ -67,7 +67,7 @@ UPDATE workloads
 SET status = 'canceled', finished_at = :now, holder = NULL, fraction = NULL, message = NULL, told = told + 1,
     cancel_at = NULL
 WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member AND cancel_at IS NOT NULL
-RETURNING trace_id, webhooks, told, order_key, tenant;
+RETURNING trace_id, webhooks, told, order_key, tenant, batch;
 
 -- name: cancels_asked
 SELECT api, id, seq, attempt FROM workloads WHERE cancel_at IS NOT NULL AND holder = :member;

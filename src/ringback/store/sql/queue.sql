@@ -68,7 +68,7 @@ UPDATE workloads
 SET status = 'failed', error_type = :error_type, error_message = :error_message, finished_at = :finished_at,
     told = told + 1
 WHERE seq IN (SELECT seq FROM late)
-RETURNING seq, id, attempt, trace_id, webhooks, told, order_key, tenant;
+RETURNING seq, id, attempt, trace_id, webhooks, told, order_key, tenant, batch;
 
 -- name: is_shared
 SELECT 1 FROM turns WHERE api = :api LIMIT 1;

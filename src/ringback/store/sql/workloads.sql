@@ -7,9 +7,9 @@ VALUES (:api, :id, 'in_queue', :due_at, :now, :trace_id, :key, :fingerprint, :co
 -- name: insert_with_wish
 -- A statement of its own: plain ones need not bind what they do not ask for.
 INSERT INTO workloads (api, id, status, due_at, submitted_at, trace_id, idempotency_key, fingerprint,
-                       content_type, headers, payload, webhooks, order_key, place, tenant, priority, expires_at)
+                       content_type, headers, payload, webhooks, order_key, place, tenant, priority, expires_at, batch)
 VALUES (:api, :id, 'in_queue', :due_at, :now, :trace_id, :key, :fingerprint, :content_type, :headers, :payload,
-        :webhooks, :order_key, :place, :tenant, :priority, :expires_at);
+        :webhooks, :order_key, :place, :tenant, :priority, :expires_at, :batch);
 
 -- name: find_by_id
 SELECT id, fingerprint, seq FROM workloads WHERE api = :api AND id = :id;
@@ -38,7 +38,7 @@ UPDATE workloads
 SET status = :status, result = :result, error_type = :error_type, error_message = :error_message,
     finished_at = :now, holder = NULL, fraction = NULL, message = NULL, told = told + 1
 WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member AND cancel_at IS NULL
-RETURNING trace_id, webhooks, told, order_key, tenant;
+RETURNING trace_id, webhooks, told, order_key, tenant, batch;
 
 -- name: read_end
 SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, erased_at, fraction, message,
@@ -58,13 +58,13 @@ RETURNING tenant;
 UPDATE workloads
 SET fraction = :fraction, message = :message, told = told + :telling
 WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member AND erased_at IS NULL
-RETURNING trace_id, webhooks, told, order_key, tenant;
+RETURNING trace_id, webhooks, told, order_key, tenant, batch;
 
 -- name: announce
 UPDATE workloads
 SET told = told + 1
 WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member AND erased_at IS NULL
-RETURNING trace_id, webhooks, told, order_key, tenant;
+RETURNING trace_id, webhooks, told, order_key, tenant, batch;
 
 -- name: read_workload
 SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, erased_at, fraction, message,

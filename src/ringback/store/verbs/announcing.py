@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from ringback.core.body import Told, cortex_body, enveloped, event_of, without_its_value
+from ringback.core.batch import BatchCompleted
+from ringback.core.body import Happened, Told, cortex_body, enveloped, event_of, without_its_value
 from ringback.core.clock import Instant, after
 from ringback.core.delivery import Delivery
 from ringback.core.links import LINK_SECONDS, result_path, signed_link
 from ringback.core.spec import BodyFormat, Endpoint, Order
-from ringback.core.workload import Completed, Held, News, Outcome, Output
+from ringback.core.workload import Completed, Held, Output
 from ringback.store.verbs import rows
 from ringback.store.verbs.session import Session, Transaction
 
@@ -33,6 +34,7 @@ class Teller:
     sequence: int
     order_key: str | None
     tenant: str
+    batch: int | None
 
 
 class Announcing:
@@ -43,12 +45,14 @@ class Announcing:
         self._sql = session.sql
 
     def tell(
-        self, tx: Transaction, held: Held, happened: Outcome | News, teller: Teller, endpoints: Sequence[Endpoint]
+        self, tx: Transaction, held: Held, happened: Happened, teller: Teller, endpoints: Sequence[Endpoint]
     ) -> None:
         """A delivery for each endpoint that asked: those given, the registered, and those that came with the submit."""
         event = event_of(happened)
         everyone: Sequence[Endpoint] = endpoints
-        if registered := self._session.registry.told_of(held.api):
+        if registered := self._session.registry.told_of(
+            happened.api if isinstance(happened, BatchCompleted) else held.api
+        ):
             everyone = (*everyone, *registered)
         if teller.guests is not None:
             everyone = (*everyone, *rows.guests(teller.guests))
@@ -136,7 +140,7 @@ class Announcing:
         )
         tx.after(partial(outlet.put, delivery))
 
-    def _left_out(self, told: Told, happened: Outcome | News, endpoint: Endpoint) -> tuple[str | None, bool]:
+    def _left_out(self, told: Told, happened: Happened, endpoint: Endpoint) -> tuple[str | None, bool]:
         """The link that stands in a result's place, and whether an output's value is left out, for their size."""
         match happened:
             case Completed(result=result, blob=blob) if blob or len(result) > endpoint.inline_limit_bytes:
@@ -149,7 +153,7 @@ class Announcing:
                 return None, False
 
 
-def _body(told: Told, happened: Outcome | News, form: BodyFormat, link: str | None, is_bare: bool) -> bytes:
+def _body(told: Told, happened: Happened, form: BodyFormat, link: str | None, is_bare: bool) -> bytes:
     if is_bare:
         assert isinstance(happened, Output)
         return enveloped(form, told, without_its_value(told, happened))

@@ -48,7 +48,7 @@ class BlobRows:
         tx.execute(self._sql["attach_blob"], {**columns, "workload": seq, "part": part})
         tx.execute(self._sql["mark_large"], {"seq": seq})
 
-    def of(self, tx: Transaction, seq: int, part: str) -> Blob | None:
+    def of(self, tx: Connection | Transaction, seq: int, part: str) -> Blob | None:
         """The blob that is a workload's payload or result; None when that is in its row."""
         return _blob(tx.execute(self._sql["blob_of"], {"seq": seq, "part": part}).fetchall())
 

@@ -19,6 +19,7 @@ from ringback.store.verbs.erasing import Erasing
 from ringback.store.verbs.queue import Queue
 from ringback.store.verbs.room import make_room
 from ringback.store.verbs.session import Session, Transaction
+from ringback.store.verbs.tallies import tally_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ class Standing:
     holder: str | None
     is_canceling: bool
     tenant: str
+    batch: int | None
 
     @property
     def held(self) -> Held:
@@ -80,11 +82,14 @@ class Lives:
             ending = rows.ending_of(workload)
             if ending is None:
                 return Asked(status=workload.status, changed=False)
-            make_room(session, tx, api, standing.tenant, limit)
+            if standing.batch is None:
+                make_room(session, tx, api, standing.tenant, limit)
+            else:
+                self._ends.again(tx, standing.batch, workload.status)
             place = {"seq": workload.seq, "due_at": session.steady(), "step": STEP, "ending": ending.value}
             tx.execute(self._sql["note_end"], place)
             tx.execute(self._sql["retry"], place)
-            session.count(api, standing.tenant, +1)
+            session.count(api, tally_of(standing.tenant, standing.batch), +1)
             self._queue.enter(tx, api, standing.tenant)
             session.stir(tx, api, workload_id)
             return Asked(status=Status.IN_QUEUE, changed=True)
@@ -168,11 +173,12 @@ def lost(held: Held) -> LeaseLost:
 
 
 def _standing(row: rows.Row) -> Standing:
-    *columns, holder, cancel_at, tenant = row
+    *columns, holder, cancel_at, tenant, batch = row
     return Standing(
         workload=rows.workload(tuple(columns)),
         is_erased=rows.is_erased(row),
         holder=holder,
         is_canceling=cancel_at is not None,
         tenant=tenant,
+        batch=batch,
     )

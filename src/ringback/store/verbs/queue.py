@@ -39,9 +39,8 @@ class Queue:
 
     # ── Standing in line ────────────────────────────────────────────────────────────────────────
 
-    def columns(self, wish: Wish) -> Columns:
-        """Where a workload with a wish stands that is submitted now: what `insert_with_wish` takes besides."""
-        now = self._session.steady()
+    def columns(self, wish: Wish, now: Instant) -> Columns:
+        """Where a workload with a wish stands that came `now`, or a little before: columns of `insert_with_wish`."""
         due_at = now if wish.delay_seconds <= 0 else after(now, wish.delay_seconds)
         return {
             "due_at": due_at,
@@ -92,7 +91,7 @@ class Queue:
                 "error_message": _EXPIRED.message,
             },
         ).fetchall()
-        for seq, workload_id, attempt, *told in sorted(ended):
+        for seq, workload_id, attempt, *told in sorted(ended, key=rows.seq_of):
             held = Held(seq=seq, api=api, id=workload_id, attempt=attempt)
             self._ends.end(tx, held, _EXPIRED, Teller(now, *told), endpoints)
         return len(ended)

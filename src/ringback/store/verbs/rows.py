@@ -84,6 +84,12 @@ def queue_order(row: Row) -> tuple[int, int]:
     return row[10], row[0]
 
 
+def seq_of(row: Row) -> int:
+    """The first column, by which rows come in the order they were made."""
+    seq: int = row[0]
+    return seq
+
+
 def record(row: Row, attempts: tuple[Attempt, ...], *, due_at: Instant | None, line: Line) -> DeliveryRecord:
     """A row of `deliveries_of`, `one_delivery` or a `page_of_…`."""
     seq, api, workload_id, endpoint, url, message_id, event, state, tries, _, created_at, settled_at, *rest = row

@@ -28,6 +28,7 @@ from ringback.core.workload import (
     WorkloadRecord,
 )
 from ringback.store.contract import Accepted, Asked, Backlog, Outlet, QueueDepth, ReplicaState
+from ringback.store.verbs.batches import Batches
 from ringback.store.verbs.blobs import BlobRows
 from ringback.store.verbs.deliveries import Deliveries
 from ringback.store.verbs.endpoints import Endpoints
@@ -52,6 +53,7 @@ class VerbStore(ABC):
         self._queue = Queue(session)
         self._lives = Lives(session, self._erasing, self._queue)
         self._workloads = Workloads(session, self._lives, self._queue)
+        self._batches = Batches(session, self._workloads)
         self._journal = Journal(session)
         self._deliveries = Deliveries(session)
         self._endpoints = Endpoints(session)
@@ -73,6 +75,10 @@ class VerbStore(ABC):
     @property
     def inboxes(self) -> Inboxes:
         return self._inboxes
+
+    @property
+    def batches(self) -> Batches:
+        return self._batches
 
     @property
     def member(self) -> str:

@@ -19,6 +19,14 @@ _MOST_KNOWN: Final = 10_000
 Key = tuple[str, str]
 """An API and a tenant; the tenant of those without one is ''."""
 
+BATCHED: Final = " batched"
+"""What came in batches is summed up under a name that no tenant can have."""
+
+
+def tally_of(tenant: str, batch: int | None) -> str:
+    """Under which name a workload is counted."""
+    return tenant if batch is None else BATCHED
+
 
 class Tallies:
     """The sums as the transaction under way leaves them. One that is not known is read when it is asked for."""
@@ -68,7 +76,7 @@ class Tallies:
         for (api, tenant), change in self._changes.items():
             if change:
                 # Those without a tenant go to a row of this member's own, which no other member's commit waits for.
-                member = "" if tenant else self._member
+                member = self._member if tenant in {"", BATCHED} else ""
                 execute(self._sql["tally"], {"api": api, "tenant": tenant, "member": member, "change": change})
         self._changes.clear()
         for key, count in self._ended.items():

@@ -6,7 +6,7 @@ from asyncio import Future
 from collections.abc import Mapping, Sequence
 
 from ringback.core.blob import Blob
-from ringback.core.clock import after
+from ringback.core.clock import Instant, after
 from ringback.core.errors import IdTaken
 from ringback.core.journal import Entry
 from ringback.core.queueing import NO_WISH, STEP
@@ -34,6 +34,7 @@ from ringback.store.verbs.lives import Lives, lost
 from ringback.store.verbs.queue import Queue
 from ringback.store.verbs.room import make_room
 from ringback.store.verbs.session import Session, Transaction
+from ringback.store.verbs.tallies import tally_of
 
 
 class Workloads:
@@ -65,13 +66,38 @@ class Workloads:
         make_room(session, tx, api, submission.wish.tenant, limit)
         if submission.blob is not None:
             self._blobs.must_be_young(submission.blob)
-        now = session.clock.now()
         workload_id = submission.id or session.ids.new()
-        columns: dict[str, object] = {
-            "api": api,
+        columns = self._columns(submission, workload_id, mark)
+        if submission.wish is NO_WISH:
+            tx.execute(self._sql["insert_workload"], columns)
+        else:
+            placed = self._queue.columns(submission.wish, session.steady())
+            tx.execute(self._sql["insert_with_wish"], {**columns, **placed, "batch": None})
+        if submission.blob is not None:
+            [(_, _, seq)] = tx.execute(self._sql["find_by_id"], {"api": api, "id": workload_id}).fetchall()
+            self._blobs.attach(tx, seq, PAYLOAD, submission.blob)
+        session.count(api, submission.wish.tenant, +1)
+        self._queue.enter(tx, api, submission.wish.tenant)
+        return Accepted(id=workload_id, created=True)
+
+    def pour(self, tx: Transaction, submission: Submission, batch: int, due_at: Instant) -> None:
+        """Take in one workload of a batch that was accepted at `due_at`, under the id that it was given then."""
+        assert submission.id is not None
+        session, api, tenant = self._session, submission.api, submission.wish.tenant
+        placed = self._queue.columns(submission.wish, due_at)
+        columns = self._columns(submission, submission.id, None)
+        tx.execute(self._sql["insert_with_wish"], {**columns, **placed, "batch": batch})
+        session.count(api, tally_of(tenant, batch), +1)
+        self._queue.enter(tx, api, tenant)
+
+    def _columns(self, submission: Submission, workload_id: str, mark: bytes | None) -> dict[str, object]:
+        """What `insert_workload` takes."""
+        session = self._session
+        return {
+            "api": submission.api,
             "id": workload_id,
             "due_at": session.steady(),
-            "now": now,
+            "now": session.clock.now(),
             "trace_id": submission.trace_id,
             "key": submission.idempotency_key,
             "fingerprint": mark,
@@ -81,16 +107,6 @@ class Workloads:
             "webhooks": rows.guests_column(submission.webhooks),
             "order_key": submission.order_key,
         }
-        if submission.wish is NO_WISH:
-            tx.execute(self._sql["insert_workload"], columns)
-        else:
-            tx.execute(self._sql["insert_with_wish"], columns | self._queue.columns(submission.wish))
-        if submission.blob is not None:
-            [(_, _, seq)] = tx.execute(self._sql["find_by_id"], {"api": api, "id": workload_id}).fetchall()
-            self._blobs.attach(tx, seq, PAYLOAD, submission.blob)
-        session.count(api, submission.wish.tenant, +1)
-        self._queue.enter(tx, api, submission.wish.tenant)
-        return Accepted(id=workload_id, created=True)
 
     def _known(self, tx: Transaction, submission: Submission, mark: bytes) -> Accepted | None:
         """The earlier submit under the same id or key, if there was one with the same content."""
