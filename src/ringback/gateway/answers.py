@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import orjson
@@ -12,8 +13,8 @@ from ringback.core.workload import Status, Workload
 JSON_HEADER: Final = (b"content-type", b"application/json")
 
 Headers = list[tuple[bytes, bytes]]
-Answer = tuple[int, Headers, bytes]
-"""An HTTP answer that is whole: status, headers, body."""
+Answer = tuple[int, Headers, bytes | AsyncIterator[bytes]]
+"""An HTTP answer: status, headers, and its body, whole or as it comes."""
 
 
 def json_answer(body: bytes, *headers: tuple[bytes, bytes]) -> Answer:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from ringback.core.netguard import Guard, Resolve
 from ringback.core.spec import Api
 from ringback.gateway.admission import Admission
 from ringback.gateway.answers import Answer
+from ringback.gateway.batches import BatchRoutes
 from ringback.gateway.bodies import Bodies
 from ringback.gateway.control import JWKS_PATH, METHODS, ControlPlane, find_api
 from ringback.gateway.data_plane import DataPlane
@@ -72,7 +73,8 @@ class Gateway:
         directory = Directory(store, self._apis)
         keeper = Doorkeeper(guard=rules.guard, resolve=rules.resolve)
         endpoints = Endpoints(store, self._apis, directory, keeper, emit)
-        seldom = (self._door, Repair(store, self._apis, directory), endpoints, results)
+        batches = BatchRoutes(store.batches, self._apis, results.url_of)
+        seldom = (self._door, Repair(store, self._apis, directory), endpoints, results, batches)
         self._data = DataPlane(store, emit, bodies=bodies, results=results, keeper=keeper)
         self._lives = Lives(store, emit, self._data.checked_limit, rules.large)
         self._control = ControlPlane(store, self._apis, metrics, [route for part in seldom for route in part.routes])
@@ -124,6 +126,8 @@ class Gateway:
                 raise
             status, headers, body = problem(told) if mount is None else self._door.problem(told, scope)
         await send({"type": "http.response.start", "status": status, "headers": headers})
+        if not isinstance(body, bytes):
+            body = await _all_but_the_end(body, send)
         await send({"type": "http.response.body", "body": body})
 
     def _hot(self, scope: Scope, receive: Receive) -> Coroutine[Any, Any, Answer] | None:
@@ -170,6 +174,13 @@ class Gateway:
         if path[:3] != "/-/":
             return path in _OPEN_TO_ALL
         return path.startswith(f"{RESULTS_PATH}/") or self._door.is_open(path)
+
+
+async def _all_but_the_end(pieces: AsyncIterator[bytes], send: Send) -> bytes:
+    """Send a body as it comes; its end is left to the caller."""
+    async for piece in pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    return b""
 
 
 class _Watched:

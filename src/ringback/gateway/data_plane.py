@@ -9,16 +9,18 @@ import asyncio
 
 import orjson
 
+from ringback.core.batch import LINE_CONTENT_TYPE
 from ringback.core.blob import Blob
 from ringback.core.emit import Emit
-from ringback.core.errors import ApiNotReady, RingbackError, ShuttingDown
+from ringback.core.errors import ApiNotReady, InvalidHeader, RingbackError, ShuttingDown
 from ringback.core.spec import Api, Endpoint
 from ringback.core.workload import Status, Submission, Workload, check_id
-from ringback.gateway import answers, incoming
+from ringback.gateway import answers, incoming, intake
 from ringback.gateway.answers import Answer, json_answer
 from ringback.gateway.bodies import Bodies
 from ringback.gateway.guests import Doorkeeper, guests_of
 from ringback.gateway.incoming import Receive, Scope
+from ringback.gateway.intake import Intake
 from ringback.gateway.results import Results
 from ringback.gateway.wishes import wish_of
 from ringback.store.contract import Accepted, Store
@@ -39,6 +41,7 @@ class DataPlane:
         self._results = results
         self._keeper = keeper
         self._draining = asyncio.Event()
+        self._intake = Intake(store.batches, emit, self._draining)
 
     def close_to_new(self) -> None:
         """Take nothing in from now on, and answer those who wait with what is known."""
@@ -47,6 +50,8 @@ class DataPlane:
     async def submit(self, api: Api, workload_id: str | None, scope: Scope, receive: Receive) -> Answer:
         headers = incoming.headers_of(scope)
         try:
+            if "ringback-batch" in headers and intake.is_wanted(headers):
+                return await self._batch(api, workload_id, scope, headers, receive)
             submission = await self._submission(api, workload_id, scope, headers, receive)
             wait = incoming.preferred_wait(headers) if "prefer" in headers else None
             if submission.blob is None:
@@ -126,6 +131,29 @@ class DataPlane:
             order_key=order_key,
             wish=wish,
         )
+
+    async def _batch(
+        self, api: Api, workload_id: str | None, scope: Scope, headers: dict[str, str], receive: Receive
+    ) -> Answer:
+        """Many workloads at once; their number is not bounded by the queue's limit, for a batch is taken in whole."""
+        if self._draining.is_set():
+            raise ShuttingDown("the server is draining; submit again in a moment", retry_after_seconds=2)
+        if workload_id is not None:
+            raise InvalidHeader("Ringback-Batch is for POST: the ids of a batch's workloads are the server's")
+        incoming.refuse_unknown_wishes(headers)
+        self.checked_limit(api)
+        template = Submission(
+            api=api.name,
+            payload=b"",
+            content_type=LINE_CONTENT_TYPE,
+            headers=intake.line_headers(headers),
+            idempotency_key=incoming.idempotency_key(headers) if "idempotency-key" in headers else None,
+            webhooks=await guests_of(scope, self._keeper),
+            trace_id=incoming.trace_id(headers),
+            order_key=incoming.order_key(headers) if "ringback-order-key" in headers else None,
+            wish=wish_of(headers),
+        )
+        return await self._intake.take(template, receive)
 
     async def _submitted(self, submission: Submission, blob: Blob, limit: int) -> Accepted:
         """Hand over one with a blob; if that belongs to no row in the end, it is removed."""

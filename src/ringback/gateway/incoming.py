@@ -40,6 +40,7 @@ _WISHES: Final = frozenset(
         "ringback-delay",
         "ringback-expires",
         "ringback-tenant",
+        "ringback-batch",
     }
 )
 _SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ringback import __version__
+from ringback.core.batch import CONTENT_TYPE
 from ringback.core.queueing import HIGHEST_PRIORITY, LOWEST_PRIORITY
-from ringback.core.spec import OUTCOMES, Api, Event
+from ringback.core.spec import Api, Event
 from ringback.core.workload import Status
 from ringback.gateway import wishes
+from ringback.gateway.openapi_batches import BATCH_SCHEMAS, batch_header, batch_paths
 from ringback.gateway.openapi_parts import JSON, parameter, problems
 from ringback.gateway.openapi_webhooks import WEBHOOK_SCHEMAS, webhook_paths
 from ringback.gateway.schemas import SCHEMAS
@@ -21,6 +23,13 @@ _SUMMARIES: Final = {
     Event.COMPLETED: "A workload completed",
     Event.FAILED: "A workload failed",
     Event.CANCELED: "A workload was canceled",
+    Event.BATCH_COMPLETED: "Every workload of a batch has ended",
+}
+_BODIES: Final = {
+    Event.COMPLETED: "Completed",
+    Event.FAILED: "Failed",
+    Event.CANCELED: "Canceled",
+    Event.BATCH_COMPLETED: "BatchCompleted",
 }
 
 
@@ -35,7 +44,7 @@ def openapi(apis: Sequence[Api]) -> dict[str, Any]:
         "paths": {**paths, **_server_paths()},
         "webhooks": {event.value: _webhook(event) for event in Event},
         "components": {
-            "schemas": {**SCHEMAS, **WEBHOOK_SCHEMAS},
+            "schemas": {**SCHEMAS, **WEBHOOK_SCHEMAS, **BATCH_SCHEMAS},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
     }
@@ -45,12 +54,7 @@ def _paths(api: Api) -> dict[str, Any]:
     at, tag = f"/{api.endpoint}", {"tags": [api.name]}
     workload_id = parameter("id", "path", {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$"})
     wait = parameter("wait", "query", {"type": "number", "minimum": 0}, "Seconds to hold the answer until it ends.")
-    key = parameter("Idempotency-Key", "header", {"type": "string", "maxLength": 255})
-    url = {"type": "string", "format": "uri"}
-    guest = parameter("Ringback-Webhook", "header", url, "A URL to ring besides the file's own.")
-    events = parameter("Ringback-Webhook-Events", "header", {"type": "string"}, "Which events, comma-separated.")
-    line = parameter("Ringback-Order-Key", "header", {"type": "string", "maxLength": 255}, "For order: fifo.")
-    run = parameter("Ringback-Timeout", "header", {"type": "string"}, "30s: at most the API's own time-out.")
+    headers = _submit_headers()
     submit = {
         "requestBody": _payload(),
         "responses": _answers("Accepted", "400", "404", "409", "413", "415", "422", "503"),
@@ -64,9 +68,10 @@ def _paths(api: Api) -> dict[str, Any]:
         at: {
             "post": {
                 **tag,
-                "summary": "Submit a workload",
-                "parameters": [key, guest, events, line, run, *_wishes()],
+                "summary": "Submit a workload, or a batch of them",
+                "parameters": [*headers, batch_header()],
                 **submit,
+                "requestBody": _payload(CONTENT_TYPE),
             },
             "get": {
                 **tag,
@@ -80,7 +85,7 @@ def _paths(api: Api) -> dict[str, Any]:
             "put": {
                 **tag,
                 "summary": "Submit a workload under an id of your own",
-                "parameters": [key, guest, events, line, *_wishes()],
+                "parameters": headers,
                 **submit,
             },
             "get": {
@@ -135,15 +140,21 @@ def _asked(at: str, tag: dict[str, Any], workload_id: dict[str, Any]) -> dict[st
     }
 
 
-def _wishes() -> list[dict[str, Any]]:
-    """What a submit may ask of the queue."""
+def _submit_headers() -> list[dict[str, Any]]:
+    """What a submit may ask for."""
     steps = {"type": "integer", "minimum": LOWEST_PRIORITY, "maximum": HIGHEST_PRIORITY, "default": 0}
     text = {"type": "string"}
+    named = {**text, "maxLength": 255}
     return [
+        parameter("Idempotency-Key", "header", named),
+        parameter("Ringback-Webhook", "header", {**text, "format": "uri"}, "A URL to ring besides the file's own."),
+        parameter("Ringback-Webhook-Events", "header", text, "Which events, comma-separated."),
+        parameter("Ringback-Order-Key", "header", named, "For order: fifo."),
+        parameter("Ringback-Timeout", "header", text, "30s: at most the API's own time-out."),
         parameter(wishes.PRIORITY, "header", steps, "Higher first; a step is worth a minute of waiting."),
         parameter(wishes.DELAY, "header", text, "Not to begin before: 30s, 5m, 1h30m."),
         parameter(wishes.EXPIRES, "header", text, "The longest wait in the queue, after which it fails: expired."),
-        parameter(wishes.TENANT, "header", {**text, "maxLength": 255}, "Whose share of the replicas it takes."),
+        parameter(wishes.TENANT, "header", named, "Whose share of the replicas it takes."),
     ]
 
 
@@ -199,6 +210,7 @@ def _server_paths() -> dict[str, Any]:
         "/-/apis": plain("What is served, and how it stands"),
         **_overview_paths(),
         **webhook_paths(),
+        **batch_paths(),
     }
 
 
@@ -247,7 +259,7 @@ def _webhook(event: Event) -> dict[str, Any]:
             "Standard Webhooks: v1 (HMAC-SHA256) for each whsec_ secret, v1a (Ed25519) for each whsk_ key.",
         ),
     ]
-    schema = event.value.capitalize() if event in OUTCOMES else "News"
+    schema = _BODIES.get(event, "News")
     body = {"required": True, "content": {JSON: {"schema": {"$ref": f"#/components/schemas/{schema}"}}}}
     return {
         "post": {
@@ -259,8 +271,9 @@ def _webhook(event: Event) -> dict[str, Any]:
     }
 
 
-def _payload() -> dict[str, Any]:
-    return {"required": True, "content": {JSON: {}, "text/plain": {}, "application/octet-stream": {}}}
+def _payload(*more: str) -> dict[str, Any]:
+    kinds = (JSON, "text/plain", "application/octet-stream", *more)
+    return {"required": True, "content": {kind: {} for kind in kinds}}
 
 
 def _answers(schema: str, *failures: str) -> dict[str, Any]:

@@ -162,6 +162,7 @@ class Metrics(Collector):
 
     def _listen(self, facts: Facts) -> None:
         facts.listen("workload.submitted", self._on_submitted)
+        facts.listen("batch.submitted", self._on_batch)
         facts.listen("workload.refused", self._on_refused)
         facts.listen("workload.claimed", self._on_claimed)
         facts.listen("workload.finished", self._on_finished)
@@ -192,6 +193,9 @@ class Metrics(Collector):
 
     def _on_submitted(self, *, api: str, **_: object) -> None:
         self._submitted.values[(api,)] += 1
+
+    def _on_batch(self, *, api: str, workloads: int) -> None:
+        self._submitted.values[(api,)] += workloads
 
     def _on_refused(self, *, api: str, code: str) -> None:
         self._refused.values[api, code] += 1

@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from ringback.core.batch import BATCHES
 from ringback.core.delivery import TRIAL_API
 from ringback.core.emit import Emit
 from ringback.core.errors import CancelAsked, LeaseLost
@@ -22,11 +23,15 @@ from ringback.upkeep.rounds import rounds
 
 REAP_SECONDS: Final = 2.0
 EXPIRY_SECONDS: Final = 1.0
+BATCHES_SECONDS: Final = 2.0
 RETENTION_SECONDS: Final = 60.0
 TIDY_SECONDS: Final = 2.0
 STRAYS_SECONDS: Final = 3_600.0
 
 _ROOM: Final = 256
+_LINES: Final = 128
+"""Lines of a batch that one transaction sees to."""
+
 _TRIAL_SECONDS: Final = 86_400.0
 """How long the webhooks that only tried an endpoint out are kept."""
 
@@ -65,6 +70,7 @@ class Keeper:
                     ("reap", self.reap, REAP_SECONDS),
                     ("expiry", self.expire, EXPIRY_SECONDS),
                     ("retention", self.erase, RETENTION_SECONDS),
+                    ("batches", self.mend, BATCHES_SECONDS),
                     ("tenants", self.forget, RETENTION_SECONDS),
                     ("endpoints", self.tidy, TIDY_SECONDS),
                     ("strays", self.sweep, STRAYS_SECONDS),
@@ -92,14 +98,26 @@ class Keeper:
                 if ended < _ROOM:
                     break
 
+    async def mend(self) -> None:
+        """Go on with batches that somebody has left in the middle, and tell of those that nobody has told of."""
+        while await self._store.batches.mend(_LINES):
+            pass
+        for api in self._apis.values():
+            while await self._store.batches.tell(api.name, api.webhooks, _ROOM) == _ROOM:
+                pass
+
     async def forget(self) -> None:
-        """Drop what is known of tenants that have had nothing to do for long."""
+        """Drop what is known of tenants that have had nothing to do for long, and of batches that are long over."""
         while await self._store.forget_tenants(list(self._apis), _ROOM) == _ROOM:
+            pass
+        longest = max((api.retention_seconds for api in self._apis.values()), default=0.0)
+        while await self._store.batches.forget(longest, _ROOM) == _ROOM:
             pass
 
     async def erase(self) -> None:
         """Erase what its API's retention no longer covers, and captures that are old."""
-        retention = {name: api.retention_seconds for name, api in self._apis.items()} | {TRIAL_API: _TRIAL_SECONDS}
+        retention = {name: api.retention_seconds for name, api in self._apis.items()}
+        retention |= {TRIAL_API: _TRIAL_SECONDS, BATCHES: max(retention.values(), default=0.0)}
         while await self._store.erase_expired(retention, _ROOM) == _ROOM:
             pass
         while await self._store.inboxes.erase_expired(CAPTURE_SECONDS, _ROOM) == _ROOM:

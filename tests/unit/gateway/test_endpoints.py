@@ -79,7 +79,7 @@ async def test_an_endpoint_is_shown_with_what_waits_for_it(call: Caller, store: 
         "api": "iris",
         "apis": ["iris"],
         "url": "http://127.0.0.1:1/",
-        "events": ["completed", "failed"],
+        "events": ["batch.completed", "completed", "failed"],
         "format": "cortex",
         "headers": [],
         "timeout": "15s",

@@ -39,7 +39,7 @@ async def test_each_url_becomes_an_endpoint_once(call: Caller, store: SqliteStor
     assert guests_of(store) == [
         b'[["http://1.1.1.1/hook", ["completed", "failed"]], ["https://8.8.8.8/a,b", ["completed", "failed"]]]'
     ]
-    assert guest_endpoint(URL).events == {Event.COMPLETED, Event.FAILED}
+    assert guest_endpoint(URL).events == {Event.COMPLETED, Event.FAILED, Event.BATCH_COMPLETED}
 
 
 async def test_without_any_nothing_is_kept(call: Caller, store: SqliteStore) -> None:

@@ -69,7 +69,7 @@ async def test_these_are_taken_in(content_type: str, body: bytes, call: Caller) 
         ({**JSON, "Content-Length": "5000"}, b"", 413, "payload_too_large", "1000 bytes"),
         ({**JSON, "Idempotency-Key": "two words"}, b"{}", 400, "invalid_header", "Idempotency-Key"),
         ({**JSON, "Idempotency-Key": "x" * 256}, b"{}", 400, "invalid_header", "Idempotency-Key"),
-        ({**JSON, "Ringback-Priority": "5"}, b"{}", 400, "invalid_header", "Ringback-Priority"),
+        ({**JSON, "Ringback-Priority": "500"}, b"{}", 400, "invalid_header", "Ringback-Priority"),
     ],
 )
 async def test_bad_input_is_refused_and_nothing_is_left_behind(

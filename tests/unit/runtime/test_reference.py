@@ -34,7 +34,7 @@ def test_required_keys_and_defaults_are_told() -> None:
     assert webhook["`url`"] == "**required**"
     assert webhook["`secret`"] == ""
     assert webhook["`retry`"] == "`[5s, 5m, 30m, 2h, 5h, 10h, 14h, 20h, 1d]`"
-    assert webhook["`events`"] == "`[completed, failed]`"
+    assert webhook["`events`"] == "`[batch.completed, completed, failed]`"
     assert (api["`timeout`"], api["`retention`"], api["`concurrency`"]) == ("`1h`", "`7d`", "`1`")
 
 
