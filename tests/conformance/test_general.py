@@ -75,7 +75,7 @@ async def test_G2_a_verb_that_raises_leaves_the_others_of_its_commit_alone(store
 
 
 async def test_G2_a_full_disk_refuses_and_loses_nothing(on_file: SqliteBackend) -> None:
-    store = await on_file.open(max_pages=60)
+    store = await on_file.open(max_pages=120)
     accepted: list[str] = []
     refusal: RingbackError | None = None
     for number in range(100):
@@ -94,7 +94,7 @@ async def test_G2_a_full_disk_refuses_and_loses_nothing(on_file: SqliteBackend) 
 
 
 async def test_G2_one_write_too_large_does_not_take_its_neighbours_with_it(on_file: SqliteBackend) -> None:
-    store = await on_file.open(max_pages=60)
+    store = await on_file.open(max_pages=120)
     outcomes = await asyncio.gather(
         store.submit(submission(workload_id="before")),
         store.submit(submission(workload_id="huge", payload=b"x" * 1_000_000)),

@@ -54,11 +54,6 @@ def _paths(api: Api) -> dict[str, Any]:
     at, tag = f"/{api.endpoint}", {"tags": [api.name]}
     workload_id = parameter("id", "path", {"type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9._~-]{0,127}$"})
     wait = parameter("wait", "query", {"type": "number", "minimum": 0}, "Seconds to hold the answer until it ends.")
-    headers = _submit_headers()
-    submit = {
-        "requestBody": _payload(),
-        "responses": _answers("Accepted", "400", "404", "409", "413", "415", "422", "503"),
-    }
     listing = [
         parameter("status", "query", {"type": "string", "enum": [status.value for status in Status]}),
         parameter("limit", "query", {"type": "integer", "minimum": 1, "maximum": 1000}),
@@ -69,9 +64,7 @@ def _paths(api: Api) -> dict[str, Any]:
             "post": {
                 **tag,
                 "summary": "Submit a workload, or a batch of them",
-                "parameters": [*headers, batch_header()],
-                **submit,
-                "requestBody": _payload(CONTENT_TYPE),
+                **_submit(CONTENT_TYPE),
             },
             "get": {
                 **tag,
@@ -82,12 +75,7 @@ def _paths(api: Api) -> dict[str, Any]:
         },
         f"{at}/{{id}}": {
             "parameters": [workload_id],
-            "put": {
-                **tag,
-                "summary": "Submit a workload under an id of your own",
-                "parameters": headers,
-                **submit,
-            },
+            "put": {**tag, "summary": "Submit a workload under an id of your own", **_submit()},
             "get": {
                 **tag,
                 "summary": "Read a workload",
@@ -137,6 +125,15 @@ def _asked(at: str, tag: dict[str, Any], workload_id: dict[str, Any]) -> dict[st
                 "responses": _answers("Standing", "404", "409", "410", "503"),
             },
         },
+    }
+
+
+def _submit(*more: str) -> dict[str, Any]:
+    """A submit; one that may come as a batch is given its content type."""
+    return {
+        "parameters": [*_submit_headers(), *([batch_header()] if more else [])],
+        "requestBody": _payload(*more),
+        "responses": _answers("Accepted", "400", "404", "409", "413", "415", "422", "503"),
     }
 
 
