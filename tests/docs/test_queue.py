@@ -1,4 +1,4 @@
-"""What the page on the queue shows is done, line by line, against a server."""
+"""What the pages on the queue and on batches show is done, line by line, against a server."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from support.processes import RINGBACK, Server, serving
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "queue.md"
+DOCS: Final = Path(__file__).parents[2] / "docs"
 SHELL: Final = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -36,6 +36,7 @@ def told_by(server: Server, block: str, **names: str) -> str:
     done = subprocess.run(
         ["bash", "-eu", "-c", block.replace("http://127.0.0.1:8080", server.url)],
         env=environment,
+        cwd=server.store.parent,
         capture_output=True,
         text=True,
         timeout=60,
@@ -46,8 +47,17 @@ def told_by(server: Server, block: str, **names: str) -> str:
 
 
 def test_the_examples_of_the_queue_do_what_the_page_says(hello: Server) -> None:
-    wishes, looking = SHELL.findall(PAGE.read_text())
+    wishes, looking = SHELL.findall((DOCS / "queue.md").read_text())
     first, second = told_by(hello, wishes).split("\n", 1)
     told = json.loads(told_by(hello, looking, ID=json.loads(second)["id"]))
     assert told["tenant"] == "navy"
     assert json.loads(told_by(hello, looking, ID=first.strip()))["priority"] == 50
+
+
+def test_the_examples_of_batches_do_what_the_page_says(hello: Server) -> None:
+    submitting, following = SHELL.findall((DOCS / "batches.md").read_text())
+    told = json.loads(told_by(hello, submitting))
+    assert len(told["ids"]) == 3
+    batch, *results = told_by(hello, following, BATCH=told["batch"]).replace("}{", "}\n{").splitlines()
+    assert json.loads(batch)["counts"]["total"] == 3
+    assert [json.loads(each)["id"] for each in results] == told["ids"]

@@ -118,7 +118,9 @@ class Catcher:
         at = time.perf_counter()
         parsed = json.loads(body)
         looked = self.inside(parsed) if self.inside else None
-        caught = Caught(headers=headers, body=body, at=at, workload_id=parsed["id"], looked=looked)
+        caught = Caught(
+            headers=headers, body=body, at=at, workload_id=parsed.get("id") or parsed["batch"], looked=looked
+        )
         with self._lock:
             self.caught.append(caught)
             self._ids.add(caught.workload_id)
