@@ -50,8 +50,9 @@ async def test_G1_what_was_acknowledged_survives_kill_9(tmp_path: Path) -> None:
     assert process.stdout is not None
     told = [process.stdout.readline().strip() for _ in range(200)]
     process.send_signal(signal.SIGKILL)
-    rest, _ = process.communicate(timeout=10)
-    told += rest.split("\n")[:-1]
+    told += process.stdout.read().split("\n")[:-1]  # not communicate, which forgets what readline has read ahead
+    process.stdout.close()
+    process.wait(10)
 
     store = await open_sqlite(path, clock=SystemClock())
     for workload_id in told:
