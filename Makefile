@@ -34,6 +34,7 @@ check: $(VENV)/.test $(VENV)/.bench $(VENV)/.browser ## Format, lint, types, imp
 bench: $(VENV)/.bench ## Measure, beside the seed's own design and taskiq
 	@$(BIN)/python -m benchmarks
 	@$(BIN)/python -m benchmarks.delivery
+	@$(BIN)/python -m benchmarks.queue
 	@$(BIN)/python -m benchmarks.inspector
 	@$(BIN)/python -m benchmarks.large
 

@@ -115,20 +115,22 @@ async def _submit_some(store: SqliteStore, count: int, wish: Wish) -> None:
 # ── How much a long queue costs ─────────────────────────────────────────────────────────────────
 
 
-def long_queue(waiting: int, workloads: int, rounds: int) -> float:
-    """The rate at which webhooks come out while as many workloads go in, so many waiting all the while."""
+def long_queue(waiting: int, workloads: int) -> float:
+    """The rate at which webhooks come out while as many workloads go in, so many waiting all the while.
+
+    One round for each start: between two the receiver would be gone while the server goes on, and be left alone then.
+    """
     with tempfile.TemporaryDirectory(prefix="ringback-bench-") as name:
         folder, receiver_port = Path(name), free_port()
         store = folder / "ringback.db"
         uvloop.run(fill(store, waiting, NO_WISH))
         with served(folder, store, receiver_port) as up:
-            loads: list[Figures] = [send(up, receiver_port, workloads, rate=None) for _ in range(rounds)]
+            load: Figures = send(up, receiver_port, workloads, rate=None)
             base = up.url.rsplit("/", 1)[0]
             metrics, apis = _seconds_to_read(f"{base}/metrics"), _seconds_to_read(f"{base}/-/apis")
             server = resident_mb(list(up.pids))
             everything = resident_mb([each for pid in up.pids for each in family(pid)])
-    rates = sorted(load.arrived / load.seconds for load in loads)
-    rate = rates[len(rates) // 2]
+    rate = load.arrived / load.seconds
     print(
         f"{waiting:>9,} waiting: {rate:,.0f} workloads/s, first accepted after {up.first_accepted_seconds:.2f} s, "
         f"server {server:.0f} MB, with its replica {everything:.0f} MB, "
@@ -166,10 +168,9 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.queue", description=__doc__)
     parser.add_argument("--waiting", type=int, nargs="*", default=[1_000, 1_000_000], help="workloads that wait")
     parser.add_argument("--workloads", type=int, default=20_000, help="that go in and come out in each round")
-    parser.add_argument("--rounds", type=int, default=3, help="the median counts")
     parser.add_argument("--flood", type=int, default=100_000, help="workloads one tenant has waiting; 0: left out")
     options = parser.parse_args(arguments)
-    rates = [long_queue(waiting, options.workloads, options.rounds) for waiting in options.waiting]
+    rates = [long_queue(waiting, options.workloads) for waiting in options.waiting]
     if len(rates) > 1:
         print(f"the last at {rates[-1] / rates[0]:.2f} of the rate of the first")
     if options.flood:

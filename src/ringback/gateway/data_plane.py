@@ -141,6 +141,8 @@ class DataPlane:
         if workload_id is not None:
             raise InvalidHeader("Ringback-Batch is for POST: the ids of a batch's workloads are the server's")
         incoming.refuse_unknown_wishes(headers)
+        if "ringback-timeout" in headers:
+            incoming.check_run_timeout(headers, api.timeout_seconds)
         self.checked_limit(api)
         template = Submission(
             api=api.name,

@@ -88,6 +88,7 @@ async def test_one_bad_line_and_nothing_is_taken_in(
         ({"Content-Type": "application/json"}, 415, "application/x-ndjson"),
         ({"Content-Encoding": "gzip"}, 415, "not undone here"),
         ({"Ringback-Priority": "1000"}, 400, "Ringback-Priority"),
+        ({"Ringback-Timeout": "100d"}, 400, "Ringback-Timeout"),
         ({"Ringback-Webhook": "http://10.0.0.1/"}, 422, "10.0.0.1 is private"),
         ({"Ringback-Colour": "red"}, 400, "Ringback-Colour"),
     ],
