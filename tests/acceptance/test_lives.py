@@ -34,6 +34,14 @@ class PythonPredictor:
             file.write(f"{workload.attempt} {os.getpid()} {time.monotonic()}\\n")
         if payload.get("held"):
             sum(range(10**13))  # one call into C that never lets go of the interpreter
+        if "steps" in payload:
+            done = int(workload.resume() or b"0")
+            for step in range(done, payload["steps"]):
+                time.sleep(0.05)
+                workload.checkpoint(b"%d" % (step + 1))
+                with (HERE / f"steps-{workload.id}").open("a") as file:
+                    file.write(f"{step}\\n")
+            return [done, workload.attempt]
         if payload.get("heeds"):
             while not workload.cancelled:
                 time.sleep(0.005)
@@ -319,3 +327,28 @@ def test_nothing_runs_twice_because_of_a_drain(bench: Callable[..., Bench]) -> N
     assert (set(before), last) == ({"interrupted"}, "running")
     here.post(long, "cancel")
     here.wait_until_over(long)
+
+
+# ── Checkpoints ─────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_checkpoint_outlives_its_replica_and_its_server(bench: Callable[..., Bench]) -> None:
+    here = bench()
+    workload_id = here.submit(steps=60)
+    file = here.folder / f"steps-{workload_id}"
+
+    def steps() -> list[int]:
+        return [int(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+    until(lambda: len(steps()) >= 10, within=20, wanted="ten steps")
+    os.kill(here.begun(workload_id)[0][1], signal.SIGKILL)
+    until(lambda: len(here.begun(workload_id)) == 2, within=20, wanted="a second attempt")
+    until(lambda: len(steps()) >= 25, within=20, wanted="more steps")
+    here.server.kill()
+    here.server.start_and_wait()
+    done, attempt = here.wait_until_over(workload_id)["result"]
+    assert done >= 24
+    assert attempt == len(here.attempts(workload_id)) + 1  # the number that the take-over had is nobody's
+    # A step may be done again whose checkpoint was not answered any more; none is left out, none is done a third time.
+    assert sorted(set(steps())) == list(range(60))
+    assert len(steps()) <= 62

@@ -322,6 +322,7 @@ async def with_everything(store: SqliteStore, workload_id: str) -> Held:
     await store.announce(held, Started(), [replace(HOOK, events=frozenset({Event.STARTED}))])
     await store.record(await take_one(store), attempt(1, store), Delivered())
     await store.progress(held, Progress(fraction=0.5, message=SECRET.decode()))
+    await store.checkpoint(held, SECRET)
     return held
 
 
@@ -343,7 +344,7 @@ async def traces(store: SqliteStore) -> set[str]:
 async def test_U2_everything_of_it_is_gone_at_once(store: SqliteStore) -> None:
     held = await with_everything(store, "w1")
     await store.finish(held, Failed(type="E", message=SECRET.decode()), [HOOK])
-    assert await traces(store) >= {"workloads", "past_attempts", "deliveries", "journal"}
+    assert await traces(store) >= {"workloads", "past_attempts", "deliveries", "journal", "checkpoints"}
     await store.erase(API, "w1")
 
     assert await traces(store) == set()
@@ -429,3 +430,51 @@ async def test_U3_waiters_elsewhere_hear_of_it(store: SqliteStore, other: Sqlite
     await other.erase(API, "w1")
     with pytest.raises(Erased):
         await asyncio.wait_for(waiting, 5)
+
+
+# ── Checkpoints ─────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_U4_the_last_checkpoint_outlives_attempts_members_and_a_retry(backend: SqliteBackend) -> None:
+    store, other = await backend.open(), await backend.open()
+    held = (await claim_one(store, "w1")).held
+    assert await store.last_checkpoint(held) is None
+    for data in (b"first", bytes(range(256)) * 5):
+        await store.checkpoint(held, data)
+        assert await store.last_checkpoint(held) == data
+    assert (await store.describe(API, "w1")).checkpoint_bytes == 256 * 5
+    await store.requeue(held, spent=Spent.ATTEMPT, why=RAISED)
+    assert await other.last_checkpoint((await claim_one(store)).held) == data
+    backend.crash(store)
+    [taken] = await other.take_over([API], 10)
+    assert await other.last_checkpoint(taken.held) == data
+    await other.finish(taken.held, RAISED, [])
+    await other.retry(API, "w1")
+    again = (await claim_one(other)).held
+    await other.checkpoint(again, b"")
+    assert await other.last_checkpoint(again) == b""
+    await other.finish(again, DONE, [])
+    assert await rows_of(other, "SELECT count(*) FROM checkpoints") == [(0,)]
+
+
+async def test_U4_one_that_completes_first_time_leaves_no_checkpoint(store: SqliteStore) -> None:
+    held = (await claim_one(store, "w1")).held
+    await store.checkpoint(held, b"half way")
+    await store.finish(held, DONE, [])
+    assert await rows_of(store, "SELECT count(*) FROM checkpoints") == [(0,)]
+
+
+async def test_U5_only_the_holder_keeps_checkpoints(store: SqliteStore, other: SqliteStore) -> None:
+    held = (await claim_one(store, "w1")).held
+    await store.checkpoint(held, b"mine")
+    with pytest.raises(LeaseLost):
+        await other.checkpoint(held, b"not mine")
+    await store.requeue(held, spent=Spent.NOTHING)
+    with pytest.raises(LeaseLost):
+        await store.checkpoint(held, b"too late")
+    again = (await claim_one(store)).held
+    assert await store.last_checkpoint(again) == b"mine"
+    await store.erase(API, "w1")
+    with pytest.raises(LeaseLost):
+        await store.checkpoint(again, SECRET)
+    assert await traces(store) == set()

@@ -259,6 +259,8 @@ class WorkloadRecord:
     idempotency_key: str | None
     order_key: str | None
     trace_id: str | None
+    checkpoint_bytes: int | None = None
+    """The size of what its next attempt may go on from."""
     attempts: tuple[AttemptRecord, ...]
     """In their order, the one that runs included."""
     deliveries: Mapping[str, int]

@@ -111,6 +111,7 @@ class Overview:
             "progress": None if progress is None else {"fraction": progress.fraction, "message": progress.message},
             "payload": {"content_type": record.content_type, "bytes": record.payload_bytes},
             "result": None if record.result_bytes is None else {"bytes": record.result_bytes, "path": f"{path}/result"},
+            "checkpoint": None if record.checkpoint_bytes is None else {"bytes": record.checkpoint_bytes},
             "raised": record.raised,
             "losses": record.losses,
             "idempotency_key": record.idempotency_key,

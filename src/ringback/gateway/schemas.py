@@ -92,6 +92,7 @@ SCHEMAS: Final[dict[str, Any]] = {
             "progress": {"anyOf": [_PROGRESS, {"type": "null"}]},
             "payload": {"type": "object", "description": "content_type and bytes"},
             "result": {"type": ["object", "null"], "description": "bytes, and the path it can be read at"},
+            "checkpoint": {"type": ["object", "null"], "description": "bytes: what its next attempt may go on from"},
             "raised": {"type": "integer", "description": "How often predict has raised or timed out."},
             "losses": {"type": "integer", "description": "How often a replica has died under it."},
             "idempotency_key": {"type": ["string", "null"]},

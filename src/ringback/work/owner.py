@@ -87,6 +87,14 @@ class Owner(Protocol):
 
     def on_progress(self, claimed: Claimed, progress: Progress) -> None: ...
 
+    def on_checkpoint(self, replica: Replica, number: int, claimed: Claimed, data: bytes) -> None:
+        """It wants this kept for its next attempt; the replica is to be told when it is."""
+        ...
+
+    def on_resume(self, replica: Replica, number: int, claimed: Claimed) -> None:
+        """It wants what was kept last; the replica is to be told."""
+        ...
+
     def on_metric(self, metric: dict[str, object]) -> None: ...
 
     def on_returned(self, claimed: list[Claimed]) -> None:

@@ -20,6 +20,7 @@ from ringback.core.workload import Canceled, Claimed, ErrorType, Failed, Held, O
 from ringback.store.blobs import Large
 from ringback.store.contract import Store
 from ringback.work.autoscaler import Autoscaler
+from ringback.work.checkpoints import Checkpoints
 from ringback.work.claims import Claims
 from ringback.work.crew import Crew
 from ringback.work.endings import Endings
@@ -67,6 +68,7 @@ class Pool:
         self._notes = Notes(api, store, self._journals)
         self._news = News(api, store, emit, listen=lambda on: self._listen("news", on))
         self._claims = Claims(api.name, store, emit, room=self._room, hand_over=self._hand_over)
+        self._checkpoints = Checkpoints(store)
         self._unseen: set[Held] = set()
         """Canceled while the claim that brings them was on its way."""
         self._scaler = Autoscaler(
@@ -260,6 +262,12 @@ class Pool:
 
     def on_progress(self, claimed: Claimed, progress: Progress) -> None:
         self._notes.take(claimed, progress, is_told=self._news.wanted(claimed, Event.PROGRESS))
+
+    def on_checkpoint(self, replica: Replica, number: int, claimed: Claimed, data: bytes) -> None:
+        self._checkpoints.keep(replica, number, claimed, data)
+
+    def on_resume(self, replica: Replica, number: int, claimed: Claimed) -> None:
+        self._checkpoints.find(replica, number, claimed)
 
     def on_metric(self, metric: dict[str, object]) -> None:
         self._emit("predictor.metric", api=self._api.name, metric=metric)

@@ -247,6 +247,8 @@ class Replica(asyncio.Protocol):
                 self._on_end(number, _failure(told) if kind is Kind.FAILED else stored_in(self._folder, told))
             case Kind.PROGRESS | Kind.OUTPUT | Kind.LOG:
                 self._on_word(kind, body)
+            case Kind.CHECKPOINT | Kind.RESUME:
+                self._on_question(kind, *wire.read_numbered(body))
             case Kind.METRIC:
                 self._owner.on_metric(wire.read_object(body))
             case Kind.READY:
@@ -273,6 +275,25 @@ class Replica(asyncio.Protocol):
         else:
             _, fraction, message = wire.read_progress(body)
             self._owner.on_progress(claimed, Progress(fraction=fraction, message=message))
+
+    def _on_question(self, kind: Kind, number: int, data: bytes) -> None:
+        if len(data) > wire.MOST_CHECKPOINT_BYTES:
+            raise WireError(f"a checkpoint of {len(data)} bytes")
+        if (claimed := self._hand.get(number)) is None:
+            self.refuse(number, "this workload is not this replica's any more")
+        elif kind is Kind.CHECKPOINT:
+            self._owner.on_checkpoint(self, number, claimed, data)
+        else:
+            self._owner.on_resume(self, number, claimed)
+
+    def answer(self, number: int, data: bytes | None) -> None:
+        """Answer a workload's question."""
+        said = wire.Answer.NOTHING if data is None else wire.Answer.DATA
+        self._tell(wire.answer_frame(number, said, data or b""))
+
+    def refuse(self, number: int, reason: str) -> None:
+        """Answer a workload's question with why there is no answer."""
+        self._tell(wire.answer_frame(number, wire.Answer.REFUSAL, reason.encode("utf-8", "replace")))
 
     def _on_overheard(self, said: bytes) -> None:
         oldest = self._hand.oldest() if self._hand.in_order else None

@@ -80,6 +80,7 @@ async def test_one_with_all_that_has_happened_to_it(call: Caller, store: SqliteS
         "progress": None,
         "payload": {"content_type": "application/json", "bytes": 3},
         "result": {"bytes": 5, "path": "/iris/w1/result"},
+        "checkpoint": None,
         "raised": 1,
         "losses": 0,
         "idempotency_key": "k",

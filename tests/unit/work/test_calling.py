@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ringback.core.clock import SystemClock, isoformat
 from ringback.work.child import wire
 from ringback.work.child.calling import Call
-from ringback.work.child.context import MetricsClient, Workload
+from ringback.work.child.context import Line, MetricsClient, Workload
 from ringback.work.child.payloads import decode
 from ringback.work.child.results import NotSerializable, encode
 from ringback.work.child.spool import Spool
@@ -59,6 +59,10 @@ def answer_of(
     if kind is Kind.FAILED:
         told.pop("kinds", None)
     return kind, told
+
+
+def nobody(_: int, __: bytes) -> tuple[wire.Answer, bytes]:
+    raise AssertionError("nothing is asked")
 
 
 # ── Payloads ────────────────────────────────────────────────────────────────────────────────────
@@ -264,7 +268,7 @@ def test_a_payload_that_is_not_what_it_says_is_a_failure() -> None:
 
 def test_progress_is_sent_and_checked() -> None:
     sent: list[bytes] = []
-    workload = Workload("iris", work(), sent.append, lambda _: False, Spool())
+    workload = Workload("iris", work(), Line(send=sent.append, cancelled=lambda _: False, ask=nobody), Spool())
     workload.progress(0.5, "half")
     workload.progress(1)
     for wrong in (-0.1, 1.1, math.nan):

@@ -1,4 +1,4 @@
-"""What people do to a workload after its submit: cancel it, have it run again, erase it. Promises X, U2, U3."""
+"""What people do to a workload after its submit: cancel it, have it run again, erase it. Promises X, U2 to U5."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 from ringback.core.spec import Endpoint
+from ringback.core.workload import Held
 from ringback.store.values import Asked
 
 
@@ -38,6 +39,18 @@ class Lives(Protocol):
         X9  One that has not ended is left as it is; one that has completed, or is being canceled, raises `Conflict`.
         X10  `limit` as in W4.
         """
+        ...
+
+    def checkpoint(self, held: Held, data: bytes) -> Awaitable[None]:
+        """Keep what a later attempt may go on from, in the place of what was kept before.
+
+        U4  It outlives its attempt, its holder, and a retry; it is gone once the workload has completed or is erased.
+        U5  `LeaseLost` as in F2, and once the workload is erased.
+        """
+        ...
+
+    async def last_checkpoint(self, held: Held) -> bytes | None:
+        """What was kept last, by whichever attempt; None when nothing was."""
         ...
 
     def erase(self, api: str, workload_id: str) -> Awaitable[None]:

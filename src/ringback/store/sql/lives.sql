@@ -83,3 +83,16 @@ UPDATE workloads
 SET status = 'in_queue', due_at = :due_at, place = :due_at - priority * :step, expires_at = NULL,
     started_at = NULL, finished_at = NULL, raised = 0, losses = 0, error_type = NULL, error_message = NULL
 WHERE seq = :seq;
+
+-- name: keep_checkpoint
+INSERT INTO checkpoints (workload, attempt, kept_at, data) VALUES (:seq, :attempt, :now, :data)
+ON CONFLICT (workload) DO UPDATE SET attempt = excluded.attempt, kept_at = excluded.kept_at, data = excluded.data;
+
+-- name: last_checkpoint
+SELECT data FROM checkpoints WHERE workload = :seq;
+
+-- name: describe_checkpoint
+SELECT length(data) FROM checkpoints WHERE workload = :seq;
+
+-- name: drop_checkpoint
+DELETE FROM checkpoints WHERE workload = :seq;

@@ -17,6 +17,7 @@ ERASERS: Final = (
     "erase_delivery_attempts",
     "erase_deliveries",
     "erase_past_attempts",
+    "drop_checkpoint",
     "erase_journal",
     "doom_blobs",
     "erase_workload",

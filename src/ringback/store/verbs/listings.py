@@ -87,6 +87,7 @@ class Listings:
         due_at, content_type, payload_bytes, result_bytes, raised, losses, key, order_key, trace_id, *wish = row[14:]
         tenant, priority, expires_at = wish
         place = {"seq": workload.seq}
+        kept = connection.execute(self._sql["describe_checkpoint"], place).fetchall()
         past = connection.execute(self._sql["past_attempts_of"], place).fetchall()
         behind = connection.execute(
             self._sql["stands_behind"], {"api": api, "id": workload_id, "most": _POSITION_MOST}
@@ -107,6 +108,7 @@ class Listings:
             idempotency_key=key,
             order_key=order_key,
             trace_id=trace_id,
+            checkpoint_bytes=next((size for (size,) in kept), None),
             attempts=(*map(rows.attempt_record, past), *rows.latest_attempt(workload)),
             deliveries=dict(connection.execute(self._sql["deliveries_by_state"], place).fetchall()),
         )

@@ -49,6 +49,8 @@ class Lives:
         self._erasing = erasing
         self._queue = queue
         self._ends = Ends(session)
+        self._with_checkpoint: set[int] = set()
+        """Workloads that this member has kept a checkpoint of, in their first attempt or later."""
 
     # ── Asked for ───────────────────────────────────────────────────────────────────────────────
 
@@ -114,6 +116,30 @@ class Lives:
             tx.after(partial(session.meeting.tell_ended, api, workload_id))
 
         return session.commits.write(write)
+
+    # ── Checkpoints ─────────────────────────────────────────────────────────────────────────────
+
+    def checkpoint(self, held: Held, data: bytes) -> Future[None]:
+        session = self._session
+
+        def write(tx: Transaction) -> None:
+            if not tx.execute(self._sql["is_held"], session.fence(held)).fetchall():
+                raise lost(held)
+            row = {"seq": held.seq, "attempt": held.attempt, "now": session.clock.now(), "data": data}
+            tx.execute(self._sql["keep_checkpoint"], row)
+            tx.after(partial(self._with_checkpoint.add, held.seq))
+
+        return session.commits.write(write)
+
+    async def last_checkpoint(self, held: Held) -> bytes | None:
+        found = await self._session.read("last_checkpoint", seq=held.seq)
+        return bytes(found[0][0]) if found else None
+
+    def drop_checkpoint(self, tx: Transaction, held: Held) -> None:
+        """The workload has completed: nothing goes on from there. Free for those that never had one."""
+        if held.attempt > 1 or held.seq in self._with_checkpoint:
+            tx.execute(self._sql["drop_checkpoint"], {"seq": held.seq})
+            tx.after(partial(self._with_checkpoint.discard, held.seq))
 
     # ── A holder's word ─────────────────────────────────────────────────────────────────────────
 

@@ -157,6 +157,13 @@ class VerbStore(ABC):
     def retry(self, api: str, workload_id: str, *, limit: int | None = None) -> Awaitable[Asked]:
         return self._lives.retry(api, workload_id, limit)
 
+    def checkpoint(self, held: Held, data: bytes) -> Awaitable[None]:
+        return self._lives.checkpoint(held, data)
+
+    async def last_checkpoint(self, held: Held) -> bytes | None:
+        self._refuse_if_closed()
+        return await self._lives.last_checkpoint(held)
+
     def erase(self, api: str, workload_id: str) -> Awaitable[None]:
         return self._lives.erase(api, workload_id)
 

@@ -229,6 +229,8 @@ class Workloads:
             return self._must_have_ended_so(tx, held, columns, blob), False
         if blob is not None:
             self._blobs.attach(tx, held.seq, RESULT, blob)
+        if isinstance(outcome, Completed):
+            self._lives.drop_checkpoint(tx, held)
         self._ends.end(tx, held, outcome, Teller(now, *ended[0]), endpoints)
         return STATUS_AFTER[type(outcome)], True
 

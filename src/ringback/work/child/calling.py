@@ -12,10 +12,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from .context import Send, Workload
+from .context import Ask, Line, Send, Workload
 from .results import NotSerializable, Outputs, encode
 from .spool import Sink, Spool, is_file
-from .wire import MOST_OUTPUTS, MOST_OUTPUTS_BYTES, MOST_TEXT_BYTES, Kind, Work, numbered_frame, output_frame
+from .wire import MOST_OUTPUTS, MOST_OUTPUTS_BYTES, MOST_TEXT_BYTES, Answer, Kind, Work, numbered_frame, output_frame
 
 _MESSAGE_CHARACTERS: Final = 8_192
 
@@ -32,6 +32,10 @@ _QUIET: Final = (asyncio.CancelledError, Cancelled)
 logger = logging.getLogger("ringback.replica")
 
 
+def _nobody_answers(_: int, __: bytes) -> tuple[Answer, bytes]:
+    return Answer.REFUSAL, b"there is nobody to ask"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """How to run one workload: the user's method and all that it may be given."""
@@ -41,6 +45,7 @@ class Call:
     names: frozenset[str]
     send: Send
     cancelled: Callable[[int], bool]
+    ask: Ask = _nobody_answers
     spool: Spool = field(default_factory=Spool)
 
     def arguments(self, work: Work) -> dict[str, Any]:
@@ -53,7 +58,9 @@ class Call:
         if "headers" in names:
             given["headers"] = json.loads(work.headers)
         if "workload" in names:
-            given["workload"] = Workload(self.api, work, self.send, self.cancelled, self.spool)
+            given["workload"] = Workload(
+                self.api, work, Line(send=self.send, cancelled=self.cancelled, ask=self.ask), self.spool
+            )
         return given
 
     def run(self, work: Work, run_async: RunAsync) -> bytes:

@@ -7,14 +7,32 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Lock
+from threading import Event, Lock
 from typing import Final
 
-from .wire import Frames, Kind, read_numbered
+from .wire import Answer, Frames, Kind, read_answer, read_numbered
 
 _READ_BYTES: Final = 256 * 1024
 _LOOK_PAUSE_SECONDS: Final = 0.002
 """Between two looks at the socket for whoever asks over and over whether it is to stop."""
+
+
+_TURN_SECONDS: Final = 0.01
+
+
+class _Question:
+    """What one workload waits for."""
+
+    __slots__ = ("data", "event", "said")
+
+    def __init__(self) -> None:
+        self.event = Event()
+        self.said = Answer.NOTHING
+        self.data = b""
+
+    def answered(self, said: Answer, data: bytes) -> None:
+        self.said, self.data = said, data
+        self.event.set()
 
 
 class Channel:
@@ -29,6 +47,7 @@ class Channel:
         self._ahead: deque[tuple[Kind, bytes]] = deque()
         self._cancelled: set[int] = set()
         self._acts: dict[int, Callable[[], None]] = {}
+        self._questions: dict[int, _Question] = {}
         self._writing = Lock()
         self._reading = Lock()
         self._look_at = 0.0
@@ -95,9 +114,40 @@ class Channel:
             self._reading.release()
         return bool(data)
 
+    # ── Questions ───────────────────────────────────────────────────────────────────────────────
+
+    def ask(self, number: int, frame: bytes) -> tuple[Answer, bytes]:
+        """Send a running workload's question and wait for the answer; one at a time for each workload.
+
+        Raises:
+            ConnectionError: the parent has gone.
+        """
+        question = self._questions[number] = _Question()
+        self.send(frame)
+        while not question.event.is_set():
+            if not self.looks_ahead:
+                question.event.wait()
+            elif self._reading.acquire(timeout=_TURN_SECONDS):  # else another thread reads, and sorts for all
+                try:
+                    self._read_one(question)
+                finally:
+                    self._reading.release()
+        return question.said, question.data
+
+    def _read_one(self, question: _Question) -> None:
+        if not question.event.is_set():
+            data = self._end.recv(_READ_BYTES)
+            if not data:
+                raise ConnectionError("the server has gone")
+            self._sort(data)
+
     def _sort(self, data: bytes) -> None:
         for kind, body in self._frames.feed(data):
-            if kind is Kind.CANCEL:
+            if kind is Kind.ANSWER:
+                number, said, data = read_answer(body)
+                if (question := self._questions.pop(number, None)) is not None:
+                    question.answered(said, data)
+            elif kind is Kind.CANCEL:
                 number = read_numbered(body)[0]
                 self._cancelled.add(number)
                 if (act := self._acts.get(number)) is not None:

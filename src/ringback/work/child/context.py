@@ -6,26 +6,39 @@ import io
 import os
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Lock
 from typing import IO, Final
 
 from .spool import FileResult, Spool
-from .wire import Kind, Work, object_frame, progress_frame
+from .wire import MOST_CHECKPOINT_BYTES, Answer, Kind, Work, numbered_frame, object_frame, progress_frame
 
 _PROGRESS_PAUSE_SECONDS: Final = 0.001
 _MESSAGE_CHARACTERS: Final = 500
 
 Send = Callable[[bytes], None]
+Ask = Callable[[int, bytes], tuple[Answer, bytes]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """How a workload speaks with the parent."""
+
+    send: Send
+    cancelled: Callable[[int], bool]
+    ask: Ask
 
 
 class Workload:
     """One attempt of one workload, as its predict sees it."""
 
     __slots__ = (
-        "_cancelled",
+        "_asking",
+        "_has_checkpoint",
+        "_line",
         "_number",
-        "_send",
         "_sent_at",
         "_spool",
         "_work",
@@ -36,7 +49,7 @@ class Workload:
         "id",
     )
 
-    def __init__(self, api: str, work: Work, send: Send, cancelled: Callable[[int], bool], spool: Spool) -> None:
+    def __init__(self, api: str, work: Work, line: Line, spool: Spool) -> None:
         self.id = work.id
         self.api = api
         self.attempt = work.attempt
@@ -48,14 +61,15 @@ class Workload:
         self._work = work
         self._spool = spool
         self._number = work.number
-        self._send = send
-        self._cancelled = cancelled
+        self._line = line
+        self._asking = Lock()
+        self._has_checkpoint = work.attempt > 1  # or may have one, of an earlier attempt
         self._sent_at = 0.0
 
     @property
     def cancelled(self) -> bool:
         """Whether somebody has asked for this workload to end."""
-        return self._cancelled(self._number)
+        return self._line.cancelled(self._number)
 
     @property
     def folder(self) -> Path:
@@ -93,7 +107,40 @@ class Workload:
             time.sleep(_PROGRESS_PAUSE_SECONDS - elapsed)
         self._sent_at = time.monotonic()
         text = None if message is None else str(message)[:_MESSAGE_CHARACTERS]
-        self._send(progress_frame(self._number, fraction, text))
+        self._line.send(progress_frame(self._number, fraction, text))
+
+    def checkpoint(self, data: bytes) -> None:
+        """Keep `data` for the attempt after this one, in the place of what was kept before; returns once it is on disk.
+
+        In a coroutine it holds up the event loop for so long: `await asyncio.to_thread(workload.checkpoint, data)`.
+
+        Raises:
+            TypeError: it is not bytes.
+            ValueError: it is over 16 MiB; keep more in a place of your own, and its name here.
+            RuntimeError: it could not be kept, or the workload is not this replica's any more.
+        """
+        if not isinstance(data, bytes | bytearray | memoryview):
+            raise TypeError(f"a checkpoint is bytes, not {type(data).__name__}; encode it, with json or pickle say")
+        data = bytes(data)
+        if len(data) > MOST_CHECKPOINT_BYTES:
+            raise ValueError(f"a checkpoint is at most {MOST_CHECKPOINT_BYTES} bytes; this one has {len(data)}")
+        self._ask(numbered_frame(Kind.CHECKPOINT, self._number, data))
+        self._has_checkpoint = True
+
+    def resume(self) -> bytes | None:
+        """What `checkpoint` kept last, in this attempt or an earlier one; None when nothing was.
+
+        Raises:
+            RuntimeError: it cannot be read.
+        """
+        return self._ask(numbered_frame(Kind.RESUME, self._number)) if self._has_checkpoint else None
+
+    def _ask(self, question: bytes) -> bytes | None:
+        with self._asking:
+            said, data = self._line.ask(self._number, question)
+        if said is Answer.REFUSAL:
+            raise RuntimeError(data.decode("utf-8", "replace"))
+        return data if said is Answer.DATA else None
 
 
 class MetricsClient:

@@ -87,6 +87,7 @@ def _prepare(channel: Channel, capture: Capture, hello: dict[str, Any]) -> Call:
         names=names,
         send=capture.tell,
         cancelled=channel.cancelled,
+        ask=channel.ask,
         spool=_spool(hello),
     )
 

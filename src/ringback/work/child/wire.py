@@ -29,14 +29,27 @@ _LOG: Final = struct.Struct(">II")
 _FRACTION: Final = struct.Struct(">Id")
 
 
+MOST_CHECKPOINT_BYTES: Final = 16 * 1024 * 1024
+
+
+class Answer(IntEnum):
+    """What an ANSWER says first."""
+
+    NOTHING = 0
+    DATA = 1
+    REFUSAL = 2
+
+
 class WireError(Exception):
     """What came is no frame of ours."""
 
 
 class Kind(IntEnum):
-    """What a frame says. Parent to child: HELLO, FILE, WORK, CANCEL. Child to parent: the others.
+    """What a frame says. Parent to child: HELLO, FILE, WORK, CANCEL, ANSWER. Child to parent: the others.
 
     FILE says where the payload is of the WORK that follows, STORED where a result is, when it is too large for a frame.
+
+    CHECKPOINT and RESUME are questions of a running workload, which waits for its ANSWER.
 
     CANCEL means that nobody wants a workload of this replica any more: one not yet begun is dropped, a running one is
     told. Either is answered with FAILED, which the parent may have no use for any more.
@@ -53,6 +66,9 @@ class Kind(IntEnum):
     METRIC = 9
     OUTPUT = 10
     LOG = 11
+    CHECKPOINT = 12
+    RESUME = 13
+    ANSWER = 14
     FILE = 20
     STORED = 21
 
@@ -135,6 +151,18 @@ def numbered_frame(kind: Kind, number: int, body: bytes = b"") -> bytes:
 def numbered_object_frame(kind: Kind, number: int, value: object) -> bytes:
     """A frame about one workload whose body is `value` as JSON."""
     return numbered_frame(kind, number, json.dumps(value).encode())
+
+
+def answer_frame(number: int, said: Answer, data: bytes = b"") -> bytes:
+    """A frame that answers a workload's question."""
+    return numbered_frame(Kind.ANSWER, number, bytes((said,)) + data)
+
+
+def read_answer(body: bytes) -> tuple[int, Answer, bytes]:
+    number, rest = read_numbered(body)
+    if not rest or rest[0] not in set(Answer):
+        raise WireError("an answer that says nothing")
+    return number, Answer(rest[0]), rest[1:]
 
 
 def output_frame(number: int, index: int, value: bytes) -> bytes:
