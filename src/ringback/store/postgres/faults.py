@@ -15,7 +15,13 @@ AGAIN: Final = (
 )
 """Errors of a write that another member's was in the way of: running it again may well do."""
 
-LOST: Final = (OSError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.OperatorInterventionError)
+LOST: Final = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that was cut in the middle of a word has lost its place
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+)
 """The connection is gone, or the server is going or coming."""
 
 
