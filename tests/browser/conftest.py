@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,8 +15,8 @@ from support.chromium import ARGUMENTS, chromium
 from support.processes import Server, serving
 from support.served import SECRET, file_of
 
-playwright = pytest.importorskip("playwright.sync_api", reason="the browser packages are not installed: make test")
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, expect, sync_playwright  # noqa: E402
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, ConsoleMessage, Page, Request
 
 WAIT_MS: Final = 20_000
 
@@ -46,16 +46,17 @@ class PythonPredictor:
 '''
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One browser for this folder's tests; while it is there, an event loop runs beneath them."""
+    """One browser for a file's tests: while it is there an event loop runs, and no test may start its own."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="the browser packages are not installed: make test")
     path = chromium()
     if path is None:
         if os.environ.get("CI"):
             pytest.fail("Chromium is not installed, and CI must have it: apt-get install chromium")
         pytest.skip("Chromium is not installed: apt-get install chromium, or CHROMIUM=/path/to/it")
-    expect.set_options(timeout=WAIT_MS)
-    with sync_playwright() as started:
+    playwright.expect.set_options(timeout=WAIT_MS)
+    with playwright.sync_playwright() as started:
         opened = started.chromium.launch(executable_path=path, args=list(ARGUMENTS))
         yield opened
         opened.close()

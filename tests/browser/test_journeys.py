@@ -170,6 +170,7 @@ def test_light_or_dark_is_chosen_and_kept(serve: Serve, visits: Visits) -> None:
     page.get_by_role("button", name="Light or dark").click()
     dark = page.evaluate(ground)
     page.get_by_role("link", name="Workloads", exact=True).click()
+    page.wait_for_url("**/-/ui/workloads")
 
     assert light != dark
     assert page.evaluate(ground) == dark, "the next page has it from the server, without a flash"

@@ -5,9 +5,14 @@ The lease stays the judge for members that are alive but stuck, and wherever loc
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from pathlib import Path
+from typing import Final
+
+_TRIES: Final = 10
+"""At a folder that others take away as we come."""
 
 
 class MemberLocks:
@@ -22,10 +27,8 @@ class MemberLocks:
     def hold(self, member: str) -> None:
         """Lock this member's file until `drop`, or until the process dies."""
         path = self._file(member)
-        try:
-            self._folder.mkdir(mode=0o700, exist_ok=True)
-            descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        except OSError:
+        descriptor = self._opened(path)
+        if descriptor is None:
             return  # no place for it: judged by the lease alone
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -43,6 +46,8 @@ class MemberLocks:
         self._mine = None
         if forget:
             path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # another member is in it
+                self._folder.rmdir()
         os.close(descriptor)
 
     def is_gone(self, member: str) -> bool:
@@ -52,6 +57,8 @@ class MemberLocks:
         except OSError:
             return False
         try:
+            if os.fstat(descriptor).st_uid != os.geteuid():
+                return False  # not a file of ours
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             return False
@@ -62,6 +69,19 @@ class MemberLocks:
     def forget(self, member: str) -> None:
         """Remove a dead member's file."""
         self._file(member).unlink(missing_ok=True)
+
+    def _opened(self, path: Path) -> int | None:
+        for _ in range(_TRIES):
+            try:
+                self._folder.mkdir(mode=0o700, exist_ok=True)
+                if self._folder.stat().st_uid != os.geteuid():
+                    return None  # the folder of temporary files is everybody's: this one was laid out by another user
+                return os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+            except FileNotFoundError:  # the last member before us has just taken the folder away
+                continue
+            except OSError:
+                return None
+        return None
 
     def _file(self, member: str) -> Path:
         return self._folder / f"{member}.lock"

@@ -101,7 +101,7 @@ def test_a_held_lock_is_seen_and_a_dropped_one_leaves_nothing(tmp_path: Path) ->
     mine.drop()
     mine.drop()
     assert not theirs.is_gone("m1")
-    assert list((tmp_path / "db-members").iterdir()) == []
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_dead_member_is_seen_and_forgotten(tmp_path: Path) -> None:
@@ -123,3 +123,30 @@ def test_without_a_lock_of_its_own_a_member_is_judged_by_its_lease(tmp_path: Pat
     assert not mine.is_gone("m1")
     mine.drop()
     os.close(taken)
+
+
+def test_the_last_member_to_leave_takes_the_folder_of_locks_away(tmp_path: Path) -> None:
+    mine, theirs = MemberLocks(tmp_path / "db"), MemberLocks(tmp_path / "db")
+    mine.hold("member-a")
+    theirs.hold("member-b")
+
+    mine.drop()
+    assert [file.name for file in (tmp_path / "db-members").iterdir()] == ["member-b.lock"]
+    theirs.drop()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_laid_out_by_another_user_is_not_trusted(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can give a folder away")
+    folder = tmp_path / "db-members"
+    folder.mkdir()
+    (folder / "member-b.lock").touch()
+    os.chown(folder, 12345, 12345)
+    os.chown(folder / "member-b.lock", 12345, 12345)
+    mine = MemberLocks(tmp_path / "db")
+
+    mine.hold("member-a")
+
+    assert [file.name for file in folder.iterdir()] == ["member-b.lock"]
+    assert not mine.is_gone("member-b"), "nobody holds its file, but anybody may have laid it there"
