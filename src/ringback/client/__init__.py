@@ -1,6 +1,7 @@
 """The Python client. Knows HTTP and `core`, nothing of the server."""
 
-from ringback.client.clients import DEFAULT_URL, AsyncClient, Client
+from ringback.client.clients import AsyncClient, Client
+from ringback.client.connections import DEFAULT_URL
 from ringback.client.handles import AsyncWorkloadHandle, WorkloadHandle
 from ringback.client.streams import WorkloadEvent
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 import httpx2
 
 from ringback.client import protocol
+from ringback.client.connections import AsyncConnection, Connection
 from ringback.client.protocol import Request
 from ringback.core.errors import Unavailable, Unreachable
 from ringback.core.workload import TERMINAL
@@ -229,11 +230,8 @@ async def follow_async(http: httpx2.AsyncClient, plan: Following, url: str) -> A
             await asyncio.sleep(plan.rest())
 
 
-class Streams:
+class Streams(Connection):
     """What `Client` knows of following a workload."""
-
-    url: str
-    _http: httpx2.Client
 
     def events(
         self, api: str, workload_id: str, *, after: int = 0, timeout: float | None = None
@@ -257,15 +255,9 @@ class Streams:
         """What predict has printed and logged so far, in one attempt or in all."""
         return text_of(self._answer(logs(api, workload_id, attempt)), self.url)
 
-    def _answer(self, request: Request) -> httpx2.Response:
-        raise NotImplementedError
 
-
-class AsyncStreams:
+class AsyncStreams(AsyncConnection):
     """What `AsyncClient` knows of following a workload."""
-
-    url: str
-    _http: httpx2.AsyncClient
 
     def events(
         self, api: str, workload_id: str, *, after: int = 0, timeout: float | None = None
@@ -277,6 +269,3 @@ class AsyncStreams:
     async def logs(self, api: str, workload_id: str, *, attempt: int | None = None) -> str:
         """As `Client.logs`."""
         return text_of(await self._answer(logs(api, workload_id, attempt)), self.url)
-
-    async def _answer(self, request: Request) -> httpx2.Response:
-        raise NotImplementedError
