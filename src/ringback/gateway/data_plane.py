@@ -12,7 +12,8 @@ import orjson
 from ringback.core.batch import LINE_CONTENT_TYPE
 from ringback.core.blob import Blob
 from ringback.core.emit import Emit
-from ringback.core.errors import ApiNotReady, InvalidHeader, RingbackError, ShuttingDown
+from ringback.core.errors import ApiNotReady, IdTaken, InvalidHeader, RingbackError, ShuttingDown
+from ringback.core.quantities import format_duration
 from ringback.core.spec import Api, Endpoint
 from ringback.core.workload import Status, Submission, Workload, check_id
 from ringback.gateway import answers, incoming, intake
@@ -23,7 +24,7 @@ from ringback.gateway.incoming import Receive, Scope
 from ringback.gateway.intake import Intake
 from ringback.gateway.results import Results
 from ringback.gateway.wishes import wish_of
-from ringback.store.contract import Accepted, Store
+from ringback.store.contract import MARKER_SECONDS, Accepted, Store
 
 _WAIT_ALONE = frozenset({"wait"})
 _NOT_READY_RETRY_SECONDS = 5
@@ -60,6 +61,8 @@ class DataPlane:
                 accepted = await self._submitted(submission, submission.blob, self.checked_limit(api))
         except RingbackError as error:
             self._emit("workload.refused", api=api.name, code=error.code)
+            if isinstance(error, IdTaken):
+                raise _and_for_how_long(error, api) from None
             raise
         if accepted.created:
             self._emit("workload.submitted", api=api.name, payload_bytes=_size_of(submission))
@@ -186,6 +189,14 @@ class DataPlane:
 
 async def _raised(flag: asyncio.Event) -> None:
     await flag.wait()
+
+
+def _and_for_how_long(error: IdTaken, api: Api) -> IdTaken:
+    """The same, with how long the id or the key is kept."""
+    kept, marked = format_duration(api.retention_seconds), format_duration(MARKER_SECONDS)
+    return IdTaken(
+        f"{error}; it is kept for {kept} after the last outcome (retention) and {marked} more, so take another"
+    )
 
 
 def _size_of(submission: Submission) -> int:

@@ -157,6 +157,7 @@ async def test_the_same_key_again_answers_the_same_and_another_content_is_refuse
     assert await submitted(call, b"1\r\n\n2", Idempotency_Key="k") == first
     other = await call("POST", "/iris", b"1\n3\n", {**BATCH, "Idempotency-Key": "k"})
     assert (other.status, other.problem) == (409, "id_taken")
+    assert "30d more" in other.json()["detail"]
     assert (await store.depths())["iris"].in_queue == 2
 
 

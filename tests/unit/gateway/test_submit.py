@@ -138,6 +138,7 @@ async def test_put_is_idempotent_and_another_payload_conflicts(call: Caller) -> 
 
     assert first.json() == again.json() == {"id": "mine"}
     assert (other.status, other.problem) == (409, "id_taken")
+    assert "kept for 7d after the last outcome (retention) and 30d more" in other.json()["detail"]
 
 
 async def test_a_repeated_key_is_one_workload(call: Caller, facts: Facts) -> None:
