@@ -18,6 +18,7 @@ FILES: Final = (
     "batches",
     "tallies",
     "lives",
+    "selections",
     "erasing",
     "journal",
     "deliveries",

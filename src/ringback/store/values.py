@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ringback.core.clock import Instant
 from ringback.core.workload import Status
@@ -25,6 +26,24 @@ class Asked:
     """How the workload stands now."""
     changed: bool
     """Whether the call has changed anything: not when it was so, or on its way to be so, already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """The answer to a cancel or a retry of many: what one portion has come to."""
+
+    moved: Mapping[str, int] = field(default_factory=dict)
+    """By API, how many are canceled, or in the queue again; counted, how many there are."""
+    stopping: int = 0
+    """How many run and have been told to end."""
+    cursor: str | None = None
+    """Where to go on; None: through."""
+    wait_seconds: int | None = None
+    """When to go on: there was no room for more. None: at once."""
+
+    @property
+    def changed(self) -> int:
+        return sum(self.moved.values()) + self.stopping
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

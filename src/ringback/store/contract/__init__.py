@@ -25,9 +25,10 @@ from ringback.store.contract.lives import Lives
 from ringback.store.contract.meeting import NOTICE_SECONDS, Meeting, Outlet
 from ringback.store.contract.members import Members
 from ringback.store.contract.queue import Queue
+from ringback.store.contract.selections import Selections
 from ringback.store.contract.upkeep import MARKER_SECONDS, Upkeep
 from ringback.store.contract.workloads import SEARCH_ROWS, Workloads
-from ringback.store.values import Accepted, Asked, Backlog, QueueDepth, ReplicaState
+from ringback.store.values import Accepted, Asked, Backlog, QueueDepth, ReplicaState, Swept
 
 __all__ = [
     "MARKER_SECONDS",
@@ -42,7 +43,9 @@ __all__ = [
     "Outlet",
     "QueueDepth",
     "ReplicaState",
+    "Selections",
     "Store",
+    "Swept",
 ]
 
 
@@ -75,6 +78,11 @@ class Store(Members, Workloads, Queue, Lives, Journal, Deliveries, Endpoints, Up
     @property
     def batches(self) -> Batches:
         """Many workloads handed in as one."""
+        ...
+
+    @property
+    def selections(self) -> Selections:
+        """Many workloads moved by what they have in common."""
         ...
 
     @property

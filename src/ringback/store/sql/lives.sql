@@ -52,7 +52,7 @@ FROM workloads WHERE api = :api AND id = :id {for_update};
 -- name: standing_of
 SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, erased_at, fraction, message,
        error_type, error_message, NULL AS result, holder, cancel_at, tenant, batch
-FROM workloads WHERE seq = :seq;
+FROM workloads WHERE seq = :seq {for_update};
 
 -- name: cancel_queued
 UPDATE workloads SET status = 'canceled', place = NULL, finished_at = :now, told = told + 1

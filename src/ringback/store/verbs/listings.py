@@ -64,11 +64,10 @@ class Listings:
         [(newest,)] = connection.execute(self._sql["newest"]).fetchall()
         before = min(before, newest + 1)
         last = max(1, before - SEARCH_ROWS)
-        like = f"%{words.lower().translate(_WILD)}%"
         found: list[rows.Row] = []
         while len(found) <= limit and before > last:
             start = max(last, before - _WINDOW_ROWS)
-            bounds = {"before": before, "from": start, "limit": limit + 1 - len(found), "words": like}
+            bounds = {"before": before, "from": start, "limit": limit + 1 - len(found), "words": like(words)}
             found += self._merged(connection, "page_with_words", ranges, bounds)
             before = start
         page = _page(found, limit)
@@ -112,6 +111,11 @@ class Listings:
             attempts=(*map(rows.attempt_record, past), *rows.latest_attempt(workload)),
             deliveries=dict(connection.execute(self._sql["deliveries_by_state"], place).fetchall()),
         )
+
+
+def like(words: str) -> str:
+    """The words as a pattern for LIKE, with `!` as its escape."""
+    return f"%{words.lower().translate(_WILD)}%"
 
 
 def _page(found: Sequence[rows.Row], limit: int) -> Page:

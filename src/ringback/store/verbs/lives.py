@@ -56,47 +56,52 @@ class Lives:
 
     def cancel(self, api: str, workload_id: str, endpoints: Sequence[Endpoint]) -> Future[Asked]:
         def write(tx: Transaction) -> Asked:
-            standing = self._standing(tx, api, workload_id)
-            match standing.workload.status:
-                case Status.IN_QUEUE:
-                    self._end_queued(tx, standing, endpoints)
-                    return Asked(status=Status.CANCELED, changed=True)
-                case Status.IN_PROGRESS:
-                    self._ask(tx, standing)
-                    return Asked(status=Status.IN_PROGRESS, changed=not standing.is_canceling)
-                case Status.CANCELED as same:
-                    return Asked(status=same, changed=False)
-                case ended:
-                    raise AlreadyEnded(f"workload {workload_id} has {ended.value} and cannot be canceled any more")
+            return self.cancel_standing(tx, self._standing(tx, api, workload_id), endpoints)
 
         return self._session.commits.write(write)
 
+    def cancel_standing(self, tx: Transaction, standing: Standing, endpoints: Sequence[Endpoint]) -> Asked:
+        """As `cancel`, of one that is not erased."""
+        match standing.workload.status:
+            case Status.IN_QUEUE:
+                self._end_queued(tx, standing, endpoints)
+                return Asked(status=Status.CANCELED, changed=True)
+            case Status.IN_PROGRESS:
+                self._ask(tx, standing)
+                return Asked(status=Status.IN_PROGRESS, changed=not standing.is_canceling)
+            case Status.CANCELED as same:
+                return Asked(status=same, changed=False)
+            case ended:
+                workload_id = standing.workload.id
+                raise AlreadyEnded(f"workload {workload_id} has {ended.value} and cannot be canceled any more")
+
     def retry(self, api: str, workload_id: str, limit: int | None) -> Future[Asked]:
-        session = self._session
-
         def write(tx: Transaction) -> Asked:
-            standing = self._standing(tx, api, workload_id)
-            workload = standing.workload
-            if standing.is_canceling:
-                raise Conflict(f"workload {workload_id} is being canceled; retry it once it has ended")
-            if workload.status is Status.COMPLETED:
-                raise Conflict(f"workload {workload_id} has completed; only what failed or was canceled is retried")
-            ending = rows.ending_of(workload)
-            if ending is None:
-                return Asked(status=workload.status, changed=False)
-            if standing.batch is None:
-                make_room(session, tx, api, standing.tenant, limit)
-            else:
-                self._ends.again(tx, standing.batch, workload.status)
-            place = {"seq": workload.seq, "due_at": session.steady(), "step": STEP, "ending": ending.value}
-            tx.execute(self._sql["note_end"], place)
-            tx.execute(self._sql["retry"], place)
-            session.count(api, tally_of(standing.tenant, standing.batch), +1)
-            self._queue.enter(tx, api, standing.tenant)
-            session.stir(tx, api, workload_id)
-            return Asked(status=Status.IN_QUEUE, changed=True)
+            return self.retry_standing(tx, self._standing(tx, api, workload_id), limit)
 
-        return session.commits.write(write)
+        return self._session.commits.write(write)
+
+    def retry_standing(self, tx: Transaction, standing: Standing, limit: int | None) -> Asked:
+        """As `retry`, of one that is not erased."""
+        session, workload = self._session, standing.workload
+        if standing.is_canceling:
+            raise Conflict(f"workload {workload.id} is being canceled; retry it once it has ended")
+        if workload.status is Status.COMPLETED:
+            raise Conflict(f"workload {workload.id} has completed; only what failed or was canceled is retried")
+        ending = rows.ending_of(workload)
+        if ending is None:
+            return Asked(status=workload.status, changed=False)
+        if standing.batch is None:
+            make_room(session, tx, workload.api, standing.tenant, limit)
+        else:
+            self._ends.again(tx, standing.batch, workload.status)
+        place = {"seq": workload.seq, "due_at": session.steady(), "step": STEP, "ending": ending.value}
+        tx.execute(self._sql["note_end"], place)
+        tx.execute(self._sql["retry"], place)
+        session.count(workload.api, tally_of(standing.tenant, standing.batch), +1)
+        self._queue.enter(tx, workload.api, standing.tenant)
+        session.stir(tx, workload.api, workload.id)
+        return Asked(status=Status.IN_QUEUE, changed=True)
 
     def erase(self, api: str, workload_id: str) -> Future[None]:
         session = self._session
@@ -153,18 +158,17 @@ class Lives:
         ended = tx.execute(self._sql["finish_canceled"], {**session.fence(held), "now": now}).fetchall()
         if not ended:
             return None
-        is_kept = not self._standing_of(tx, held).is_erased
+        standing = self.standing_of(tx, held.seq)
+        is_kept = standing is not None and not standing.is_erased
         self._ends.end(tx, held, Canceled(), Teller(now, *ended[0]), endpoints if is_kept else None)
         return is_kept
 
     def refusal(self, tx: Transaction, held: Held) -> Conflict:
         """Why a holder's word about one attempt cannot be taken."""
-        found = tx.execute(self._sql["standing_of"], {"seq": held.seq}).fetchall()
-        if found:
-            standing = _standing(found[0])
-            if standing.held == held and standing.holder == self._session.member and standing.is_canceling:
-                return CancelAsked(f"somebody wants workload {held.id} to end")
-        return lost(held)
+        standing = self.standing_of(tx, held.seq)
+        if standing is None or standing.held != held or standing.holder != self._session.member:
+            return lost(held)
+        return CancelAsked(f"somebody wants workload {held.id} to end") if standing.is_canceling else lost(held)
 
     # ── Within ──────────────────────────────────────────────────────────────────────────────────
 
@@ -177,9 +181,10 @@ class Lives:
             raise Erased(f"workload {workload_id} of {api} is over and has been erased")
         return standing
 
-    def _standing_of(self, tx: Transaction, held: Held) -> Standing:
-        [row] = tx.execute(self._sql["standing_of"], {"seq": held.seq}).fetchall()
-        return _standing(row)
+    def standing_of(self, tx: Transaction, seq: int) -> Standing | None:
+        """How the workload of that number stands, and nobody else moves it meanwhile; None when it is gone."""
+        found = tx.execute(self._sql["standing_of"], {"seq": seq}).fetchall()
+        return _standing(found[0]) if found else None
 
     def _end_queued(self, tx: Transaction, standing: Standing, endpoints: Sequence[Endpoint] | None) -> None:
         held, now = standing.held, self._session.clock.now()

@@ -40,6 +40,7 @@ from ringback.store.verbs.lives import Lives
 from ringback.store.verbs.members import Members
 from ringback.store.verbs.queue import Queue
 from ringback.store.verbs.readers import Readers
+from ringback.store.verbs.selections import Selections
 from ringback.store.verbs.session import Session
 from ringback.store.verbs.workloads import Workloads
 
@@ -54,6 +55,7 @@ class VerbStore(ABC):
         self._lives = Lives(session, self._erasing, self._queue)
         self._workloads = Workloads(session, self._lives, self._queue)
         self._batches = Batches(session, self._workloads)
+        self._selections = Selections(session, self._lives)
         self._journal = Journal(session)
         self._deliveries = Deliveries(session)
         self._endpoints = Endpoints(session)
@@ -79,6 +81,10 @@ class VerbStore(ABC):
     @property
     def batches(self) -> Batches:
         return self._batches
+
+    @property
+    def selections(self) -> Selections:
+        return self._selections
 
     @property
     def member(self) -> str:
