@@ -1,7 +1,8 @@
 """The inspector under a flood: 2,000 captures a second for ten seconds, with its page open in a browser.
 
 `python -m benchmarks.inspector`. Three processes: the server, the senders, and Chromium where there is one
-(`--group browser`). Says what was lost, how long anybody waited, and what it cost.
+(`--group browser`). Says what was lost, how long anybody waited, and what it cost. Then what it costs those who do
+not use it: the same submits to a server with it and to one without, by turns, in CPU time of the server's process.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import contextlib
 import json
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -33,6 +35,9 @@ _FILE: Final = [{"name": "idle", "kind": "AsyncAPI", "predictor": {"type": "pyth
 _BODY: Final = json.dumps({"id": "01a2141b", "status": "completed", "result": {"label": "setosa", "n": [1, 2] * 40}})
 _SECRET: Final = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 _ARGUMENTS: Final = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
+_IDLE_ROUNDS: Final = 6
+_IDLE_SUBMITS: Final = 2_000
+_IDLE_RATE: Final = 1_000
 _WATCH: Final = """() => { window.long = []; new PerformanceObserver((list) => {
     for (const each of list.getEntries()) window.long.push(each.duration); }).observe({ type: 'longtask' }); }"""
 
@@ -169,21 +174,54 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--keep", type=int, default=20_000)
     parser.add_argument("--secret", action="store_true", help="judge each capture that the page shows")
+    parser.add_argument("--no-page", action="store_true", help="open no page")
+    parser.add_argument("--only", choices=("flood", "idle"), help="the flood, or what it costs while nobody captures")
     parser.add_argument("--flood", metavar="URL", help=argparse.SUPPRESS)
     told = parser.parse_args(arguments)
     if told.flood:
         print(json.dumps(uvloop.run(flood(told.flood, told.rate, told.seconds, told.connections))))
         return 0
+    if told.only != "idle":
+        with serving() as (base, pid):
+            measure(base, pid, told)
+    if told.only != "flood":
+        with serving("--inspector") as there, serving("--no-inspector") as not_there:
+            weigh(there, not_there)
+    return 0
+
+
+@contextlib.contextmanager
+def serving(*options: str) -> Iterator[tuple[str, int]]:
+    """A server with an idle API, in a folder of its own: its URL and its process."""
     with tempfile.TemporaryDirectory() as name:
         folder, port = Path(name), free_port()
         (folder / "predictor.py").write_text(_PREDICTOR)
         (folder / "ringback.yaml").write_text(json.dumps(_FILE))
-        command = [str(Path(sys.executable).with_name("ringback")), "serve", "--port", str(port)]
+        command = [str(Path(sys.executable).with_name("ringback")), "serve", "--port", str(port), *options]
         base = f"http://127.0.0.1:{port}"
         with running(command, folder=folder) as process:
             wait_until_answers(f"{base}/readyz", process, folder)
-            measure(base, process.pid, told)
-    return 0
+            yield base, process.pid
+
+
+def weigh(there: tuple[str, int], not_there: tuple[str, int]) -> None:
+    """Print what a workload costs two servers that differ in the inspector alone: submitted, run, finished."""
+    costs: dict[str, list[float]] = {"with": [], "without": []}
+    for _ in range(_IDLE_ROUNDS):
+        for name, (base, pid) in (("with", there), ("without", not_there)):
+            before = cpu_seconds([pid])
+            flooded(f"{base}/idle", _IDLE_RATE, _IDLE_SUBMITS / _IDLE_RATE, 16)
+            costs[name].append((cpu_seconds([pid]) - before) / _IDLE_SUBMITS * 1e6)
+    own, bare = (statistics.median(costs[name][1:]) for name in ("with", "without"))  # each first round warms up
+    print(f"a workload      {own:.0f} µs of CPU with the inspector, {bare:.0f} µs without: {own / bare:.2f} times")
+
+
+def flooded(url: str, rate: int, seconds: float, connections: int) -> dict[str, Any]:
+    """Send so many requests from another process; the figures."""
+    command = [sys.executable, "-m", "benchmarks.inspector", "--flood", url, "--rate", str(rate)]
+    command += ["--seconds", str(seconds), "--connections", str(connections)]
+    figures: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return figures
 
 
 def measure(base: str, pid: int, told: argparse.Namespace) -> None:
@@ -193,13 +231,11 @@ def measure(base: str, pid: int, told: argparse.Namespace) -> None:
     before = resident_mb(pids)
     tasks: list[float] = []
     shown: list[str] = []
-    with page_open(f"{base}/-/inspector/{box['id']}", tasks, shown) as has_page, Memory(pids) as memory:
+    page = contextlib.nullcontext(False) if told.no_page else page_open(f"{base}/-/inspector/{box['id']}", tasks, shown)
+    with page as has_page, Memory(pids) as memory:
         spent = cpu_seconds(pids)
-        flooding = [sys.executable, "-m", "benchmarks.inspector", "--flood", box["url"], "--rate", str(told.rate)]
-        flooding += ["--seconds", str(told.seconds), "--connections", str(told.connections)]
-        done = subprocess.run(flooding, capture_output=True, text=True, check=True)
+        figures = flooded(box["url"], told.rate, told.seconds, told.connections)
         spent = cpu_seconds(pids) - spent
-    figures = json.loads(done.stdout)
     after = ask(f"{base}/-/inspector/{box['id']}?limit=1")["inbox"]
     print(
         f"sent            {figures['sent']:,} in {figures['took']:.1f} s ({figures['sent'] / figures['took']:,.0f}/s)"

@@ -53,7 +53,7 @@ async def box(store: SqliteStore) -> SqliteStore:
 
 async def filled(store: SqliteStore, count: int) -> list[int]:
     captured = [store.inboxes.capture(BOX, arrival(store, b"%d" % number)) for number in range(count)]
-    return [number for number, _ in [await each for each in captured]]
+    return [(await each).number for each in captured]
 
 
 async def kept(store: SqliteStore) -> list[int]:
@@ -85,7 +85,7 @@ async def test_IC3_settings_hold_from_the_next_request_on_whoever_takes_it(
     box: SqliteStore, other: SqliteStore
 ) -> None:
     await other.inboxes.change(BOX, FAIL_TWICE)
-    assert (await box.inboxes.capture(BOX, arrival(box)))[1].status == 500
+    assert (await box.inboxes.capture(BOX, arrival(box))).step.status == 500
     with pytest.raises(UnknownInbox):
         await box.inboxes.change("none", DEFAULTS)
 
@@ -98,7 +98,7 @@ async def test_IC3_another_script_begins_anew_and_the_same_one_goes_on(box: Sqli
     ):
         await box.inboxes.change(BOX, settings)
         for status in statuses:
-            assert (await box.inboxes.capture(BOX, arrival(box, message_id="m")))[1].status == status
+            assert (await box.inboxes.capture(BOX, arrival(box, message_id="m"))).step.status == status
 
 
 async def test_IC3_fewer_to_keep_drop_the_oldest_at_once(box: SqliteStore) -> None:
@@ -145,14 +145,26 @@ async def test_IC6_a_request_comes_back_as_it_came(box: SqliteStore) -> None:
         head=b"X-B: \xff\xfe\r\nx-a: 1\r\nX-A: 2\r\n",
         target="/%00?q=%ff",
     )
-    number, step = await box.inboxes.capture(BOX, came)
-    found = await box.inboxes.one(BOX, number)
+    taken = await box.inboxes.capture(BOX, came)
+    found = await box.inboxes.one(BOX, taken.number)
     assert found == Capture(
         inbox_id=BOX, number=1, change=1, arrival=came, answered=Answered(act=Act.ANSWER, status=200)
     )
-    assert step == Step()
+    assert (taken.step, taken.settings) == (Step(), DEFAULTS)
     with pytest.raises(UnknownCapture):
         await box.inboxes.one(BOX, 2)
+
+
+async def test_IC17_of_a_body_over_the_limit_as_it_stands_the_beginning_is_kept(box: SqliteStore) -> None:
+    came = arrival(box, b"0123456789", message_id="m")
+    await box.inboxes.change(BOX, InboxSettings(body_limit_bytes=4))
+    taken = await box.inboxes.capture(BOX, came)
+    found = await box.inboxes.one(BOX, taken.number)
+    assert (found.arrival.body, found.arrival.size_bytes, found.arrival.is_cut) == (b"0123", 10, True)
+    assert found.arrival == came.within(taken.settings.body_limit_bytes)
+    assert (await box.inboxes.get(BOX)).kept_bytes == len(came.head) + 4
+    await box.inboxes.change(BOX, InboxSettings(body_limit_bytes=10))
+    assert (await box.inboxes.one(BOX, (await box.inboxes.capture(BOX, came)).number)).arrival == came
 
 
 async def test_IC6_a_body_of_which_only_the_beginning_is_kept_says_so(box: SqliteStore) -> None:
@@ -176,7 +188,7 @@ async def test_IC6_no_body_is_an_empty_one_in_listings_too(box: SqliteStore) -> 
 
 async def test_IC7_numbers_count_without_a_gap_by_whatever_members(box: SqliteStore, other: SqliteStore) -> None:
     captured = [member.inboxes.capture(BOX, arrival(box)) for _ in range(20) for member in (box, other)]
-    assert sorted([(await each)[0] for each in captured]) == list(range(1, 41))
+    assert sorted([(await each).number for each in captured]) == list(range(1, 41))
 
 
 async def test_IC8_a_full_inbox_drops_its_oldest_by_number(box: SqliteStore) -> None:
@@ -206,21 +218,22 @@ async def test_IC9_the_script_is_played_for_each_message_by_itself(box: SqliteSt
     ]
     answers: dict[str | None, list[int]] = {}
     for message, each in captured:
-        answers.setdefault(message, []).append((await each)[1].status)
+        answers.setdefault(message, []).append((await each).step.status)
     assert [sorted(each) for each in (answers["a"], answers["b"])] == [[200, 500, 500]] * 2
     assert answers[None] == [200, 200, 200]  # the inbox had taken six before them
 
 
 async def test_IC9_a_message_keeps_its_turn_in_an_inbox_that_keeps_one_capture(box: SqliteStore) -> None:
     await box.inboxes.change(BOX, InboxSettings(script=FAIL_TWICE.script, keep=1))
-    statuses = [(await box.inboxes.capture(BOX, arrival(box, message_id="m")))[1].status for _ in range(4)]
+    statuses = [(await box.inboxes.capture(BOX, arrival(box, message_id="m"))).step.status for _ in range(4)]
     assert statuses == [500, 500, 200, 200]
 
 
 async def test_IC10_what_became_of_the_sender_is_added(box: SqliteStore) -> None:
     await box.inboxes.change(BOX, InboxSettings(script=(Step(act=Act.HANG),)))
-    number, step = await box.inboxes.capture(BOX, arrival(box))
-    assert (step.act, (await box.inboxes.one(BOX, number)).answered) == (Act.HANG, Answered(act=Act.HANG))
+    taken = await box.inboxes.capture(BOX, arrival(box))
+    number = taken.number
+    assert (taken.step.act, (await box.inboxes.one(BOX, number)).answered) == (Act.HANG, Answered(act=Act.HANG))
     answered = Answered(act=Act.HANG, duration_us=15_000_000, detail="the sender left \ud800")
     await box.inboxes.note_answer(BOX, number, answered)
     found = await box.inboxes.one(BOX, number)
@@ -231,7 +244,7 @@ async def test_IC10_what_became_of_the_sender_is_added(box: SqliteStore) -> None
 
 
 async def test_IC10_what_came_of_sending_it_on_is_added_and_the_latest_are_kept(box: SqliteStore) -> None:
-    number, _ = await box.inboxes.capture(BOX, arrival(box))
+    number = (await box.inboxes.capture(BOX, arrival(box))).number
     sent = [
         Forwarded(
             url=f"http://127.0.0.1/{each}",

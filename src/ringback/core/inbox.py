@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Final
 
 from ringback.core.clock import Instant
-from ringback.core.script import Act, Script, as_json, script_of
+from ringback.core.script import Act, Script, Step, as_json, script_of
 
 PATH: Final = "/-/inspector"
 """Where the inspector answers."""
@@ -72,7 +72,7 @@ class Inbox:
     @property
     def path(self) -> str:
         """The path of its URL."""
-        return f"{CAPTURE_PATH}/{self.id}"
+        return inbox_path(self.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +97,24 @@ class Arrival:
     """Whether only the beginning of the body is kept."""
     message_id: str | None = None
     """Its `webhook-id`."""
+
+    def within(self, body_limit_bytes: int) -> Arrival:
+        """The same with no more of its body than that."""
+        if len(self.body) <= body_limit_bytes:
+            return self
+        return replace(self, body=self.body[:body_limit_bytes], is_cut=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """A request that has been captured."""
+
+    number: int
+    """Of its capture."""
+    step: Step
+    """How it is to be answered."""
+    settings: InboxSettings
+    """The inbox's, as they stood when it was captured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +182,11 @@ class CapturePage:
 
     captures: tuple[Capture, ...]
     cursor: str | None
+
+
+def inbox_path(inbox_id: str) -> str:
+    """The path of an inbox's URL."""
+    return f"{CAPTURE_PATH}/{inbox_id}"
 
 
 def header_lines(head: bytes) -> tuple[tuple[str, str], ...]:

@@ -65,6 +65,11 @@ Script = tuple[Step, ...]
 PLAIN: Final = Step()
 
 
+def counts_turns(script: Script) -> bool:
+    """Whether its answers depend on how many requests of a message came before."""
+    return bool(script) and script[0].times is not None
+
+
 def step_for(script: Script, nth: int) -> Step:
     """The step that answers the nth request, counted from 1, of one message."""
     for step in script:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from time import perf_counter_ns
 from types import TracebackType
 from typing import Final, Self
@@ -52,6 +53,7 @@ SAFE_HEADERS: Final = (
 """What every answer of an inbox carries: whatever its script says, a browser runs nothing of it on this origin."""
 _SAFE_NAMES: Final = frozenset(name.decode() for name, _ in SAFE_HEADERS)
 
+Headers = Sequence[tuple[bytes, bytes]]
 Forward = Callable[[], Awaitable[Forwarded | None]]
 """Sends the captured request on; None when the inbox has nowhere to."""
 
@@ -181,14 +183,15 @@ async def _answer(step: Step, caller: Caller) -> None:
     await _send_whole(caller, step.status, _headers_of(step, kind), body)
 
 
-async def _send_whole(caller: Caller, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+async def _send_whole(caller: Caller, status: int, headers: Headers, body: bytes) -> None:
+    told = list(headers)
     if status in _NO_BODY:
         body = b""
     else:
-        headers = [*headers, (b"content-length", b"%d" % len(body))]
+        told.append((b"content-length", b"%d" % len(body)))
     if caller.must_close:
-        headers = [*headers, (b"connection", b"close")]
-    await caller.send({"type": "http.response.start", "status": status, "headers": headers})
+        told.append((b"connection", b"close"))
+    await caller.send({"type": "http.response.start", "status": status, "headers": told})
     await caller.send({"type": "http.response.body", "body": body})
 
 
@@ -242,8 +245,9 @@ async def _babble(step: Step, line: _Line) -> Answered:
     """A body without an end, until the sender has had enough of it, or we have."""
     body, kind = _body_of(step, line.caller.number)
     piece = (body * (1 + len(_PIECE) // max(1, len(body))))[: len(_PIECE)] if step.body else _PIECE
-    headers = _headers_of(step, kind)
-    await line.caller.send({"type": "http.response.start", "status": step.status, "headers": headers})
+    await line.caller.send(
+        {"type": "http.response.start", "status": step.status, "headers": list(_headers_of(step, kind))}
+    )
     sent = 0
     while sent < _ENDLESS_BYTES and await line.pause(_PIECE_SECONDS):
         await line.caller.send({"type": "http.response.body", "body": piece, "more_body": True})
@@ -280,22 +284,26 @@ def _end(caller: Caller, *, with_reset: bool = False) -> None:
         caller.wire.close()
 
 
-def _headers_of(step: Step, kind: str) -> list[tuple[bytes, bytes]]:
+@lru_cache(maxsize=256)
+def _headers_of(step: Step, kind: str) -> tuple[tuple[bytes, bytes], ...]:
     written = {name.lower() for name, _ in step.headers}
     headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in step.headers]
     if "content-type" not in written and step.status not in _NO_BODY:
         headers.append((b"content-type", kind.encode()))
-    return [*((name, value) for name, value in headers if name.decode() not in _SAFE_NAMES), *SAFE_HEADERS]
+    return (*((name, value) for name, value in headers if name.decode() not in _SAFE_NAMES), *SAFE_HEADERS)
 
 
 def _body_of(step: Step, number: int) -> tuple[bytes, str]:
     """The body and its content type."""
-    if step.body is None:
-        told: Mapping[str, object] = {"captured": number}
-        return json.dumps(told).encode() + b"\n", "application/json"
-    body = step.body.encode("utf-8", "replace")
+    return (b'{"captured": %d}\n' % number, "application/json") if step.body is None else _body_from(step.body)
+
+
+@lru_cache(maxsize=64)
+def _body_from(text: str) -> tuple[bytes, str]:
+    """A script's body and its content type."""
+    body = text.encode("utf-8", "replace")
     try:
-        json.loads(step.body)
+        json.loads(text)
     except (ValueError, RecursionError):
         return body, "text/plain; charset=utf-8"
     return body, "application/json"

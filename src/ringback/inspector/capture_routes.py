@@ -93,7 +93,7 @@ class CaptureRoutes:
         target = str(wanted.get("to") or "").strip()
         url = forward_url(target) if target else None
         inbox, capture = await self._found(request)
-        order = self._desk.forwarder.order(capture.arrival, inbox, url, is_replay=True)
+        order = self._desk.forwarder.order(capture.arrival, inbox.id, url, is_replay=True)
         forwarded, _ = await self._desk.forwarder.send(order)
         await self._inboxes.note_forward(inbox.id, capture.number, forwarded)
         if by_form:

@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import Final
 
 from ringback.core.errors import UnknownInbox
-from ringback.core.inbox import CAPTURE_PATH, Answered, Arrival, Forwarded, Inbox
+from ringback.core.inbox import CAPTURE_PATH, Answered, Arrival, Forwarded, Taken, inbox_path
 from ringback.core.script import Act
 from ringback.inspector.answering import Answering, Caller
 from ringback.inspector.forwarding import Forwarder, hops_of
 from ringback.inspector.judging import inbox_id_of
-from ringback.inspector.reading import Bounds, arrival_of
+from ringback.inspector.reading import SMALL_BYTES, Bounds, announced, arrival_of
 from ringback.inspector.wire import Receive, Scope, Send, wire_of
 from ringback.store.contract import Store
 
@@ -51,27 +51,31 @@ class Capturing:
         inbox_id = inbox_id_of(scope["path"])
         if inbox_id is None:
             raise UnknownInbox(f"{CAPTURE_PATH}/ is followed by the id of an inbox")
-        inbox = await self._store.inboxes.get(inbox_id)
         wire = wire_of(scope)
-        bounds = Bounds(kept_bytes=inbox.settings.body_limit_bytes, read_bytes=self._read_bytes)
-        arrival, body = await arrival_of(scope, receive, wire, path=inbox.path, bounds=bounds, clock=self._store.clock)
-        number, step = await self._store.inboxes.capture(inbox.id, arrival)
+        kept_bytes = SMALL_BYTES
+        if not 0 <= announced(scope) <= SMALL_BYTES:  # else the store sees to the inbox's limit: one look at it less
+            kept_bytes = (await self._store.inboxes.get(inbox_id)).settings.body_limit_bytes
+        bounds = Bounds(kept_bytes=kept_bytes, read_bytes=self._read_bytes)
+        arrival, body = await arrival_of(
+            scope, receive, wire, path=inbox_path(inbox_id), bounds=bounds, clock=self._store.clock
+        )
+        taken = await self._store.inboxes.capture(inbox_id, arrival)
 
         async def forward() -> Forwarded | None:
-            return await self._forward(inbox, number, arrival)
+            return await self._forward(inbox_id, taken, arrival)
 
-        if step.act is not Act.RELAY:
-            self._forward_soon(inbox, number, arrival)
+        if taken.step.act is not Act.RELAY:
+            self._forward_soon(inbox_id, taken, arrival)
         if not body.is_whole:
-            left = Answered(act=step.act, detail="the sender left before its body was whole")
-            await self._store.inboxes.note_answer(inbox.id, number, left)
+            left = Answered(act=taken.step.act, detail="the sender left before its body was whole")
+            await self._store.inboxes.note_answer(inbox_id, taken.number, left)
             return
         caller = Caller(
-            number=number, receive=receive, send=send, wire=wire, forward=forward, must_close=not body.is_read
+            number=taken.number, receive=receive, send=send, wire=wire, forward=forward, must_close=not body.is_read
         )
-        answered = await self._answering.play(step, caller)
+        answered = await self._answering.play(taken.step, caller)
         if answered is not None:
-            await self._store.inboxes.note_answer(inbox.id, number, answered)
+            await self._store.inboxes.note_answer(inbox_id, taken.number, answered)
 
     def close_lines(self) -> None:
         """Let those go who are kept waiting, and keep nobody waiting any more."""
@@ -85,23 +89,24 @@ class Capturing:
 
     # ── Sending on ──────────────────────────────────────────────────────────────────────────────
 
-    def _forward_soon(self, inbox: Inbox, number: int, arrival: Arrival) -> None:
-        if inbox.settings.forward_url is None:
+    def _forward_soon(self, inbox_id: str, taken: Taken, arrival: Arrival) -> None:
+        if taken.settings.forward_url is None:
             return
 
         async def forward() -> None:
-            await self._forward(inbox, number, arrival)
+            await self._forward(inbox_id, taken, arrival)
 
         task = asyncio.create_task(forward(), name="ringback-inspector-forward")
         self._forwarding.add(task)
         task.add_done_callback(self._forwarding.discard)
 
-    async def _forward(self, inbox: Inbox, number: int, arrival: Arrival) -> Forwarded | None:
+    async def _forward(self, inbox_id: str, taken: Taken, arrival: Arrival) -> Forwarded | None:
         """Send a capture to its inbox's forward URL, and write down what came of it."""
-        url = inbox.settings.forward_url
+        url = taken.settings.forward_url
         if url is None:
             return None
-        order = self._forwarder.order(arrival, inbox, url, is_replay=False)
+        arrival = arrival.within(taken.settings.body_limit_bytes)
+        order = self._forwarder.order(arrival, inbox_id, url, is_replay=False)
         refusal = self._refusal(arrival)
         if refusal is None:
             forwarded, body = await self._forwarder.send(order)
@@ -109,7 +114,7 @@ class Capturing:
             now = self._store.clock.now()
             forwarded = Forwarded(url=order.url, started_at=now, duration_us=0, is_replay=False, error=refusal)
             body = b""
-        await self._store.inboxes.note_forward(inbox.id, number, forwarded)
+        await self._store.inboxes.note_forward(inbox_id, taken.number, forwarded)
         return replace(forwarded, body=body)
 
     def _refusal(self, arrival: Arrival) -> str | None:

@@ -18,7 +18,7 @@ import httpcore2
 
 from ringback.core.clock import Clock, Instant
 from ringback.core.errors import ForbiddenTarget
-from ringback.core.inbox import CAPTURE_PATH, Arrival, Forwarded, Inbox, header_lines
+from ringback.core.inbox import CAPTURE_PATH, Arrival, Forwarded, header_lines, inbox_path
 from ringback.core.netguard import Guard
 from ringback.core.urls import webhook_url
 
@@ -99,10 +99,11 @@ class Forwarder:
         self._strict = _pool(_Guarded(guard))
         self._own = _pool(None)
 
-    def order(self, arrival: Arrival, inbox: Inbox, url: str | None, *, is_replay: bool) -> Order:
+    def order(self, arrival: Arrival, inbox_id: str, url: str | None, *, is_replay: bool) -> Order:
         """What sending a capture to `url` means; without one, it goes to its inbox again."""
         if url is None:
-            return Order(url=self._own_url + inbox.path + arrival.target, arrival=arrival, is_replay=True, is_own=True)
+            own = self._own_url + inbox_path(inbox_id) + arrival.target
+            return Order(url=own, arrival=arrival, is_replay=True, is_own=True)
         is_own = url.startswith(f"{self._own_url}{CAPTURE_PATH}/")
         return Order(url=_joined(url, arrival.target), arrival=arrival, is_replay=is_replay, is_own=is_own)
 

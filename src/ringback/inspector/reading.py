@@ -13,6 +13,9 @@ from ringback.core.clock import Clock
 from ringback.core.inbox import Arrival
 from ringback.inspector.wire import Receive, Scope, Wire
 
+SMALL_BYTES: Final = 64 * 1024
+"""Bodies that may be in memory whole whatever an inbox keeps of them."""
+
 _MESSAGE_ID: Final = b"webhook-id"
 _LONGEST_MESSAGE_ID: Final = 255
 
@@ -55,7 +58,7 @@ async def arrival_of(
     pairs: list[tuple[bytes, bytes]] = scope["headers"]
     names = [name for name, _ in pairs] if wire is None else wire.names
     values = dict(pairs)
-    size = max(body.came_bytes, 0 if body.is_whole and body.is_read else _announced(values))
+    size = max(body.came_bytes, 0 if body.is_whole and body.is_read else announced(scope))
     host, port = scope["client"] or ("", 0)
     arrival = Arrival(
         received_at=received_at,
@@ -64,7 +67,7 @@ async def arrival_of(
         target=_target(scope, path),
         http_version=scope["http_version"],
         peer=f"[{host}]:{port}" if ":" in host else f"{host}:{port}",
-        head=b"".join(b"%b: %b\r\n" % (name, value) for name, (_, value) in zip(names, pairs, strict=True)),
+        head=b"".join([b"%b: %b\r\n" % (name, value) for name, (_, value) in zip(names, pairs, strict=True)]),
         body=body.kept,
         size_bytes=size,
         is_cut=len(body.kept) < size or not (body.is_whole and body.is_read),
@@ -98,9 +101,14 @@ def _target(scope: Scope, path: str) -> str:
     return (rest + b"?" + query if query else rest).decode("latin-1")
 
 
-def _announced(values: dict[bytes, bytes]) -> int:
-    text = values.get(b"content-length", b"")
-    return int(text[:18]) if text.isdigit() else 0
+def announced(scope: Scope) -> int:
+    """The body's size as its head tells it (RFC 9112, section 6.3); -1 when it does not."""
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value[:18]) if value.isdigit() else -1
+        if name == b"transfer-encoding":
+            return -1
+    return 0
 
 
 def _message_id(raw: bytes | None) -> str | None:

@@ -9,8 +9,17 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from ringback.core.delivery import DeliveryRecord
-from ringback.core.inbox import Answered, Arrival, Capture, CapturePage, Forwarded, Inbox, InboxSettings, Search
-from ringback.core.script import Step
+from ringback.core.inbox import (
+    Answered,
+    Arrival,
+    Capture,
+    CapturePage,
+    Forwarded,
+    Inbox,
+    InboxSettings,
+    Search,
+    Taken,
+)
 
 
 class Inboxes(Protocol):
@@ -64,10 +73,11 @@ class Inboxes(Protocol):
         """Every inbox, the one that was made last first."""
         ...
 
-    def capture(self, inbox_id: str, arrival: Arrival) -> Awaitable[tuple[int, Step]]:
+    def capture(self, inbox_id: str, arrival: Arrival) -> Awaitable[Taken]:
         """Take in a request; tells its number, and by which step of the script it is to be answered.
 
         IC6  It comes back as it came: body byte for byte, header lines in their order, case and repeats.
+        IC17  Of a body over the inbox's limit, as it stands at that moment, the beginning is kept, and marked so.
         IC7  Numbers count from 1 without a gap, in the order of commit, by whatever members.
         IC8  A full inbox drops its oldest, by number and by bytes, and never refuses; the newest always stays.
         IC9  The script is played for each message by itself: its nth request gets the nth turn, however many come at

@@ -34,6 +34,9 @@ UPDATE inboxes SET captured = captured + 1, change = change + 1, kept_bytes = ke
 WHERE id = :id
 RETURNING seq, captured, dropped, change, kept_bytes, settings, script_from;
 
+-- name: count_cut
+UPDATE inboxes SET kept_bytes = kept_bytes - :excess WHERE seq = :inbox;
+
 -- name: turns_of_message
 SELECT coalesce(max(nth), 0) FROM captures
 WHERE message_id = :message_id AND inbox = :inbox AND number > :script_from;

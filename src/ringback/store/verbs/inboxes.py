@@ -20,12 +20,13 @@ from ringback.core.inbox import (
     Inbox,
     InboxSettings,
     Search,
+    Taken,
     forwards_from_bytes,
     forwards_to_bytes,
     settings_from_bytes,
     settings_to_bytes,
 )
-from ringback.core.script import Step, step_for
+from ringback.core.script import counts_turns, step_for
 from ringback.store.verbs import rows
 from ringback.store.verbs.captures import Captures, inbox_of
 from ringback.store.verbs.readers import Readers
@@ -101,10 +102,10 @@ class Inboxes:
 
     # ── Captures ────────────────────────────────────────────────────────────────────────────────
 
-    def capture(self, inbox_id: str, arrival: Arrival) -> Future[tuple[int, Step]]:
+    def capture(self, inbox_id: str, arrival: Arrival) -> Future[Taken]:
         return self._session.commits.write(lambda tx: self._capture(tx, inbox_id, arrival))
 
-    def _capture(self, tx: Transaction, inbox_id: str, arrival: Arrival) -> tuple[int, Step]:
+    def _capture(self, tx: Transaction, inbox_id: str, arrival: Arrival) -> Taken:
         kept = len(arrival.head) + len(arrival.body)
         counted = tx.execute(
             self._sql["count_capture"], {"id": inbox_id, "kept": kept, "now": arrival.received_at}
@@ -113,8 +114,12 @@ class Inboxes:
             raise _unknown(inbox_id)
         [(inbox, number, dropped, change, kept_bytes, raw, script_from)] = counted
         settings = settings_from_bytes(raw)
+        if (excess := len(arrival.body) - settings.body_limit_bytes) > 0:
+            arrival = arrival.within(settings.body_limit_bytes)
+            tx.execute(self._sql["count_cut"], {"inbox": inbox, "excess": excess})
+            kept, kept_bytes = kept - excess, kept_bytes - excess
         nth = number - script_from
-        if arrival.message_id is not None:
+        if arrival.message_id is not None and counts_turns(settings.script):
             place = {"inbox": inbox, "message_id": arrival.message_id, "script_from": script_from}
             [(turns,)] = tx.execute(self._sql["turns_of_message"], place).fetchall()
             nth = turns + 1
@@ -144,7 +149,7 @@ class Inboxes:
         if number - dropped > settings.keep or kept_bytes > settings.keep_bytes:
             self._make_room(tx, inbox, number, dropped, kept_bytes, settings)
         self._changed(tx, inbox_id)
-        return number, step
+        return Taken(number=number, step=step, settings=settings)
 
     def note_answer(self, inbox_id: str, number: int, answered: Answered) -> Future[None]:
         noted = {
