@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ringback import __version__
-from ringback.cli import developing, endpoints, lives, logs, serving, top, webhooks, workloads
+from ringback.cli import developing, endpoints, lives, logs, serving, storing, top, webhooks, workloads
 from ringback.cli.context import DEFAULT_URL, Context
 from ringback.cli.listening import listen
 
@@ -61,4 +61,5 @@ app.command("attempts")(lives.attempts)
 app.command("logs")(logs.logs)
 app.add_typer(webhooks.deliveries, name="deliveries")
 app.add_typer(endpoints.endpoints, name="endpoints")
+app.add_typer(storing.store, name="store")
 app.command("top")(top.top)

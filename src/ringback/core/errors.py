@@ -270,6 +270,18 @@ class BlobLost(StoreError):
     code = "blob_lost"
 
 
+class StoreMoved(StoreError):
+    """The store is, or is about to be, in another database; the message says where and what to do."""
+
+    code = "store_moved"
+
+
+class StoreInUse(StoreError):
+    """Servers run on the store, and what was asked for needs it to itself."""
+
+    code = "store_in_use"
+
+
 class StoreTooNew(StoreError):
     """A newer release wrote this store; this one would misread it."""
 

@@ -256,11 +256,7 @@ class Settings:
 
     def store_place(self, folder: Path) -> Path | str:
         """The database file, relative to `folder` unless the store was named; or the database's URL."""
-        if self.store.startswith(_POSTGRES):
-            return self.store
-        if not self.store:
-            return folder / _DEFAULT_STORE
-        return Path(self.store.removeprefix(_SQLITE))
+        return store_place(self.store, folder)
 
     def blobs_place(self, folder: Path) -> str:
         """Where blobs are kept: a folder, or a URL."""
@@ -273,6 +269,18 @@ class Settings:
     def _beside(self, folder: Path) -> Path:
         place = self.store_place(folder)
         return place.parent if isinstance(place, Path) else (folder / _DEFAULT_STORE).parent
+
+
+def store_place(store: str, folder: Path) -> Path | str:
+    """What a value of `--store` stands for: a file, the one in `folder` when it is empty, or a database's URL.
+
+    Raises:
+        ValueError: it stands for nothing.
+    """
+    text = _store(store)
+    if text.startswith(_POSTGRES):
+        return text
+    return Path(text.removeprefix(_SQLITE)) if text else folder / _DEFAULT_STORE
 
 
 def read_settings(given: Mapping[str, str | None], environment: Mapping[str, str]) -> Settings:

@@ -1,4 +1,4 @@
-"""Which backend a store's place stands for. The only module above the store that knows both."""
+"""Which backend a store's place stands for. Above the store, only this and `moving` know both."""
 
 from __future__ import annotations
 

@@ -52,19 +52,25 @@ class MemberLocks:
 
     def is_gone(self, member: str) -> bool:
         """Whether the member's process is provably dead: its file is there, and nobody holds it."""
+        return self.lives(member) is False
+
+    def lives(self, member: str) -> bool | None:
+        """Whether the member's process is there; None when its file does not tell."""
         try:
             descriptor = os.open(self._file(member), os.O_RDWR | os.O_CLOEXEC)
         except OSError:
-            return False
+            return None
         try:
             if os.fstat(descriptor).st_uid != os.geteuid():
-                return False  # not a file of ours
+                return None  # not a file of ours
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
         except OSError:
-            return False
+            return None  # a file system without locks
         finally:
             os.close(descriptor)
-        return True
+        return False
 
     def forget(self, member: str) -> None:
         """Remove a dead member's file."""

@@ -18,7 +18,7 @@ from ringback.store.statements import migrations
 
 _OLDEST: Final = 130_000
 """PostgreSQL 13: `pg_current_xact_id` and `xid8`."""
-_TABLES: Final = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = to_regnamespace(current_schema())"
+TABLES: Final = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = to_regnamespace(current_schema())"
 """Not to_regclass, which answers from a cache that another's commit may not have reached."""
 _LOCK: Final = 0x52_42_43_4B
 """"RBCK": the advisory lock under which one member at a time looks after the schema."""
@@ -69,7 +69,7 @@ async def _migrate(connection: asyncpg.Connection, place: Place) -> None:
 
 async def _version(connection: asyncpg.Connection, place: Place) -> int:
     """The schema's version, 0 for a database that has none yet."""
-    tables = {row[0] for row in await connection.fetch(_TABLES)}
+    tables = {row[0] for row in await connection.fetch(TABLES)}
     if "ringback_schema" not in tables:
         if "workloads" in tables:
             raise StoreError(f"{place} is a database of another program: name one of Ringback's own")

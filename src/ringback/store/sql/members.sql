@@ -37,6 +37,9 @@ UPDATE timelines SET seen = :seen WHERE epoch = :epoch;
 -- name: forget_timelines
 DELETE FROM timelines;
 
+-- name: move_notes
+SELECT name, value FROM keys WHERE name IN ('moving', 'moved', 'filling');
+
 -- name: key
 SELECT value FROM keys WHERE name = :name;
 

@@ -50,6 +50,7 @@ async def open_sqlite(
         await store.join()
     except RingbackError:
         store.abandon()
+        session.locks.forget(session.member)  # it has never been one
         raise
     return store
 

@@ -15,6 +15,7 @@ from ringback.core.links import KEY_BYTES
 from ringback.core.queueing import STEP
 from ringback.core.workload import Claimed
 from ringback.store.contract import ReplicaState
+from ringback.store.moving import must_be_here
 from ringback.store.verbs import rows
 from ringback.store.verbs.blobs import BlobRows
 from ringback.store.verbs.session import Session, Transaction
@@ -31,10 +32,15 @@ class Members:
     # ── Living ──────────────────────────────────────────────────────────────────────────────────
 
     def join(self) -> Future[None]:
-        """Become a member."""
+        """Become a member.
+
+        Raises:
+            StoreMoved: the store is in another database, or on its way.
+        """
         session = self._session
 
         def write(tx: Transaction) -> None:
+            must_be_here(tx.execute(self._sql["move_notes"]).fetchall())
             self._find_timeline(tx)
             session.link_key = self._find_key(tx, "links", KEY_BYTES)
             session.blob_space = self._find_key(tx, "blobs", SPACE_BYTES).hex()
