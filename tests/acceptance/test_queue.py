@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any, Final
 
@@ -124,6 +126,24 @@ def test_a_full_queue_says_when_to_come_again_and_means_each_tenants_own(tmp_pat
         assert state(server, submit(server, tenant="another"), wait=30)["status"] == "completed"
         until(lambda: count(server, "in_queue") == 0, within=30, wanted="room")
         submit(server)
+
+
+def test_a_large_payload_for_a_full_queue_is_refused_before_it_is_sent(tmp_path: Path) -> None:
+    file = folder_of(tmp_path / "api", predictor=COUNTING, autoscaling={"max_replica_concurrency": 1})
+    with serving(file, tmp_path / "store" / "ringback.db") as server:
+        submit(server, {"sleep": 30})
+        for more, begun in (("Expect: 100-continue\r\n", b""), ("", bytes(4096))):
+            head = (
+                "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n"
+                f"Content-Length: {64 * 1024 * 1024}\r\n{more}\r\n"
+            )
+            with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+                connection.sendall(head.encode() + begun)
+                assert connection.recv(12, socket.MSG_PEEK) == b"HTTP/1.1 503"  # no 100 Continue before it
+                answer = HTTPResponse(connection)
+                answer.begin()
+                assert (answer.status, json.load(answer)["type"]) == (503, "urn:ringback:problem:queue_full")
+                assert 1 <= int(answer.headers["Retry-After"]) <= 60
 
 
 def test_a_key_outlives_its_workload(served: tuple[Server, Catcher]) -> None:

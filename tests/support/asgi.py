@@ -67,12 +67,12 @@ class Caller:
             "client": ("127.0.0.1", 1),
             "headers": [(_bytes(name).lower(), _bytes(value)) for name, value in pairs],
         }
-        messages = list(parts) if parts is not None else [{"type": "http.request", "body": body, "more_body": False}]
+        messages = iter(parts if parts is not None else [{"type": "http.request", "body": body, "more_body": False}])
         answer = Answer()
 
         async def receive() -> Message:
-            if messages:
-                return messages.pop(0)
+            if (message := next(messages, None)) is not None:
+                return message
             await (leaves or asyncio.Event()).wait()
             return {"type": "http.disconnect"}
 

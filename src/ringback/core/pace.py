@@ -5,7 +5,8 @@ Without I/O and without a clock of its own.
 
 from __future__ import annotations
 
-from math import ceil, exp
+from collections.abc import Sequence
+from math import ceil
 from typing import Final
 
 from ringback.core.clock import SECOND
@@ -16,43 +17,45 @@ UNKNOWN_SECONDS: Final = 1
 MOST_SECONDS: Final = 60
 """Nobody is sent away for longer: what was measured may be over by then."""
 
-_MEMORY_SECONDS: Final = 30.0
-"""Older measures count less and less: by a factor of e in this time."""
+_WATCHED_SECONDS: Final = 30.0
+"""Older ends say nothing about how fast they come now."""
+
+_LEAST_SECONDS: Final = 0.1
+"""What is measured over less is measured over this."""
 
 
-class Pace:
-    """One queue's. Moments are microseconds on any scale that only runs forward."""
+def per_second(ends: Sequence[int], now: int, *, since: int | None, is_all: bool) -> float | None:
+    """How fast workloads end.
 
-    __slots__ = ("_began", "_last", "_promised", "_weight")
+    Args:
+        ends: when the latest have, in microseconds, in any order.
+        now: the moment.
+        since: the earliest end among all that were looked at, those of others included; None when there was none.
+        is_all: whether none was left out before it.
+
+    Returns:
+        Their rate over the last half minute, or over as much of it as was looked at; None when nothing is known.
+    """
+    if since is None or (not ends and is_all):
+        return None
+    oldest = now - _WATCHED_SECONDS * SECOND
+    recent = sum(each >= oldest for each in ends)
+    # None among so many others: they come at most as fast as one in that time.
+    return max(recent, int(not ends)) / max(_LEAST_SECONDS, (now - max(since, oldest)) / SECOND)
+
+
+class Promises:
+    """The moments at which those may come again who were refused, each after the one before."""
+
+    __slots__ = ("_latest",)
 
     def __init__(self) -> None:
-        self._weight = 0.0
-        self._began: int | None = None
-        self._last = 0
-        self._promised = 0.0
+        self._latest = 0.0
 
-    def made(self, count: int, now: int) -> None:
-        """Room has been made for so many."""
-        if self._began is None:
-            self._began = now
-        self._weight = self._weight_at(now) + count
-        self._last = now
-
-    def per_second(self, now: int) -> float | None:
-        """How many there has been room for in a second lately; None before there has been any."""
-        if self._began is None:
-            return None
-        watched = max(1.0, (now - self._began) / SECOND)
-        return self._weight_at(now) / (_MEMORY_SECONDS * (1.0 - exp(-watched / _MEMORY_SECONDS)))
-
-    def wait_seconds(self, now: int) -> int:
-        """Whole seconds after which one who asks now may come again: each the moment after the one before."""
-        rate = self.per_second(now)
+    def wait_seconds(self, rate: float | None, now: int) -> int:
+        """Whole seconds after which one who asks now may come again, when there is room for so many in a second."""
         if rate is None:
             return UNKNOWN_SECONDS
-        latest = now + MOST_SECONDS * SECOND
-        self._promised = min(latest, max(now, self._promised) + SECOND / max(rate, 1.0 / MOST_SECONDS))
-        return max(1, ceil((self._promised - now) / SECOND))
-
-    def _weight_at(self, now: int) -> float:
-        return self._weight * exp((self._last - now) / SECOND / _MEMORY_SECONDS)
+        furthest = now + MOST_SECONDS * SECOND
+        self._latest = min(furthest, max(now, self._latest) + SECOND / max(rate, 1.0 / MOST_SECONDS))
+        return max(1, ceil((self._latest - now) / SECOND))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
-from collections.abc import AsyncIterator, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any, Final, ParamSpec, Protocol
 
 from ringback.core.blob import Blob, PayloadDigest
@@ -42,13 +42,17 @@ class Bodies:
         self._large = large
         self._small = limit_bytes if large is None else min(limit_bytes, large.blob_threshold_bytes)
 
-    def is_announced_large(self, headers: dict[str, str]) -> bool:
-        """Whether the request says that its body will go into a blob."""
-        text = headers.get("content-length")
-        return text is not None and text.isdigit() and int(text) > self._small
-
-    async def take(self, content_type: str, headers: dict[str, str], receive: Receive) -> bytes | Taken:
+    async def take(
+        self, content_type: str, headers: dict[str, str], receive: Receive, is_wanted: Callable[[], Awaitable[None]]
+    ) -> bytes | Taken:
         """The whole body, seen to be what its content type says.
+
+        Args:
+            content_type: what it says it is.
+            headers: the request's.
+            receive: brings it.
+            is_wanted: raises if it will be refused however it reads. Asked before anything is received of a body that
+                is announced as large or waits to be asked for, and before a large one that was not announced is kept.
 
         Raises:
             PayloadTooLarge: it is over the limit, as announced or as it came.
@@ -61,6 +65,9 @@ class Bodies:
         announced = int(text) if text is not None and text.isdigit() else 0
         if announced > self._limit:
             raise incoming.too_large(self._limit)
+        is_asked = announced > self._small or "expect" in headers
+        if is_asked:
+            await is_wanted()
         message = await receive()
         if message["type"] == "http.disconnect":
             raise Gone
@@ -74,6 +81,8 @@ class Bodies:
             if length > self._small:
                 if self._large is None or length > self._limit:
                     raise incoming.too_large(self._limit)
+                if not is_asked:
+                    await is_wanted()
                 return await self._keep(content_type, announced, parts, message, receive)
             body = b"".join(parts)
         incoming.check_payload(content_type, body)

@@ -116,9 +116,12 @@ class DataPlane:
         webhooks: tuple[Endpoint, ...] = ()
         if "ringback-webhook" in headers or "ringback-webhook-events" in headers:
             webhooks = await guests_of(scope, self._keeper)
-        if self._bodies.is_announced_large(headers):
-            self.checked_limit(api)
-        taken = await self._bodies.take(content_type, headers, receive)
+
+        async def is_wanted() -> None:
+            limit = self.checked_limit(api)
+            await self._store.expect_room(api.name, limit=limit, tenant=wish.tenant, workload_id=workload_id, key=key)
+
+        taken = await self._bodies.take(content_type, headers, receive, is_wanted)
         payload, blob, digest = (taken, None, None) if isinstance(taken, bytes) else (b"", taken.blob, taken.digest)
         return Submission(
             api=api.name,

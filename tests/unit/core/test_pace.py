@@ -5,49 +5,66 @@ from __future__ import annotations
 import pytest
 
 from ringback.core.clock import SECOND
-from ringback.core.pace import MOST_SECONDS, UNKNOWN_SECONDS, Pace
+from ringback.core.pace import MOST_SECONDS, UNKNOWN_SECONDS, Promises, per_second
+
+NOW = 1_000 * SECOND
 
 
-def at_a_steady(rate: float, seconds: int) -> Pace:
-    """Room for one made so often, for so long, from moment 0."""
-    pace = Pace()
-    for number in range(round(rate * seconds) + 1):
-        pace.made(1, round(number / rate * SECOND))
-    return pace
+def ends(rate: float, seconds: float, *, until: int = NOW) -> list[int]:
+    """One so often, for so long, until a moment."""
+    return [round(until - number / rate * SECOND) for number in range(round(rate * seconds))]
+
+
+def rate_of(found: list[int], *, is_all: bool = True) -> float | None:
+    return per_second(found, NOW, since=min(found, default=None), is_all=is_all)
 
 
 def test_before_anything_is_known_a_second() -> None:
-    assert [Pace().wait_seconds(5), Pace().per_second(5)] == [UNKNOWN_SECONDS, None]
+    assert rate_of([]) is None
+    assert per_second([], NOW, since=NOW - SECOND, is_all=True) is None
+    assert Promises().wait_seconds(None, 5) == UNKNOWN_SECONDS
 
 
 @pytest.mark.parametrize("rate", [0.5, 4.0, 100.0])
-@pytest.mark.parametrize("seconds", [10, 60, 600])
+@pytest.mark.parametrize("seconds", [10, 29, 60, 600])
 def test_a_steady_rate_is_found_out(rate: float, seconds: int) -> None:
-    assert at_a_steady(rate, seconds).per_second(seconds * SECOND) == pytest.approx(rate, rel=0.25)
+    assert rate_of(ends(rate, seconds)) == pytest.approx(rate, rel=0.3)
 
 
-def test_a_rate_that_changes_is_followed() -> None:
-    pace = at_a_steady(100.0, 60)
-    for number in range(120):
-        pace.made(1, (60 + number) * SECOND)
-    assert pace.per_second(180 * SECOND) == pytest.approx(2.8, abs=1)
+def test_of_many_the_latest_are_enough() -> None:
+    assert rate_of(ends(1_000.0, 60)[:256], is_all=False) == pytest.approx(1_000, rel=0.01)
+
+
+def test_what_ended_long_ago_says_that_nothing_ends_now() -> None:
+    assert rate_of(ends(100.0, 60, until=NOW - 31 * SECOND)) == 0.0
+
+
+def test_one_that_has_ended_just_now_does_not_make_a_torrent() -> None:
+    assert (rate_of([NOW]) or 0.0) <= 10.0
+
+
+def test_one_whose_ends_are_too_seldom_to_be_seen_is_as_slow_as_what_was_seen_allows() -> None:
+    since = NOW - SECOND // 4
+    assert per_second([], NOW, since=since, is_all=False) == pytest.approx(4.0)
+
+
+def test_a_clock_that_was_set_back_does_no_harm() -> None:
+    assert (rate_of(ends(4.0, 10, until=NOW + 3_600 * SECOND)) or -1.0) > 0
 
 
 def test_each_is_told_the_moment_after_the_one_before() -> None:
-    pace = at_a_steady(2.0, 60)
-    now = 60 * SECOND
-    assert [pace.wait_seconds(now) for _ in range(6)] == [1, 1, 2, 2, 3, 3]
+    promises = Promises()
+    assert [promises.wait_seconds(2.0, NOW) for _ in range(6)] == [1, 1, 2, 2, 3, 3]
 
 
 def test_a_moment_that_has_passed_is_promised_to_nobody() -> None:
-    pace = at_a_steady(2.0, 60)
+    promises = Promises()
     for _ in range(6):
-        pace.wait_seconds(60 * SECOND)
-    assert pace.wait_seconds(70 * SECOND) == 1
+        promises.wait_seconds(2.0, NOW)
+    assert promises.wait_seconds(2.0, NOW + 10 * SECOND) == 1
 
 
 def test_nobody_is_sent_away_for_longer_than_what_was_measured_may_hold() -> None:
-    pace = at_a_steady(0.5, 60)
-    waits = [pace.wait_seconds(60 * SECOND) for _ in range(1_000)]
-    assert max(waits) == MOST_SECONDS
-    assert at_a_steady(1.0, 10).wait_seconds(10_000 * SECOND) == MOST_SECONDS
+    promises = Promises()
+    assert max(promises.wait_seconds(0.5, NOW) for _ in range(1_000)) == MOST_SECONDS
+    assert Promises().wait_seconds(0.0, NOW) == MOST_SECONDS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -257,6 +257,74 @@ async def test_a_place_that_takes_nothing(
     assert int(answer.headers["retry-after"]) > 0
     assert (await call("POST", "/iris", b"{}", JSON)).status == 200
     assert len((await store.claim("iris", 10))[0]) == 1
+
+
+FULL = IRIS.autoscaling.max_replica_concurrency
+
+
+async def fill(call: Caller, count: int = FULL) -> None:
+    for number in range(count):
+        assert (await call("PUT", f"/iris/w{number}", b"{}", JSON)).status == 200
+
+
+@dataclass(slots=True)
+class Upload:
+    """A body that counts how much of it was asked for."""
+
+    pieces: list[Message]
+    taken: int = 0
+
+    def __iter__(self) -> Iterator[Message]:
+        for piece in self.pieces:
+            self.taken += 1
+            yield piece
+
+
+@pytest.mark.parametrize(
+    ("headers", "most_taken"),
+    [
+        ({**JSON, "Content-Length": str(80 * KIB)}, 0),
+        ({**JSON, "Content-Length": str(KIB), "Expect": "100-continue"}, 0),
+        ({**JSON, "Expect": "100-continue"}, 0),
+        (JSON, 1 + BLOB_THRESHOLD // KIB),
+    ],
+    ids=["large", "small, waits", "of any size, waits", "large, not announced"],
+)
+async def test_what_will_be_refused_is_not_read(
+    call: Caller, shelf: Shelf, headers: dict[str, str], most_taken: int
+) -> None:
+    await fill(call)
+    upload = Upload(parts(text_of(80 * KIB), KIB))
+
+    refused = await call("POST", "/iris", headers=headers, parts=upload)
+
+    assert (refused.status, refused.problem) == (503, "queue_full")
+    assert int(refused.headers["retry-after"]) >= 1
+    assert upload.taken <= most_taken
+    assert shelf.names() == shelf.spooled() == set()
+
+
+async def test_what_is_known_is_read_and_answered_although_the_queue_is_full(call: Caller) -> None:
+    body = text_of(80 * KIB)
+    headers = {**JSON, "Content-Length": str(len(body)), "Expect": "100-continue"}
+    assert (await call("PUT", "/iris/large", body, headers)).status == 200
+    await fill(call, FULL - 1)
+
+    again = await call("PUT", "/iris/large", body, headers)
+    assert (again.status, again.json()) == (200, {"id": "large"})
+    assert (await call("PUT", "/iris/large", text_of(70 * KIB), headers)).problem == "id_taken"
+
+
+async def test_one_that_becomes_too_many_while_it_is_sent_is_refused_in_the_end(call: Caller, shelf: Shelf) -> None:
+    await fill(call, FULL - 1)
+    body = text_of(80 * KIB)
+
+    first, second = await asyncio.gather(
+        *(call("POST", "/iris", body, {**JSON, "Content-Length": str(len(body))}) for _ in range(2))
+    )
+
+    assert sorted([first.status, second.status]) == [200, 503]
+    assert len(shelf.names()) == 1
 
 
 async def test_a_server_without_blobs_takes_what_fits_its_rows(store: SqliteStore, facts: Facts) -> None:

@@ -40,6 +40,15 @@ class Workloads(Protocol):
         """
         ...
 
+    async def expect_room(
+        self, api: str, *, limit: int, tenant: str = "", workload_id: str | None = None, key: str | None = None
+    ) -> None:
+        """See whether `submit` would find room, before a payload that is large is sent in vain.
+
+        W6  It raises `QueueFull` when `submit` would, as last committed, and only then; nothing is kept for the caller.
+        """
+        ...
+
     def claim(self, api: str, room: int) -> Awaitable[tuple[list[Claimed], float | None]]:
         """Take up to `room` due workloads of `api` into this member's hands, in the order of the queue.
 

@@ -5,6 +5,14 @@ ON CONFLICT (api, tenant, member) DO UPDATE SET unfinished = tallies.unfinished 
 -- name: count_unfinished
 SELECT coalesce(sum(unfinished), 0) FROM tallies WHERE api = :api AND tenant = :tenant;
 
+-- name: latest_ends
+-- Whoever ran them. What came in batches is counted apart, and its ends make room for nobody else.
+SELECT finished_at, CASE WHEN batch IS NULL THEN tenant END
+FROM workloads
+WHERE api = :api AND finished_at IS NOT NULL AND erased_at IS NULL
+ORDER BY finished_at DESC
+LIMIT :most;
+
 -- name: depths
 -- Those in progress are as many as the replicas may have in hand, however long the queue is.
 SELECT api, sum(unfinished),

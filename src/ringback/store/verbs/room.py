@@ -1,4 +1,4 @@
-"""How much one API may hold. Promises W4, T5 and X10."""
+"""How much one API may hold. Promises W4, W6, T5 and X10."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def make_room(session: Session, tx: Transaction, api: str, tenant: str, limit: i
     if limit is None or session.unfinished(tx, api, tenant) < limit:
         return
     whose = f" of tenant {tenant}" if tenant else ""
-    seconds = session.tallies.wait_seconds(api, tenant)
+    seconds = session.paces.wait_seconds(tx.execute, api, tenant)
     raise QueueFull(
         f"{api} holds {limit} unfinished workloads{whose}, as many as its replicas may; try again in {seconds} s",
         retry_after_seconds=seconds,

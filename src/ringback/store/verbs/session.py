@@ -21,6 +21,7 @@ from ringback.store.registry import Registry
 from ringback.store.values import ReplicaState
 from ringback.store.verbs import rows
 from ringback.store.verbs.meeting import Meeting
+from ringback.store.verbs.paces import Paces
 from ringback.store.verbs.rows import Row
 from ringback.store.verbs.tallies import Tallies
 
@@ -92,7 +93,8 @@ class Session(ABC):
         self.ids = Ids(clock)
         self.member = self.ids.new()
         self.meeting = Meeting(loop)
-        self.tallies = Tallies(sql, self.member, clock.elapsed)
+        self.tallies = Tallies(sql, self.member)
+        self.paces = Paces(sql, clock)
         self.pauses: dict[str, Pause] = {}
         self.registry = Registry()
         self.public_url = ""

@@ -110,6 +110,12 @@ class VerbStore(ABC):
     def submit(self, submission: Submission, *, limit: int | None = None) -> Awaitable[Accepted]:
         return self._workloads.submit(submission, limit)
 
+    async def expect_room(
+        self, api: str, *, limit: int, tenant: str = "", workload_id: str | None = None, key: str | None = None
+    ) -> None:
+        self._refuse_if_closed()
+        await self._workloads.expect_room(api, limit, tenant, workload_id, key)
+
     def claim(self, api: str, room: int) -> Awaitable[tuple[list[Claimed], float | None]]:
         return self._workloads.claim(api, room)
 

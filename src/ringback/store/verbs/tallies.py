@@ -5,10 +5,8 @@ What one transaction changes is gathered in memory and written once, as the last
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
-
-from ringback.core.pace import UNKNOWN_SECONDS, Pace
 
 if TYPE_CHECKING:
     from ringback.store.verbs.session import Execute
@@ -31,14 +29,11 @@ def tally_of(tenant: str, batch: int | None) -> str:
 class Tallies:
     """The sums as the transaction under way leaves them. One that is not known is read when it is asked for."""
 
-    __slots__ = ("_changes", "_elapsed", "_ended", "_known", "_member", "_paces", "_sql", "shared")
+    __slots__ = ("_changes", "_known", "_member", "_sql", "shared")
 
-    def __init__(self, sql: Mapping[str, str], member: str, elapsed: Callable[[], int]) -> None:
+    def __init__(self, sql: Mapping[str, str], member: str) -> None:
         self._sql = sql
         self._member = member
-        self._elapsed = elapsed
-        self._ended: dict[Key, int] = {}
-        self._paces: dict[Key, Pace] = {}
         self.shared: dict[str, bool] = {}
         """Whether tenants share an API; one that is missing is to be looked up."""
         self._known: dict[Key, int] = {}
@@ -63,13 +58,6 @@ class Tallies:
         self._changes[key] = self._changes.get(key, 0) + change
         if key in self._known:
             self._known[key] += change
-        if change < 0:
-            self._ended[key] = self._ended.get(key, 0) - change
-
-    def wait_seconds(self, api: str, tenant: str) -> int:
-        """When there may be room for one more, by how fast this member's workloads have ended lately."""
-        pace = self._paces.get((api, tenant))
-        return UNKNOWN_SECONDS if pace is None else pace.wait_seconds(self._elapsed())
 
     def write(self, execute: Execute) -> None:
         """Put what has changed into the transaction."""
@@ -79,13 +67,8 @@ class Tallies:
                 member = self._member if tenant in {"", BATCHED} else ""
                 execute(self._sql["tally"], {"api": api, "tenant": tenant, "member": member, "change": change})
         self._changes.clear()
-        for key, count in self._ended.items():
-            self._paces.setdefault(key, Pace()).made(count, self._elapsed())
-        self._ended.clear()
         if len(self._known) > _MOST_KNOWN:
             self._known.clear()
-        if len(self._paces) > _MOST_KNOWN:
-            self._paces.clear()
 
     def forget(self) -> None:
         """Another member has written: what was known may be wrong."""
@@ -97,4 +80,3 @@ class Tallies:
         self._known.clear()
         self.shared.clear()
         self._changes.clear()
-        self._ended.clear()

@@ -80,6 +80,20 @@ class Workloads:
         self._queue.enter(tx, api, submission.wish.tenant)
         return Accepted(id=workload_id, created=True)
 
+    async def expect_room(self, api: str, limit: int, tenant: str, workload_id: str | None, key: str | None) -> None:
+        [(unfinished,)] = await self._session.read("count_unfinished", api=api, tenant=tenant)
+        if unfinished < limit:
+            return
+
+        def look(tx: Transaction) -> None:
+            named = (("find_by_id", {"id": workload_id}), ("find_by_key", {"key": key}))
+            for statement, name in named:
+                if None not in name.values() and tx.execute(self._sql[statement], {"api": api, **name}).fetchall():
+                    return  # submit will tell what has become of it
+            make_room(self._session, tx, api, tenant, limit)
+
+        await self._session.commits.write(look)
+
     def pour(self, tx: Transaction, submission: Submission, batch: int, due_at: Instant) -> None:
         """Take in one workload of a batch that was accepted at `due_at`, under the id that it was given then."""
         assert submission.id is not None
