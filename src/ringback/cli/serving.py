@@ -15,7 +15,7 @@ from ringback.cli.context import Context, table, usage_error
 from ringback.core.errors import SpecError
 from ringback.core.quantities import format_duration
 from ringback.core.settings import read_settings
-from ringback.core.spec import Api, Autoscaling
+from ringback.core.spec import Api, Autoscaling, Endpoint
 from ringback.runtime.specfile import SpecFile, find, load
 
 _STARTER: Final = {
@@ -178,7 +178,7 @@ def _row(api: Api) -> dict[str, str]:
         "predictor": api.predictor.path.name,
         "replicas": _replicas(api.autoscaling),
         "timeout": format_duration(api.timeout_seconds),
-        "webhooks": ", ".join(_webhook(hook.url, signed=hook.secret is not None) for hook in api.webhooks) or "none",
+        "webhooks": ", ".join(map(_webhook, api.webhooks)) or "none",
     }
 
 
@@ -187,12 +187,14 @@ def _replicas(scaling: Autoscaling) -> str:
     return str(least) if least == most else f"{least} to {most}"
 
 
-def _webhook(url: str, *, signed: bool) -> str:
-    return f"{url} ({'signed' if signed else 'unsigned'})"
+def _webhook(hook: Endpoint) -> str:
+    return f"{hook.shown_url} ({'unsigned' if hook.secret is None else 'signed'})"
 
 
 def _told(api: Api) -> dict[str, Any]:
-    webhooks = [{"endpoint": hook.key, "url": hook.url, "signed": hook.secret is not None} for hook in api.webhooks]
+    webhooks = [
+        {"endpoint": hook.key, "url": hook.shown_url, "signed": hook.secret is not None} for hook in api.webhooks
+    ]
     return {
         "name": api.name,
         "path": f"/{api.endpoint}",

@@ -92,6 +92,8 @@ def _standing(delivery: dict[str, Any]) -> str:
     """A delivery's state, and what it means for others of its order key."""
     if delivery["behind"] is not None:
         return f"{delivery['state']}, behind {delivery['behind']}"
+    if delivery.get("at_rest") is not None:
+        return f"{delivery['state']}, at rest"
     return f"{delivery['state']}, holds up {delivery['holds_up']}" if delivery["holds_up"] else str(delivery["state"])
 
 
@@ -105,6 +107,7 @@ def story(delivery: dict[str, Any]) -> str:
     for each in delivery["attempts"]:
         status = "" if each["status"] is None else f" {each['status']}"
         detail = f": {each['detail']}" if each["detail"] else ""
+        detail += "; whether it arrived is unknown" if each.get("unknown") else ""
         lines.append(
             f"  {each['number']:3}  {each['started_at'][:19]}  {each['duration_ms']:8.1f} ms  "
             f"{each['outcome']}{status}{detail}"
@@ -115,6 +118,8 @@ def story(delivery: dict[str, Any]) -> str:
         lines.append("  not tried yet")
     if delivery["reason"]:
         lines.append(f"  parked: {delivery['reason']}")
-    if delivery["due_at"] is not None:
+    if delivery.get("at_rest") is not None:
+        lines.append(f"  waits for its endpoint to be enabled: {delivery['at_rest']}")
+    elif delivery["due_at"] is not None:
         lines.append(f"  next attempt at {delivery['due_at'][:19]}")
     return "\n".join(lines)

@@ -65,6 +65,11 @@ class AttemptClass(StrEnum):
     GUARD = "guard"  # nothing was sent: the URL leads to an address it must not
     CONFIG = "config"  # nothing was sent: the endpoint is gone from the file, or its secret is malformed
 
+    @property
+    def is_unknown(self) -> bool:
+        """Whether the receiver may have the webhook all the same: it was sent, and no answer came."""
+        return self in {AttemptClass.READ_TIMEOUT, AttemptClass.RESET, AttemptClass.CAP}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:

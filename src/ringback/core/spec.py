@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from ringback.core.netguard import Trust
 from ringback.core.rotation import EndpointKey
+from ringback.core.urls import shown_url
 
 RESERVED_NAMES: Final = frozenset({"healthz", "readyz", "metrics", "docs", "openapi"})
 """Names no API may take, because the server answers there itself."""
@@ -77,6 +78,11 @@ class Endpoint:
     rate_per_second: float | None = None
     inline_limit_bytes: int = 262_144
     order: Order = Order.NONE
+
+    @property
+    def shown_url(self) -> str:
+        """The URL as it may be listed, logged and kept with deliveries: without its secrets."""
+        return shown_url(self.url)
 
 
 GUEST_PREFIX: Final = "guest:"

@@ -13,6 +13,9 @@ DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 LONGEST: Final = 2_000
 """Characters of a URL that comes with a request."""
 
+LEFT_OUT: Final = "…"
+"""Stands where a URL's secrets stood."""
+
 _LABEL: Final = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 
@@ -37,6 +40,26 @@ def webhook_url(text: str) -> SplitResult:
     if url.fragment:
         raise ValueError(f"has a fragment (#{url.fragment}), which is never sent; leave it out")
     return url
+
+
+def shown_url(text: str) -> str:
+    """A URL as it may be listed and logged: who is named in front of the host is left out, and what the query says."""
+    text = without_values(text)
+    if "@" not in text:
+        return text
+    scheme, separator, rest = text.partition("://")
+    place = re.split("[/?#]", rest, maxsplit=1)[0]
+    before, at, _ = place.rpartition("@")
+    return f"{scheme}{separator}{LEFT_OUT}{rest[len(before) :]}" if at else text
+
+
+def without_values(text: str) -> str:
+    """A URL, or its path and query, with the query's names and without its values."""
+    path, mark, query = text.partition("?")
+    if not query:
+        return text
+    names = (part.partition("=") for part in query.split("&"))
+    return f"{path}{mark}{'&'.join(f'{name}={LEFT_OUT}' if equals else LEFT_OUT for name, equals, _ in names)}"
 
 
 def guest_url(text: str) -> str:

@@ -45,11 +45,11 @@ class Answer:
         if not text:
             return None
         if text.isascii() and text.isdigit():
-            seconds = float(text[:9])
+            seconds = float(text.lstrip("0")[:9] or 0)
         else:
             try:
                 moment = parsedate_to_datetime(text)
-            except ValueError:
+            except (ValueError, OverflowError):  # whose numbers are larger than any date's
                 return None
             moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
             seconds = (moment - _EPOCH).total_seconds() - now / SECOND

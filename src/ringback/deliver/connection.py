@@ -17,6 +17,8 @@ from ringback.deliver.inflating import Undo, undoing
 
 BODY_LIMIT_BYTES: Final = 16 * 1024
 _HEAD_LIMIT_BYTES: Final = 64 * 1024
+_WHOLE_LIMIT_BYTES: Final = 256 * 1024
+"""Head, body, and what stands around the body's pieces and after them."""
 _EXCERPT_BYTES: Final = 400
 _SHOWN_HEAD_BYTES: Final = 2_048
 _NOTED: Final = frozenset({b"retry-after", b"location", b"content-encoding"})
@@ -86,9 +88,14 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._end(NoAnswer(outcome=AttemptClass.RESET, detail=f"answered what is not HTTP/1.1 ({error})"))
             return
+        except httptools.HttpParserUpgrade:
+            self._answer(keep=False)  # from here on it means to speak another protocol
+            return
         if not self._has_head and self._heard > _HEAD_LIMIT_BYTES:
             detail = f"answered with more than {_HEAD_LIMIT_BYTES} bytes of headers"
             self._end(NoAnswer(outcome=AttemptClass.CAP, detail=detail))
+        elif self._heard > _WHOLE_LIMIT_BYTES:
+            self._answer(keep=False)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_open = False

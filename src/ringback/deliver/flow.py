@@ -64,6 +64,7 @@ class Flow:
         "_probe_first",
         "_probe_wait",
         "_rate",
+        "_stragglers",
         "_sum",
         "_taken",
         "_tokens",
@@ -89,6 +90,7 @@ class Flow:
         self._breaker_since: float | None = None
         self._probe_at = 0.0
         self._probe_first = self._probe_wait = probe_seconds
+        self._stragglers = 0
         self._best = float("inf")
         self._sum = 0.0
         self._taken = 0
@@ -145,6 +147,7 @@ class Flow:
     def forget(self) -> None:
         """One under way was cut off and says nothing about the receiver."""
         self._open -= 1
+        self._stragglers = min(self._stragglers, self._open)
 
     def arrived(self, seconds: float) -> None:
         """One under way has arrived, after so long."""
@@ -163,6 +166,9 @@ class Flow:
             asked = PAUSE_SECONDS if failure.retry_after_seconds is None else failure.retry_after_seconds
             self._pause_until = max(self._pause_until, now + min(asked, PAUSE_MOST_SECONDS))
         if self._breaker_since is not None:
+            if self._stragglers:
+                self._stragglers -= 1  # begun before the breaker opened: it says nothing that is not known
+                return
             self._probe_wait = min(self._probe_wait * 2, PROBE_MOST_SECONDS)
             self._probe_at = now + self._probe_wait
             return
@@ -209,11 +215,13 @@ class Flow:
         failures = len(self._last) - sum(self._last)
         if len(self._last) >= TRIP_AFTER and failures >= TRIP_SHARE * len(self._last):
             self._breaker_since = now
+            self._stragglers = self._open
             self._probe_wait = self._probe_first
             self._probe_at = now + self._probe_wait
 
     def _take_up_again(self) -> None:
         self._breaker_since = None
+        self._stragglers = 0
         self._last.clear()
         self._limit, self._best = 1.0, float("inf")
         self._sum, self._taken, self._was_full = 0.0, 0, False

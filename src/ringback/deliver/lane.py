@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from ringback.core.delivery import Attempt, AttemptClass, Delivery, Pause, PauseKind
@@ -43,7 +42,6 @@ class Lane:
         probe_seconds: float = PROBE_SECONDS,
     ) -> None:
         self._endpoint = endpoint
-        self._tried_once = replace(endpoint, retry_seconds=())
         self._target = Target(endpoint)
         self._dialling = dialling
         self._store = store
@@ -100,7 +98,7 @@ class Lane:
         """
         target = Target(endpoint)
         has_moved = not target.is_at(self._target)
-        self._endpoint, self._tried_once, self._target = endpoint, replace(endpoint, retry_seconds=()), target
+        self._endpoint, self._target = endpoint, target
         self._flow.retune(endpoint.concurrency, endpoint.rate_per_second)
         if has_moved:
             was_tripped = self._flow.is_tripped
@@ -250,10 +248,9 @@ class Lane:
     async def _try(self, line: Line, delivery: Delivery) -> None:
         clock, target = self._store.clock, line.target
         started_at = clock.now()
-        exchange = await line.send(target.request(delivery, started_at))
+        exchange = target.discretion.of(await line.send(target.request(delivery, started_at)))
         attempt = attempt_of(delivery.tries + 1, started_at, exchange, target.shown_head)
-        endpoint = self._tried_once if delivery.is_trial else self._endpoint
-        verdict = judge(endpoint, attempt, exchange, base=delivery.base, now=clock.now(), chance=self._chance())
+        verdict = judge(self._endpoint, delivery, attempt, exchange, now=clock.now(), chance=self._chance())
         self._emit(
             "delivery.attempted",
             endpoint=delivery.endpoint,

@@ -6,7 +6,6 @@ Refuses at construction whatever could break out of its header line.
 from __future__ import annotations
 
 import base64
-import re
 import secrets
 from typing import Final
 from urllib.parse import SplitResult, quote, unquote
@@ -19,10 +18,10 @@ from ringback.core.errors import SpecError
 from ringback.core.headers import header_lines
 from ringback.core.rotation import KeyRing
 from ringback.core.spec import BodyFormat, Endpoint
-from ringback.core.urls import DEFAULT_PORTS, webhook_url
+from ringback.core.urls import DEFAULT_PORTS, shown_url, webhook_url
+from ringback.deliver.discretion import Discretion, shown
 
 _TYPE_LINES: Final = {form: f"Content-Type: {kind}\r\n".encode() for form, kind in CONTENT_TYPES.items()}
-_SECRET_NAME: Final = re.compile(r"auth|cookie|key|secret|token|password|signature", re.IGNORECASE)
 _PATH_SAFE: Final = "/%:@!$&'()*+,;=~-._"
 
 
@@ -33,7 +32,7 @@ class Target:
         SpecError: the URL, a header or the secret cannot be used; the message says why.
     """
 
-    __slots__ = ("_head", "_keys", "host", "is_tls", "port", "shown_head", "timeout_seconds", "trust")
+    __slots__ = ("_head", "_keys", "discretion", "host", "is_tls", "port", "shown_head", "timeout_seconds", "trust")
 
     def __init__(self, endpoint: Endpoint) -> None:
         url = _checked_url(endpoint.url)
@@ -44,10 +43,11 @@ class Target:
         self.trust = endpoint.trust
         self.timeout_seconds = endpoint.timeout_seconds
         self._keys = None if endpoint.secret is None else KeyRing(endpoint.secret, endpoint.former)
-        head = _static_head(url, endpoint)
-        self._head = head.encode("latin-1")
-        self.shown_head = "\r\n".join(_shown(line) for line in head.split("\r\n")).encode("latin-1")
+        request_line, *lines = _static_head(url, endpoint)
+        self._head = "\r\n".join((request_line, *lines, "")).encode("latin-1")
+        self.shown_head = shown(request_line, lines)
         """What may be kept and shown of it: secrets are left out."""
+        self.discretion = Discretion(url, endpoint)
 
     def is_at(self, other: Target) -> bool:
         """Whether both lead to the same host, so that what is learnt of one holds for the other."""
@@ -91,10 +91,10 @@ def _checked_url(text: str) -> SplitResult:
     try:
         return webhook_url(text)
     except ValueError as error:
-        raise SpecError(f"{text!r} {error}") from None
+        raise SpecError(f"{shown_url(text)!r} {error}") from None
 
 
-def _static_head(url: SplitResult, endpoint: Endpoint) -> str:
+def _static_head(url: SplitResult, endpoint: Endpoint) -> list[str]:
     path = quote(url.path or "/", safe=_PATH_SAFE)
     query = f"?{quote(url.query, safe=_PATH_SAFE + '?')}" if url.query else ""
     lines = [
@@ -105,13 +105,7 @@ def _static_head(url: SplitResult, endpoint: Endpoint) -> str:
     if url.username is not None and "authorization" not in {name.lower() for name in endpoint.headers}:
         pair = f"{unquote(url.username)}:{unquote(url.password or '')}"
         lines.append(f"Authorization: Basic {base64.b64encode(pair.encode()).decode()}")
-    return "\r\n".join((*lines, *header_lines(endpoint))) + "\r\n"
-
-
-def _shown(line: str) -> str:
-    name, colon, _ = line.partition(": ")
-    is_secret = colon and _SECRET_NAME.search(name) is not None
-    return f"{name}: (left out)" if is_secret else line
+    return [*lines, *header_lines(endpoint)]
 
 
 def _host_header(url: SplitResult) -> str:

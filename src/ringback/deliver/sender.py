@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from functools import cache
 from socket import SOCK_STREAM, gaierror
 from time import perf_counter_ns
+from typing import Final
 
 from ringback.core.delivery import AttemptClass
 from ringback.core.netguard import Guard, Resolve, Trust
 from ringback.deliver.answer import Answer, Exchange, NoAnswer
 from ringback.deliver.connection import Connection
 from ringback.deliver.request import Target
+
+KEPT_SECONDS: Final = 60.0
 
 
 class Guarded(Exception):
@@ -34,6 +37,8 @@ class Dialling:
 
     guard: Guard = field(default_factory=Guard)
     resolve: Resolve = resolved
+    kept_seconds: float = KEPT_SECONDS
+    """How long a connection is used again and again before the name is looked up once more."""
 
 
 class Line:
@@ -47,6 +52,7 @@ class Line:
         "_dns_us",
         "_expired",
         "_first_byte_ns",
+        "_kept_until",
         "_loop",
         "_sent_ns",
         "_target",
@@ -59,6 +65,7 @@ class Line:
         self._loop = asyncio.get_running_loop()
         self._connection: Connection | None = None
         self._expired = False
+        self._kept_until = 0.0
         self._deadline: float | None = None
         self._dns_us: int | None = None
         self._connect_us: int | None = None
@@ -72,7 +79,11 @@ class Line:
         self._first_byte_ns = 0
         self._dns_us = self._connect_us = None
         self._expired = False
-        self._deadline = self._loop.time() + self._target.timeout_seconds
+        began = self._loop.time()
+        if began >= self._kept_until and self._connection is not None:
+            self._connection.close()  # the name may have moved on while it was kept busy
+            self._connection = None
+        self._deadline = began + self._target.timeout_seconds
         if self._timer is None:
             self._watch(self._deadline)
         try:
@@ -123,7 +134,8 @@ class Line:
         self._connection = fresh
         if self._expired:
             fresh.close()
-            return self._timed(NoAnswer(outcome=AttemptClass.READ_TIMEOUT, detail=""))
+            return self._too_late()
+        self._kept_until = self._loop.time() + self._dialling.kept_seconds
         self._sent_ns = perf_counter_ns()
         return self._timed(await fresh.exchange(request))
 
@@ -157,10 +169,7 @@ class Line:
         except Guarded as refused:
             return NoAnswer(outcome=AttemptClass.GUARD, detail=str(refused))
         except TimeoutError:
-            seconds = target.timeout_seconds
-            return NoAnswer(
-                outcome=AttemptClass.CONNECT_TIMEOUT, detail=f"could not be connected to within {seconds:g} s"
-            )
+            return self._too_late()
         except gaierror as error:
             return NoAnswer(outcome=AttemptClass.DNS, detail=f"the name {target.host} has no address: {error.strerror}")
         except ssl.SSLError as error:
@@ -171,6 +180,15 @@ class Line:
             return NoAnswer(
                 outcome=AttemptClass.REFUSED, detail=f"{target.host}:{target.port} cannot be reached: {reason}"
             )
+
+    def _too_late(self) -> NoAnswer:
+        """The deadline has passed before anything was sent."""
+        target = self._target
+        if self._dns_us is None:
+            detail = f"the name {target.host} was not looked up within {target.timeout_seconds:g} s"
+            return NoAnswer(outcome=AttemptClass.DNS, detail=detail)
+        detail = f"could not be connected to within {target.timeout_seconds:g} s"
+        return NoAnswer(outcome=AttemptClass.CONNECT_TIMEOUT, detail=detail)
 
     async def _dial(self, target: Target) -> Connection:
         """Connect to the first address that answers, of those that the guard has seen and no other.

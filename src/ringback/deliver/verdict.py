@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from ringback.core.clock import Instant
-from ringback.core.delivery import Attempt, AttemptClass, Delivered, Park, Trace, TryAgain, Verdict
+from ringback.core.delivery import Attempt, AttemptClass, Delivered, Delivery, Park, Trace, TryAgain, Verdict
 from ringback.core.retry import scheduled_wait
 from ringback.core.spec import Endpoint
 from ringback.deliver.answer import Answer, Exchange
@@ -49,19 +49,20 @@ def attempt_of(number: int, started_at: Instant, exchange: Exchange, request_hea
 
 
 def judge(
-    endpoint: Endpoint, attempt: Attempt, exchange: Exchange, *, base: int = 0, now: Instant, chance: float
+    endpoint: Endpoint, delivery: Delivery, attempt: Attempt, exchange: Exchange, *, now: Instant, chance: float
 ) -> Verdict:
-    """What follows `attempt`, whose schedule counts from after the `base`-th.
+    """What follows an attempt at a delivery.
 
     The first wait is exact, so that a receiver's restart is survived in the least time; later ones are spread by
-    `chance`. A `Retry-After` makes a wait longer, never shorter.
+    `chance`. A `Retry-After` makes a wait longer, never shorter. A trial is over with its first attempt.
     """
     if attempt.outcome is AttemptClass.OK:
         return Delivered()
-    if attempt.status == _GONE:
+    if attempt.status == _GONE and not delivery.is_trial:
         return TryAgain(wait_seconds=0.0)  # once the endpoint, which is put to rest for this, is resumed
-    failures = attempt.number - base
-    wait = scheduled_wait(endpoint.retry_seconds, failures, chance if failures > 1 else 0.0)
+    failures = attempt.number - delivery.base
+    schedule = () if delivery.is_trial else endpoint.retry_seconds
+    wait = scheduled_wait(schedule, failures, chance if failures > 1 else 0.0)
     if wait is None:
         times = "its only attempt" if failures == 1 else f"all {failures} attempts"
         return Park(reason=f"{times} failed; the last one {attempt.detail}")

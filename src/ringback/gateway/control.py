@@ -132,7 +132,7 @@ class ControlPlane:
         for api in self._apis.values():
             depth = depths.get(api.name)
             queue = {"in_queue": depth.in_queue if depth else 0, "in_progress": depth.in_progress if depth else 0}
-            webhooks = [{"endpoint": hook.key, "url": hook.url} for hook in api.webhooks]
+            webhooks = [{"endpoint": hook.key, "url": hook.shown_url} for hook in api.webhooks]
             told = {"name": api.name, "path": f"/{api.endpoint}", "webhooks": webhooks}
             apis.append({**told, **self._readiness(api), **queue, "oldest_seconds": ages.get(api.name)})
         return _json(request, {"apis": apis})

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from ringback.core.clock import SECOND, Instant, after
-from ringback.core.delivery import DeliveryState
+from ringback.core.delivery import DeliveryRecord, DeliveryState
 from ringback.core.errors import Conflict, InvalidParameter, InvalidPayload, UnknownDelivery
 from ringback.core.quantities import parse_duration
 from ringback.core.registration import REGISTERED_PREFIX
@@ -64,7 +64,8 @@ class Repair:
             limit=limit_of(parameters.get("limit")),
             cursor=parameters.get("cursor"),
         )
-        return json_answer({"deliveries": [telling.summary(each) for each in page.deliveries], "cursor": page.cursor})
+        told = [telling.summary(each, self._store.paused(each.endpoint)) for each in page.deliveries]
+        return json_answer({"deliveries": told, "cursor": page.cursor})
 
     async def _of_workload(self, parameters: Mapping[str, str]) -> Response:
         """All deliveries of one workload, each with its attempts."""
@@ -76,11 +77,11 @@ class Repair:
         name = segment if api is None else api.name
         await self._store.get(name, workload_id)
         records = await self._store.deliveries(name, workload_id)
-        return json_answer({"deliveries": [telling.whole(each) for each in records], "cursor": None})
+        return json_answer({"deliveries": [self._whole(each) for each in records], "cursor": None})
 
     async def _show(self, request: Request) -> Response:
         must_be(request, "GET", "HEAD")
-        return json_answer(telling.whole(await self._store.delivery(_seq(request))))
+        return json_answer(self._whole(await self._store.delivery(_seq(request))))
 
     async def _replay(self, request: Request) -> Response:
         must_be(request, "POST")
@@ -90,13 +91,13 @@ class Repair:
             was = "was removed" if endpoint.startswith(REGISTERED_PREFIX) else "is no longer in the file"
             raise Conflict(f"there is nowhere to send it: its endpoint {endpoint[:80]} {was}")
         await self._store.replay(seq)
-        return json_answer(telling.whole(await self._store.delivery(seq)))
+        return json_answer(self._whole(await self._store.delivery(seq)))
 
     async def _skip(self, request: Request) -> Response:
         must_be(request, "POST")
         seq = _seq(request)
         await self._store.skip(seq)
-        return json_answer(telling.whole(await self._store.delivery(seq)))
+        return json_answer(self._whole(await self._store.delivery(seq)))
 
     async def _recover(self, request: Request) -> Response:
         must_be(request, "POST")
@@ -114,6 +115,9 @@ class Repair:
             if not portion:
                 break
         return json_answer({"endpoint": endpoint, "recovered": recovered})
+
+    def _whole(self, record: DeliveryRecord) -> dict[str, Any]:
+        return telling.whole(record, self._store.paused(record.endpoint))
 
     async def _must_have_been(self, endpoint: str) -> None:
         """Let ask for deliveries of endpoints that there are, and of those that have left some behind."""

@@ -11,6 +11,7 @@ from ringback.core.keytext import SIGNING
 from ringback.core.quantities import format_duration, format_rate, format_size
 from ringback.core.registration import Removed, keys_of
 from ringback.core.rotation import EndpointKey, active
+from ringback.core.urls import shown_url
 from ringback.gateway.directory import Known, Origin
 from ringback.store.contract import Backlog
 
@@ -27,7 +28,7 @@ def endpoint(known: Known, pause: Pause | None, backlog: Backlog | None, now: In
         "origin": known.origin.value,
         "api": apis[0] if apis is not None and len(apis) == 1 else None,
         "apis": ["*"] if apis is None else list(apis),
-        "url": it.url,
+        "url": it.shown_url,
         "events": sorted(it.events),
         "format": it.format.value,
         "headers": sorted(it.headers),
@@ -54,7 +55,7 @@ def removed(gone: Removed, backlog: Backlog | None, now: Instant) -> dict[str, A
         "origin": Origin.REGISTERED.value,
         "api": None,
         "apis": [],
-        "url": gone.url,
+        "url": shown_url(gone.url),
         "events": [],
         "signed": False,
         "keys": [],
@@ -87,7 +88,8 @@ def _key(key: EndpointKey) -> dict[str, Any]:
 # ── Deliveries ──────────────────────────────────────────────────────────────────────────────────
 
 
-def summary(record: DeliveryRecord) -> dict[str, Any]:
+def summary(record: DeliveryRecord, pause: Pause | None) -> dict[str, Any]:
+    """One delivery, and what keeps it back, if its endpoint is at rest."""
     return {
         "id": f"{ID_PREFIX}{record.seq}",
         "endpoint": record.endpoint,
@@ -101,6 +103,7 @@ def summary(record: DeliveryRecord) -> dict[str, Any]:
         "behind": None if record.behind is None else f"{ID_PREFIX}{record.behind}",
         "holds_up": record.holds_up,
         "state": record.state.value,
+        "at_rest": None if pause is None or record.state.is_settled else pause.reason,
         "reason": record.reason,
         "tries": record.tries,
         "created_at": isoformat(record.created_at),
@@ -109,8 +112,8 @@ def summary(record: DeliveryRecord) -> dict[str, Any]:
     }
 
 
-def whole(record: DeliveryRecord) -> dict[str, Any]:
-    return {**summary(record), "attempts": [_attempt(each) for each in record.attempts]}
+def whole(record: DeliveryRecord, pause: Pause | None) -> dict[str, Any]:
+    return {**summary(record, pause), "attempts": [_attempt(each) for each in record.attempts]}
 
 
 def _attempt(made: Attempt) -> dict[str, Any]:
@@ -119,6 +122,7 @@ def _attempt(made: Attempt) -> dict[str, Any]:
         "started_at": isoformat(made.started_at),
         "duration_ms": made.duration_us / 1_000,
         "outcome": made.outcome.value,
+        "unknown": made.outcome.is_unknown,
         "status": made.status,
         "detail": made.detail,
         "address": made.address,

@@ -18,7 +18,7 @@ def banner(spec: SpecFile, url: str, *, wants_key: bool = False) -> str:
     lines = [f"ringback {__version__} serves {spec.file.name} on {url}", ""]
     width = max(len(api.name) for api in spec.apis)
     for api in spec.apis:
-        told = ", ".join(hook.url for hook in api.webhooks) or "nobody (no webhook in the file)"
+        told = ", ".join(hook.shown_url for hook in api.webhooks) or "nobody (no webhook in the file)"
         lines.append(f"  {api.name:{width}}  POST {url}/{api.endpoint}   rings {told}")
     key = ' -H "Authorization: Bearer $RINGBACK_API_KEY"' if wants_key else ""
     lines += ["", "Try it:", f"  {curl_line(spec.apis[0], url, spec.folder)}{key}", ""]

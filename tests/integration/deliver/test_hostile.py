@@ -45,16 +45,19 @@ def dripping(before: bytes, drop: bytes) -> Script:
     return run
 
 
-def flooding(raw: bytes) -> Script:
+def flooding(raw: bytes, after: bytes = b"") -> Script:
     """The same bytes over and over, as fast as they are taken."""
 
     async def run(writer: asyncio.StreamWriter) -> None:
+        writer.write(after)
         while not writer.is_closing():
             writer.write(raw)
             await writer.drain()
 
     return run
 
+
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 
 HOSTILE: dict[str, tuple[Script, int | AttemptClass]] = {
     "says nothing": (hanging, AttemptClass.READ_TIMEOUT),
@@ -76,7 +79,12 @@ HOSTILE: dict[str, tuple[Script, int | AttemptClass]] = {
     "has a header of 100 KB": (saying(HEAD + b"X: " + b"y" * 100_000), AttemptClass.CAP),
     "has 10,000 headers": (saying(HEAD + b"".join(b"X-%d: y\r\n" % n for n in range(10_000))), AttemptClass.CAP),
     "never stops to continue": (flooding(b"HTTP/1.1 100 Continue\r\n\r\n"), AttemptClass.CAP),
+    "never ends its trailer": (flooding(b"y" * 65_536, CHUNKED + b"0\r\nX: "), 200),
+    "never ends its trailers": (flooding(b"X: y\r\n" * 10_000, CHUNKED + b"0\r\n"), 200),
+    "never begins its piece": (flooding(b"y" * 65_536, CHUNKED + b"5;z="), 200),
+    "never ends its status": (flooding(b"y" * 65_536, b"HTTP/1.1 200 "), AttemptClass.CAP),
     "speaks another protocol": (saying(b"SSH-2.0-OpenSSH_9.2\r\n"), AttemptClass.RESET),
+    "changes its protocol": (saying(b"HTTP/1.1 101 Go\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nelse"), 101),
     "has no status": (saying(b"HTTP/1.1 what ever\r\n\r\n"), AttemptClass.RESET),
     "redirects to the metadata": (
         saying(b"HTTP/1.1 307 Go\r\nLocation: http://169.254.169.254/\r\nContent-Length: 0\r\n\r\n"),
@@ -119,9 +127,12 @@ async def attempt(script: Script, deadline_seconds: float) -> tuple[Exchange, fl
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_the_attempt_ends_in_time_and_says_why(name: str) -> None:
     script, expected = HOSTILE[name]
-    deadline_seconds = DEADLINE_SECONDS if name in ENDED_BY_THE_DEADLINE else AMPLE_SECONDS
-    exchange, seconds = await attempt(script, deadline_seconds)
-    assert seconds < deadline_seconds + SLACK_SECONDS
+    if name in ENDED_BY_THE_DEADLINE:
+        exchange, seconds = await attempt(script, DEADLINE_SECONDS)
+        assert seconds < DEADLINE_SECONDS + SLACK_SECONDS
+    else:
+        exchange, seconds = await attempt(script, AMPLE_SECONDS)
+        assert seconds < AMPLE_SECONDS
     if isinstance(expected, int):
         assert isinstance(exchange.result, Answer)
         assert exchange.result.status == expected

@@ -23,6 +23,7 @@ DELIVERY: dict[str, Any] = {
     "behind": None,
     "holds_up": 0,
     "state": "parked",
+    "at_rest": None,
     "reason": "all 10 attempts failed; the last one answered 500",
     "tries": 1,
     "created_at": "2026-01-31T12:00:00.123456+00:00",
@@ -34,6 +35,7 @@ ATTEMPT = {
     "started_at": "2026-01-31T12:00:00.200000+00:00",
     "duration_ms": 12.34,
     "outcome": "status",
+    "unknown": False,
     "status": 500,
     "detail": "answered 500: oops",
     "address": "192.0.2.1:80",
@@ -75,7 +77,11 @@ def test_a_delivery_tells_its_story(server: Canned, run: Run) -> None:
 
 @pytest.mark.parametrize(
     ("place", "words"),
-    [({"behind": "dlv_3"}, "parked, behind dlv_3"), ({"holds_up": 4}, "parked, holds up 4")],
+    [
+        ({"behind": "dlv_3"}, "parked, behind dlv_3"),
+        ({"holds_up": 4}, "parked, holds up 4"),
+        ({"state": "pending", "at_rest": "answered 410"}, "pending, at rest"),
+    ],
 )
 def test_a_delivery_in_line_says_where_it_stands(place: dict[str, Any], words: str, server: Canned, run: Run) -> None:
     server.will_say({**WHOLE, **place})
@@ -100,3 +106,12 @@ def test_an_answer_that_is_no_object_is_said_to_be_none_of_ours(server: Canned, 
     server.will_say(["what"])
     told = run("deliveries", "list", "--url", server.url)
     assert (told.status, told.err.startswith("ringback: the server answered with something else")) == (1, True)
+
+
+def test_a_delivery_that_may_have_arrived_or_that_waits_says_so(server: Canned, run: Run) -> None:
+    attempt = {**ATTEMPT, "outcome": "reset", "unknown": True, "status": None, "detail": "the connection broke"}
+    waiting = {"state": "pending", "reason": None, "at_rest": "the receiver answered 410 Gone"}
+    server.will_say({**WHOLE, **waiting, "due_at": "2026-01-31T12:00:00+00:00", "attempts": [attempt]})
+    lines = run("deliveries", "show", "dlv_7", "--url", server.url).out.splitlines()
+    assert lines[3].endswith("reset: the connection broke; whether it arrived is unknown")
+    assert lines[-1] == "  waits for its endpoint to be enabled: the receiver answered 410 Gone"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ringback.core.errors import ForbiddenTarget
-from ringback.core.urls import guest_url
+from ringback.core.urls import guest_url, shown_url
 from support.forbidden import AMBIGUOUS, FOLDED
 
 
@@ -30,3 +30,19 @@ def test_a_url_is_written_in_the_one_way_all_read_alike(text: str, url: str) -> 
 def test_what_could_be_read_in_two_ways_is_refused(text: str) -> None:
     with pytest.raises(ForbiddenTarget):
         guest_url(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("https://example.test/hook", "https://example.test/hook"),
+        ("https://example.test/@me?", "https://example.test/@me?"),
+        ("https://me:secret@example.test:8443/hook", "https://…@example.test:8443/hook"),
+        ("https://a@b@example.test", "https://…@example.test"),
+        ("https://example.test/hook?token=secret&x&y=", "https://example.test/hook?token=…&…&y=…"),
+        ("https://example.test?to=me@example.test", "https://example.test?to=…"),
+    ],
+)
+def test_a_url_is_shown_without_its_secrets_and_showing_it_again_changes_nothing(text: str, shown: str) -> None:
+    assert shown_url(text) == shown
+    assert shown_url(shown) == shown

@@ -136,6 +136,21 @@ def test_those_still_under_way_when_it_trips_are_probes_too() -> None:
     assert flow.stance(0.5) is Stance.FLOWING
 
 
+def test_and_when_they_fail_the_first_probe_comes_no_later_for_it() -> None:
+    flow = Flow(8)
+    attempts(flow, BAD, reins.TRIP_AFTER - 1)
+    for _ in range(8):
+        flow.begin(0)
+    end(flow, BAD, 0)
+    for _ in range(6):
+        end(flow, BAD, 0.5)
+    flow.forget()
+    assert (flow.stance(0.5), flow.next_room_in(0.5)) == (Stance.OPEN, reins.PROBE_SECONDS - 0.5)
+    flow.begin(1)
+    end(flow, BAD, 1)
+    assert flow.next_room_in(1) == 2 * reins.PROBE_SECONDS
+
+
 def test_a_pause_it_asks_for_holds_off_the_probe() -> None:
     flow = tripped()
     flow.begin(1)

@@ -17,6 +17,7 @@ from ringback.deliver.sender import Dialling, Line
 from support.forbidden import LOOPBACK_SPELLINGS, METADATA_SPELLINGS
 from support.receiver import (
     OK,
+    Receiver,
     Script,
     answering,
     endless,
@@ -45,13 +46,26 @@ async def one(url: str, *, timeout_seconds: float = 5.0) -> Exchange:
         (answering(204), 204),
         (answering(500, body=b"broken"), 500),
         (answering(302, "Location: http://elsewhere.test/"), 302),
+        (saying(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\nother words"), 101),
+        (saying(b"HTTP/1.1 200 OK\r\nUpgrade: x\r\nConnection: Upgrade\r\nContent-Length: 2\r\n\r\nok"), 200),
         (saying(b"HTTP/1.1 100 Continue\r\n\r\n" + OK), 200),
         (saying(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"), 200),
         (saying(b"HTTP/1.0 200 OK\r\n\r\nuntil the end", then_close=True), 200),
         (saying(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\ncut off", then_close=True), 200),
         (endless, 200),
     ],
-    ids=["204", "500", "302", "100 first", "chunked", "http/1.0", "cut body", "endless body"],
+    ids=[
+        "204",
+        "500",
+        "302",
+        "101",
+        "upgrade",
+        "100 first",
+        "chunked",
+        "http/1.0",
+        "cut body",
+        "endless body",
+    ],
 )
 async def test_an_answer_is_an_answer_however_it_comes(script: Script, status: int) -> None:
     async with receiving(script) as receiver:
@@ -118,6 +132,20 @@ async def test_a_receiver_without_tls_is_no_tls() -> None:
     assert isinstance(exchange.result, NoAnswer)
     assert exchange.result.outcome is AttemptClass.TLS
     assert "no TLS connection to 127.0.0.1" in exchange.result.detail
+
+
+async def test_a_name_server_that_does_not_answer_is_dns_and_costs_no_more_than_the_deadline() -> None:
+    async def silent(host: str, trust: Trust) -> list[str]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    target = Target(Endpoint(key="iris", url="http://silent.test/", timeout_seconds=SHORT))
+    line = Line(target, Dialling(resolve=silent))
+    exchange = await line.send(b"")
+    line.close()
+    assert exchange.result == NoAnswer(
+        outcome=AttemptClass.DNS, detail="the name silent.test was not looked up within 0.05 s"
+    )
 
 
 async def test_a_handshake_that_hangs_is_a_connect_timeout() -> None:
@@ -234,6 +262,36 @@ async def test_the_operators_own_word_reaches_loopback_but_no_metadata_service()
     exchange = await one("http://169.254.169.254/latest/meta-data")
     assert isinstance(exchange.result, NoAnswer)
     assert exchange.result.outcome is AttemptClass.GUARD
+
+
+async def test_where_a_connection_has_come_out_is_judged_once_more() -> None:
+    """Linux leads what is dialled as 0.0.0.0 to 127.0.0.1: allowed is the one, and not the other."""
+    async with receiving() as receiver:
+        [exchange] = await guests(f"http://hooks.example:{receiver.port}/", ["0.0.0.0"], allow=("0.0.0.0",))
+
+        assert isinstance(exchange.result, NoAnswer)
+        assert exchange.result.outcome is AttemptClass.GUARD
+        assert exchange.result.detail.startswith("hooks.example is at 127.0.0.1, which is loopback")
+        assert receiver.requests == []
+
+
+@pytest.mark.parametrize(("kept_seconds", "second"), [(60.0, "127.0.0.1"), (0.0, "127.0.0.2")])
+async def test_a_kept_connection_stays_where_it_is_and_after_a_while_the_name_is_looked_up_again(
+    kept_seconds: float, second: str
+) -> None:
+    answers = iter([["127.0.0.1"], ["127.0.0.2"]])
+
+    async def resolve(host: str, trust: Trust) -> list[str]:
+        return next(answers)
+
+    server = await asyncio.start_server(Receiver().serve, "0.0.0.0", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        target = Target(Endpoint(key="iris", url=f"http://moves.test:{port}/", timeout_seconds=5))
+        line = Line(target, Dialling(resolve=resolve, kept_seconds=kept_seconds))
+        addresses = [(await line.send(target.request(delivery(), SystemClock().now()))).address for _ in range(2)]
+        line.close()
+    assert addresses == [f"127.0.0.1:{port}", f"{second}:{port}"]
 
 
 @pytest.mark.parametrize("host", [*LOOPBACK_SPELLINGS, *METADATA_SPELLINGS])

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from ringback.core.clock import SECOND, Instant
-from ringback.core.delivery import Attempt, AttemptClass, Delivered, Park, Trace, TryAgain, Verdict
+from ringback.core.delivery import TRIAL_API, Attempt, AttemptClass, Delivered, Park, Trace, TryAgain, Verdict
 from ringback.core.spec import Endpoint
 from ringback.deliver.answer import Answer, Exchange, NoAnswer
 from ringback.deliver.verdict import attempt_of, judge
+from unit.deliver.test_request import delivery
 
 NOW = Instant(1_700_000_000 * SECOND)
 ENDPOINT = Endpoint(key="iris", url="http://127.0.0.1:1/", retry_seconds=(5, 300, 1_800))
@@ -16,10 +20,10 @@ REFUSED = NoAnswer(outcome=AttemptClass.REFUSED, detail="cannot be reached")
 
 
 def verdict(
-    result: Answer | NoAnswer, *, number: int = 1, chance: float = 0.0, endpoint: Endpoint = ENDPOINT
+    result: Answer | NoAnswer, *, number: int = 1, chance: float = 0.0, endpoint: Endpoint = ENDPOINT, **what: Any
 ) -> Verdict:
-    exchange = Exchange(result=result, duration_us=5, address=None)
-    return judge(endpoint, attempt_of(number, NOW, exchange), exchange, now=NOW, chance=chance)
+    exchange, attempted = Exchange(result=result, duration_us=5, address=None), replace(delivery(), **what)
+    return judge(endpoint, attempted, attempt_of(number, NOW, exchange), exchange, now=NOW, chance=chance)
 
 
 def again(seconds: float) -> TryAgain:
@@ -43,6 +47,18 @@ def test_no_answer_is_tried_again() -> None:
 @pytest.mark.parametrize("number", [1, 4])
 def test_gone_is_the_endpoints_end_and_not_the_deliverys(number: int) -> None:
     assert verdict(Answer(status=410), number=number) == again(0)
+
+
+@pytest.mark.parametrize("status", [410, 500])
+def test_a_trial_is_over_with_its_first_attempt(status: int) -> None:
+    reason = f"its only attempt failed; the last one answered {status}"
+    assert verdict(Answer(status=status), api=TRIAL_API) == Park(reason=reason)
+
+
+def test_after_a_replay_the_schedule_begins_anew() -> None:
+    assert verdict(REFUSED, number=5, base=4) == again(5)
+    assert verdict(REFUSED, number=6, base=4) == again(300)
+    assert isinstance(verdict(REFUSED, number=8, base=4), Park)
 
 
 def test_the_first_wait_is_exact_and_later_ones_are_spread() -> None:
@@ -72,6 +88,10 @@ def test_the_interfaces_schedule_is_ten_attempts_over_75_hours() -> None:
         ("120", 120),
         ("1", 5),  # never sooner than the schedule
         ("999999999999", 86_400),
+        ("00000000000600", 600),
+        ("Mon, 01 Jan 2035 00:00:00 GMT", 86_400),
+        ("Tue, 14 Nov 2023 22:23:20 +" + "9" * 40, 5),
+        ("Tue, 14 Nov 2023 " + "9" * 40 + ":23:20 GMT", 5),
         ("Tue, 14 Nov 2023 22:23:20 GMT", 600),
         ("Tue, 14 Nov 2023 22:23:20", 600),
         ("Tue, 14 Nov 2000 22:13:20 GMT", 5),

@@ -133,9 +133,13 @@ async def test_one_is_registered_with_everything_the_file_can_say(call: Caller, 
     assert answer.status == 201
     assert answer.headers["location"] == f"/-/endpoints/{told['endpoint']}"
     assert answer.headers["cache-control"] == "no-store"
-    assert {key: told[key] for key in wanted if key not in {"secret", "headers", "retry"}} == {
-        key: value for key, value in wanted.items() if key not in {"secret", "headers", "retry"}
+    others = {"url", "secret", "headers", "retry"}
+    assert {key: told[key] for key in wanted.keys() - others} == {
+        key: value for key, value in wanted.items() if key not in others
     }
+    assert told["url"] == "https://93.184.216.34:8443/a?b=…", "of a query only the names are shown"
+    [registration] = store.registrations()
+    assert registration.endpoint.url == wanted["url"]
     assert (told["retry"], told["headers"], told["secret"]) == (
         ["1s", "5s", "1m"],
         ["Authorization", "X-Tenant"],

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ringback.core.delivery import Attempt, AttemptClass, Delivered, Park, Trace, Verdict
+from ringback.core.delivery import Attempt, AttemptClass, Delivered, Park, Pause, PauseKind, Trace, Verdict
 from ringback.core.spec import Order
 from ringback.core.workload import Completed
 from ringback.store.sqlite import SqliteStore
@@ -92,6 +92,7 @@ async def test_one_is_shown_with_each_attempt_and_why_it_is_parked(call: Caller,
             "started_at": "2023-11-14T22:13:20.000000+00:00",
             "duration_ms": 1.5,
             "outcome": "status",
+            "unknown": False,
             "status": 500,
             "detail": "answered 500",
             "address": "127.0.0.1:1",
@@ -101,6 +102,15 @@ async def test_one_is_shown_with_each_attempt_and_why_it_is_parked(call: Caller,
             "response_begin": "oops \ufffd",
         }
     ]
+
+
+async def test_what_is_kept_back_says_why(call: Caller, store: SqliteStore) -> None:
+    await rung(store, "w1", SPENT)
+    await rung(store, "w2", None)
+    await store.pause("iris", Pause(kind=PauseKind.GONE, reason="answered 410", since=store.clock.now()))
+    listed = (await call("GET", "/-/deliveries")).json()["deliveries"]
+    assert [(each["state"], each["at_rest"]) for each in listed] == [("pending", "answered 410"), ("parked", None)]
+    assert (await call("GET", f"/-/deliveries/{listed[0]['id']}")).json()["at_rest"] == "answered 410"
 
 
 async def test_a_replay_makes_it_due_at_once(call: Caller, store: SqliteStore) -> None:

@@ -107,7 +107,7 @@ class Announcing:
             {
                 "workload": held.seq,
                 "endpoint": key,
-                "url": endpoint.url,
+                "url": endpoint.shown_url,
                 "message_id": told.message_id,
                 "event": told.event.value,
                 "due_at": due_at,
