@@ -178,3 +178,17 @@ async def test_N1_what_other_members_do_is_noticed(store: SqliteStore, other: Sq
     async with asyncio.timeout(NOTICE_SECONDS + 5):
         await queued.wait()
         await due.wait()
+
+
+async def test_S6_what_a_member_has_told_of_its_own(store: SqliteStore, other: SqliteStore) -> None:
+    assert store.own_replicas(API) == ReplicaState()
+    await other.report(API, ReplicaState(ready=2))
+    await store.heartbeat()
+    assert not store.own_replicas(API).takes_work
+
+    await store.report(API, ReplicaState(starting=1, problem="no model"))
+    assert store.own_replicas(API) == ReplicaState(starting=1, problem="no model")
+    await store.report(API, ReplicaState())
+    assert store.own_replicas(API).asleep == 1
+    await store.report(API, None)
+    assert store.own_replicas(API).asleep == 0

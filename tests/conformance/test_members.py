@@ -6,7 +6,9 @@ import pytest
 
 from ringback.core.delivery import AttemptClass, TryAgain
 from ringback.core.errors import LeaseLost, StoreError
+from ringback.core.roles import Role
 from ringback.core.workload import Status
+from ringback.store.contract import NOTICE_SECONDS, Part
 from support.stores import (
     API,
     DONE,
@@ -18,6 +20,7 @@ from support.stores import (
     submission,
     take_one,
 )
+from support.waiting import eventually
 
 
 async def test_M1_a_heartbeat_renews_the_lease_from_now(backend: SqliteBackend) -> None:
@@ -105,3 +108,37 @@ async def test_M7_closing_commits_what_is_under_way_and_refuses_what_follows(bac
     with pytest.raises(StoreError):
         await store.submit(submission(workload_id="b"))
     assert (await other.get(API, "a")).status is Status.IN_QUEUE
+
+
+async def test_M8_a_member_knows_when_others_may_have_taken_over(backend: SqliteBackend) -> None:
+    store = await backend.open()
+    assert store.holds_lease
+    backend.clock.wind(LEASE_SECONDS - 1)
+    await store.heartbeat()
+    backend.clock.wind(LEASE_SECONDS - 0.000_001)
+    assert store.holds_lease
+    backend.clock.wind(0.000_001)
+    assert not store.holds_lease
+    await store.heartbeat()
+    assert store.holds_lease
+
+
+async def test_M9_who_lives_is_known_by_role(backend: SqliteBackend) -> None:
+    first = await backend.open(part=Part(roles=frozenset({Role.GATEWAY, Role.DISPATCHER})))
+    assert first.roster(Role.GATEWAY) == first.roster(Role.DISPATCHER) == (first.member,)
+    assert first.roster(Role.WORKER) == ()
+    changes: list[tuple[str, ...]] = []
+    first.on_roster(lambda: changes.append(first.roster(Role.DISPATCHER)))
+    second = await backend.open(part=Part(roles=frozenset({Role.DISPATCHER})))
+    third = await backend.open()
+    assert third.roster(Role.DISPATCHER) == (first.member, second.member, third.member)
+    await eventually(lambda: len(first.roster(Role.DISPATCHER)) == 3, within=NOTICE_SECONDS)
+    assert first.roster(Role.WORKER) == (third.member,)
+
+    await backend.leave(second)
+    await eventually(lambda: first.roster(Role.DISPATCHER) == (first.member, third.member), within=NOTICE_SECONDS)
+    backend.crash(third)
+    await first.take_over([API], 1)
+    assert first.roster(Role.DISPATCHER) == (first.member,)
+    assert changes[-1] == (first.member,)
+    assert first.roles == {Role.GATEWAY, Role.DISPATCHER}

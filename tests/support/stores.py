@@ -19,6 +19,7 @@ from ringback.core.workload import Claimed, Completed, Submission
 from ringback.store.contract import Store
 from ringback.store.postgres import PostgresStore, open_postgres
 from ringback.store.sqlite import SqliteStore, open_sqlite
+from ringback.store.values import WHOLE, Part
 from support.postgres import clean_database_of, database_of
 
 LEASE_SECONDS: Final = 30.0
@@ -33,7 +34,7 @@ class Backend(Protocol):
 
     clock: HandWound
 
-    async def open(self, *, clock: HandWound | None = None) -> Store:
+    async def open(self, *, clock: HandWound | None = None, part: Part = WHOLE) -> Store:
         """Open one more member, by the shared clock unless it has its own."""
         ...
 
@@ -70,10 +71,12 @@ class SqliteBackend:
     clock: HandWound = field(default_factory=HandWound)
     members: list[SqliteStore] = field(default_factory=list)
 
-    async def open(self, *, clock: HandWound | None = None, max_pages: int | None = None) -> SqliteStore:
+    async def open(
+        self, *, clock: HandWound | None = None, part: Part = WHOLE, max_pages: int | None = None
+    ) -> SqliteStore:
         """Open one more member, by the shared clock unless it has its own."""
         store = await open_sqlite(
-            self.path, clock=clock or self.clock, lease_seconds=LEASE_SECONDS, max_pages=max_pages
+            self.path, clock=clock or self.clock, lease_seconds=LEASE_SECONDS, part=part, max_pages=max_pages
         )
         self.members.append(store)
         return store
@@ -111,10 +114,10 @@ class PostgresBackend:
     clock: HandWound = field(default_factory=HandWound)
     members: list[PostgresStore] = field(default_factory=list)
 
-    async def open(self, *, clock: HandWound | None = None) -> PostgresStore:
+    async def open(self, *, clock: HandWound | None = None, part: Part = WHOLE) -> PostgresStore:
         """Open one more member, by the shared clock unless it has its own."""
         url = await asyncio.to_thread(database_of, self.folder)
-        store = await open_postgres(url, clock=clock or self.clock, lease_seconds=LEASE_SECONDS)
+        store = await open_postgres(url, clock=clock or self.clock, lease_seconds=LEASE_SECONDS, part=part)
         self.members.append(store)
         return store
 

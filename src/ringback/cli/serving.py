@@ -94,6 +94,10 @@ def serve(
         str | None,
         typer.Option(help="Folder or URL for large data: file://, s3://, gs://, az:// [default: beside the store]."),
     ] = None,
+    roles: Annotated[
+        list[str] | None,
+        typer.Option(help="gateway, worker, dispatcher: what of the work it does; repeatable [default: all]."),
+    ] = None,
     api_key: Annotated[list[str] | None, typer.Option(help="A key that requests must bring; repeatable.")] = None,
     public_url: Annotated[
         str | None, typer.Option(help="Where receivers reach the server [default: where it listens].")
@@ -128,6 +132,7 @@ def serve(
         "port": port,
         "store": store,
         "blobs": blobs,
+        "roles": ",".join(roles) if roles else None,
         "public-url": public_url,
         "allow": ",".join(allow) if allow else None,
         "trusted-hosts": ",".join(trusted_hosts) if trusted_hosts else None,

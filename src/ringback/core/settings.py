@@ -14,6 +14,7 @@ from ringback.core.errors import SpecError
 from ringback.core.hosts import is_loopback, trusted_names
 from ringback.core.netguard import Guard
 from ringback.core.quantities import format_size, parse_duration, parse_size
+from ringback.core.roles import EVERY_ROLE, Role, read_roles, written
 from ringback.core.urls import webhook_url
 
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error")
@@ -142,7 +143,12 @@ def _allowed(text: str) -> frozenset[str]:
 
 OPTIONS: Final = (
     Option(name="host", default="127.0.0.1", meaning="Address to listen on", parse=str),
-    Option(name="port", default="8080", meaning="Port to listen on; 0 takes any free one", parse=_port),
+    Option(
+        name="port",
+        default="8080",
+        meaning="Port to listen on; 0 takes any free one, as does a server without the gateway role that is given none",
+        parse=_port,
+    ),
     Option(
         name="store",
         default="",
@@ -156,6 +162,12 @@ OPTIONS: Final = (
         meaning="Where large data is kept: a folder, file:///folder, s3://bucket/path, gs://… or az://…; by default "
         "a folder beside the store",
         parse=_blobs,
+    ),
+    Option(
+        name="roles",
+        default=written(EVERY_ROLE),
+        meaning="What of the work it does, comma-separated; servers on one store share it out among themselves",
+        parse=read_roles,
     ),
     Option(
         name="api-keys",
@@ -227,6 +239,7 @@ class Settings:
     store: str
     blobs: str
     """A folder or a URL; empty means beside the store."""
+    roles: frozenset[Role]
     api_keys: frozenset[str]
     public_url: str
     """Without a slash at its end; empty means where it listens."""
@@ -251,8 +264,9 @@ class Settings:
 
     @property
     def has_inspector(self) -> bool:
-        """Whether requests are captured here."""
-        return self.inspector == "on" or (not self.inspector and is_loopback(self.host))
+        """Whether requests are captured here: only where any are answered."""
+        wanted = self.inspector == "on" or (not self.inspector and is_loopback(self.host))
+        return wanted and Role.GATEWAY in self.roles
 
     def store_place(self, folder: Path) -> Path | str:
         """The database file, relative to `folder` unless the store was named; or the database's URL."""
@@ -298,6 +312,8 @@ def read_settings(given: Mapping[str, str | None], environment: Mapping[str, str
             values[option.field] = option.parse(option.default if text is None else text)
         except ValueError as error:
             raise SpecError(f"{source}: {error}") from None
+    if Role.GATEWAY not in values["roles"] and given.get("port") is None and "RINGBACK_PORT" not in environment:
+        values["port"] = 0  # nobody asks there but probes: several go on one machine
     settings = Settings(**values)
     if settings.file_threshold < settings.blob_threshold:
         raise SpecError(

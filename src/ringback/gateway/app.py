@@ -3,51 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ringback.core.emit import Emit
 from ringback.core.errors import MethodNotAllowed, RingbackError
 from ringback.core.links import RESULTS_PATH
-from ringback.core.netguard import Guard, Resolve
 from ringback.core.spec import Api
 from ringback.gateway.admission import Admission
 from ringback.gateway.answers import Answer
 from ringback.gateway.batches import BatchRoutes
 from ringback.gateway.bodies import Bodies
-from ringback.gateway.control import JWKS_PATH, METHODS, ControlPlane, find_api
+from ringback.gateway.control import JWKS_PATH, ControlPlane, find_api
 from ringback.gateway.data_plane import DataPlane
 from ringback.gateway.directory import Directory
 from ringback.gateway.endpoints import Endpoints
 from ringback.gateway.front_door import Front, FrontDoor
-from ringback.gateway.guests import Doorkeeper, resolved
+from ringback.gateway.guests import Doorkeeper
+from ringback.gateway.health import OPEN_PATHS
 from ringback.gateway.incoming import Gone, Receive, Scope, Send
 from ringback.gateway.lives import Lives
+from ringback.gateway.methods import METHODS
 from ringback.gateway.problems import internal, problem
 from ringback.gateway.repair import Repair
 from ringback.gateway.results import Results
+from ringback.gateway.rules import Rules
 from ringback.pages import Mount, Sessions
-from ringback.store.blobs import Large
 from ringback.store.contract import Store
 
-_OPEN_TO_ALL: Final = frozenset({"/healthz", "/readyz", JWKS_PATH})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """Who may ask, and for how much."""
-
-    max_body_bytes: int
-    api_keys: frozenset[str] = frozenset()
-    """One of them must come with every request but the open ones; without any, none is asked for."""
-    hosts: frozenset[str] | None = None
-    """The names the server may be asked for by; None lets any pass."""
-    guard: Guard = field(default_factory=Guard)
-    """Where webhooks may lead that come with a request."""
-    resolve: Resolve = resolved
-    """What their names are looked up with."""
-    large: Large | None = None
-    """Where large payloads go; without it, none is taken in that does not fit a row."""
+_OPEN_TO_ALL: Final = OPEN_PATHS | {JWKS_PATH}
 
 
 class Gateway:
@@ -81,7 +64,7 @@ class Gateway:
 
     def close_to_new(self) -> None:
         """Refuse submits from now on, answer those who wait, and be ready no more."""
-        self._control.is_draining = True
+        self._control.health.is_draining = True
         self._data.close_to_new()
 
     def end_streams(self) -> None:

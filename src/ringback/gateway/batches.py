@@ -16,7 +16,7 @@ from ringback.core.errors import UnknownApi
 from ringback.core.spec import Api
 from ringback.core.workload import Status, Workload
 from ringback.gateway import answers, incoming
-from ringback.gateway.control import METHODS
+from ringback.gateway.methods import METHODS
 from ringback.gateway.overview import status_of
 from ringback.gateway.reading import json_answer, limit_of, must_be
 from ringback.store.contract import Batches

@@ -14,15 +14,14 @@ from ringback import __version__
 from ringback.core.errors import MethodNotAllowed, NotFound, UnknownApi
 from ringback.core.spec import Api
 from ringback.gateway import answers, incoming
+from ringback.gateway.health import Health
 from ringback.gateway.keyset import KeySet
+from ringback.gateway.methods import METHODS
 from ringback.gateway.openapi import openapi
 from ringback.gateway.overview import Overview, status_of
 from ringback.gateway.reading import limit_of
 from ringback.gateway.streams import Streams
 from ringback.store.contract import Store
-
-METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-"""What is let through to a route, which then says itself what it takes."""
 
 JWKS_PATH: Final = "/.well-known/ringback/jwks.json"
 """Open without an API key: receivers have none, and public keys are for everyone."""
@@ -45,22 +44,19 @@ class ControlPlane:
         """Put the routes together; `others` are more of them, which go first."""
         self._store = store
         self._apis = apis
-        self._metrics = metrics
+        self.health = Health(store, apis, metrics)
         self._document = orjson.dumps(openapi(list(apis.values())), option=orjson.OPT_INDENT_2)
         self._keys = KeySet(store, apis.values())
-        self.is_draining = False
         self.streams = Streams(store, apis)
         self.router = Router(
             routes=[
                 *others,
                 *Overview(store, apis).routes,
+                *self.health.routes,
                 *(
                     Route(path, handler, methods=list(METHODS))
                     for path, handler in (
                         ("/", self._index),
-                        ("/healthz", self._healthz),
-                        ("/readyz", self._readyz),
-                        ("/metrics", self._prometheus),
                         ("/openapi.json", self._openapi),
                         (JWKS_PATH, self._key_set),
                         ("/-/apis", self._list_apis),
@@ -80,18 +76,6 @@ class ControlPlane:
         links = {"openapi": "/openapi.json", "health": "/healthz", "ready": "/readyz", "metrics": "/metrics"}
         return _json(request, {"ringback": __version__, "apis": apis, **links})
 
-    async def _healthz(self, request: Request) -> Response:
-        return _json(request, {"status": "ok"})
-
-    async def _readyz(self, request: Request) -> Response:
-        apis = {api.name: self._readiness(api) for api in self._apis.values()}
-        ready = not self.is_draining and all(each["ready"] for each in apis.values())
-        return _json(request, {"ready": ready, "draining": self.is_draining, "apis": apis}, 200 if ready else 503)
-
-    async def _prometheus(self, request: Request) -> Response:
-        _only_get(request)
-        return Response(await self._metrics(), media_type="text/plain; version=0.0.4; charset=utf-8")
-
     async def _openapi(self, request: Request) -> Response:
         _only_get(request)
         return Response(self._document, media_type="application/json")
@@ -100,11 +84,6 @@ class ControlPlane:
         _only_get(request)
         headers = {"Cache-Control": f"public, max-age={_JWKS_SECONDS}"}
         return Response(self._keys.json(), headers=headers, media_type="application/jwk-set+json")
-
-    def _readiness(self, api: Api) -> dict[str, Any]:
-        state = self._store.replicas(api.name)
-        counts = {"replicas": state.ready, "starting": state.starting}
-        return {"ready": state.takes_work, **counts, "preparing": state.preparing, "problem": state.problem}
 
     # ── Workloads ───────────────────────────────────────────────────────────────────────────────
 
@@ -134,7 +113,7 @@ class ControlPlane:
             queue = {"in_queue": depth.in_queue if depth else 0, "in_progress": depth.in_progress if depth else 0}
             webhooks = [{"endpoint": hook.key, "url": hook.shown_url} for hook in api.webhooks]
             told = {"name": api.name, "path": f"/{api.endpoint}", "webhooks": webhooks}
-            apis.append({**told, **self._readiness(api), **queue, "oldest_seconds": ages.get(api.name)})
+            apis.append({**told, **self.health.of_api(api), **queue, "oldest_seconds": ages.get(api.name)})
         return _json(request, {"apis": apis})
 
     async def _nothing(self, scope: Any, receive: Any, send: Any) -> None:  # noqa: ARG002 - ASGI's signature

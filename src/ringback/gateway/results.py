@@ -18,8 +18,9 @@ from ringback.core.links import EXPIRES, LINK_SECONDS, RESULTS_PATH, SIGNATURE, 
 from ringback.core.spec import Api
 from ringback.core.workload import Workload
 from ringback.gateway import incoming
-from ringback.gateway.control import METHODS, find_api
+from ringback.gateway.control import find_api
 from ringback.gateway.incoming import Receive, Scope, Send
+from ringback.gateway.methods import METHODS
 from ringback.gateway.ranges import Part, Unchanged, Whole, wanted
 from ringback.store.blobs import Large
 from ringback.store.contract import Store

@@ -70,7 +70,7 @@ async def _serve(
     facts, stop = Facts(), asyncio.Event()
     house = await House.open(plan, facts, Metrics(facts))
     await house.start()
-    http = http_server(house.gateway, is_inspected=True)
+    http = http_server(house.app, is_inspected=True)
     answering = asyncio.create_task(http.serve(sockets=[listener]))
     up.set_result((asyncio.get_running_loop(), stop))
     await house.live(stop)

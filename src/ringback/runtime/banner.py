@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 from ringback import __version__
+from ringback.core.roles import Role, written
 from ringback.core.spec import Api
 from ringback.runtime.specfile import SpecFile
 
@@ -23,6 +24,14 @@ def banner(spec: SpecFile, url: str, *, wants_key: bool = False) -> str:
     key = ' -H "Authorization: Bearer $RINGBACK_API_KEY"' if wants_key else ""
     lines += ["", "Try it:", f"  {curl_line(spec.apis[0], url, spec.folder)}{key}", ""]
     return "\n".join(lines) + "\n"
+
+
+def banner_of_others(roles: frozenset[Role], spec: SpecFile, url: str) -> str:
+    """Lines for the terminal, of a server that takes nothing in."""
+    return (
+        f"ringback {__version__} is {written(roles).replace(',', ' and ')} for {spec.file.name}\n"
+        f"\n  {url}/readyz says whether it is ready, {url}/metrics what it does\n"
+    )
 
 
 def curl_line(api: Api, url: str, folder: Path) -> str:

@@ -30,6 +30,7 @@ from ringback.runtime.serve import Server, plan_of
 from ringback.runtime.specfile import SpecFile, load
 from ringback.runtime.stores import open_store
 from ringback.runtime.watching import Watch
+from ringback.store.contract import Part
 
 INBOX_NAME: Final = "ringback dev"
 
@@ -119,7 +120,13 @@ class _Dev:
 
 async def _inbox_of(plan: Plan) -> Inbox:
     """The inbox of `ringback dev` in this store, with a secret of its own; the same one every time."""
-    store = await open_store(plan.store, clock=plan.clock, emit=silent, public_url="", lease_seconds=plan.lease_seconds)
+    store = await open_store(
+        plan.store,
+        clock=plan.clock,
+        emit=silent,
+        lease_seconds=plan.lease_seconds,
+        part=Part(roles=frozenset()),
+    )
     try:
         settings = InboxSettings(secrets=(new_secret(),))
         return await store.inboxes.make(secrets.token_urlsafe(_ID_BYTES), INBOX_NAME, settings)

@@ -9,7 +9,7 @@ from typing import Final
 from ringback.core.inbox import PATH
 from ringback.core.spec import Api
 from ringback.dashboard import Dashboard, Hour
-from ringback.gateway import Front, Gateway
+from ringback.gateway import Front, Gateway, Probes
 from ringback.inspector import Inspector, Reach
 from ringback.pages import Inside, Link, Pages
 from ringback.runtime.metrics import Metrics
@@ -28,6 +28,40 @@ _LINKS: Final = (
 """The navigation, on every page."""
 _WARM_AFTER_SECONDS: Final = 2.0
 _INSPECTOR_LINK: Final = Link(words="Inspector", path=PATH)
+
+
+class Face:
+    """What the world sees of one member: a gateway and its pages, or the answers to probes alone."""
+
+    def __init__(self, app: Gateway | Probes, front: FrontOfHouse | None = None) -> None:
+        """Put them together: a gateway with its pages, or probes without any."""
+        self.app = app
+        self._front = front
+
+    @property
+    def hour(self) -> Hour | None:
+        """What charts have shown until now."""
+        return None if self._front is None else self._front.hour
+
+    async def prepare(self) -> None:
+        """Be ready for what this server's own webhooks bring, before the first is sent."""
+        if self._front is not None:
+            await self._front.prepare()
+
+    def open(self) -> None:
+        """Let pages ask the gateway."""
+        if self._front is not None and isinstance(self.app, Gateway):
+            self._front.open(self.app)
+
+    def close_streams(self) -> None:
+        """Send away whoever is kept waiting."""
+        if self._front is not None:
+            self._front.close_streams()
+
+    async def close(self) -> None:
+        """End what `open` has begun."""
+        if self._front is not None:
+            await self._front.close()
 
 
 class FrontOfHouse:

@@ -19,18 +19,19 @@ from ringback.core.clock import Clock
 from ringback.core.errors import StoreError
 from ringback.core.hosts import is_loopback
 from ringback.core.netguard import Guard
+from ringback.core.roles import EVERY_ROLE, Role
 from ringback.core.spec import Api, Endpoint
 from ringback.dashboard import Hour
 from ringback.deliver import Dialling, Dispatcher
-from ringback.gateway import Gateway, Rules
+from ringback.gateway import Gateway, Probes, Rules
 from ringback.inspector import Reach
 from ringback.runtime.facts import Facts
-from ringback.runtime.front import FrontOfHouse
+from ringback.runtime.front import Face, FrontOfHouse
 from ringback.runtime.metrics import Metrics
 from ringback.runtime.names import Names, is_own
 from ringback.runtime.stores import open_store
 from ringback.store.blobs import Large, open_blobs
-from ringback.store.contract import Store
+from ringback.store.contract import Part, Store
 from ringback.store.verbs.store import VerbStore
 from ringback.upkeep import Keeper
 from ringback.work import Engine, Pool, local_engine
@@ -69,6 +70,7 @@ class Plan:
     grace_seconds: float
     lease_seconds: float = 30.0
     """How long a member that says nothing is believed to live."""
+    roles: frozenset[Role] = EVERY_ROLE
 
 
 class House:
@@ -82,11 +84,11 @@ class House:
         self._blobs = large.blobs
         self._keeper = Keeper(store, plan.apis, facts, lease_seconds=plan.lease_seconds, blobs=large.blobs)
         self._dispatcher = Dispatcher(
-            store, _endpoints(plan.apis), facts, chance=chance, dialling=Dialling(guard=guard, resolve=resolve)
+            store, self._sent_here(plan.apis), facts, chance=chance, dialling=Dialling(guard=guard, resolve=resolve)
         )
         engine = local_engine(plan.environments, facts)
         self._pool_of: Callable[[Api], Pool] = partial(_pool, store, facts, chance, engine, large)
-        self._pools = {api.name: self._pool_of(api) for api in plan.apis}
+        self._pools = {api.name: self._pool_of(api) for api in self._run_here(plan.apis)}
         self._leaving: dict[asyncio.Task[None], Pool] = {}
         self._upkeep: asyncio.Task[None] | None = None
         self._rules = Rules(
@@ -99,9 +101,9 @@ class House:
         )
         self._facts = facts
         self._metrics = metrics
-        self._front, self.gateway = self._face(plan.apis)
-        self._past = WeakSet[Gateway]()
-        """Gateways that may still be answering what they were asked."""
+        self._face = self._face_of(plan.apis)
+        self._past = WeakSet[Gateway | Probes]()
+        """Applications that may still be answering what they were asked."""
 
     @classmethod
     async def open(cls, plan: Plan, facts: Facts, metrics: Metrics) -> House:
@@ -111,7 +113,11 @@ class House:
             StoreError: the store or the place for blobs cannot be opened; the message says why.
         """
         store = await open_store(
-            plan.store, clock=plan.clock, emit=facts, public_url=plan.public_url, lease_seconds=plan.lease_seconds
+            plan.store,
+            clock=plan.clock,
+            emit=facts,
+            lease_seconds=plan.lease_seconds,
+            part=Part(roles=plan.roles, public_url=plan.public_url),
         )
         try:
             blobs = open_blobs(plan.blobs, space=store.blob_space, name=store.name_blob, spool=plan.spool)
@@ -131,6 +137,11 @@ class House:
         return self._plan
 
     @property
+    def app(self) -> Gateway | Probes:
+        """What answers HTTP."""
+        return self._face.app
+
+    @property
     def store(self) -> Store:
         return self._store
 
@@ -141,12 +152,13 @@ class House:
 
     async def start(self) -> None:
         """Set the parts going: those who finish what is there before those who take in more."""
-        await self._front.prepare()
-        await self._dispatcher.start()
+        await self._face.prepare()
+        if Role.DISPATCHER in self._plan.roles:
+            await self._dispatcher.start()
         self._upkeep = asyncio.create_task(self._keeper.run(), name="ringback-upkeep")
         for pool in self._pools.values():
             await pool.start()
-        self._front.open(self.gateway)
+        self._face.open()
 
     async def serve(self, apis: Sequence[Api]) -> None:
         """Serve these from now on, without a workload lost: each ends on the replica that took it.
@@ -154,21 +166,21 @@ class House:
         An API that was served already has its replicas replaced one by one. One that has gone is answered for no more;
         what it is running ends, what waits in its queue stays there until the API is back.
         """
-        self._dispatcher.serve(_endpoints(apis))
+        self._dispatcher.serve(self._sent_here(apis))
         self._keeper.serve(apis)
         self._plan = replace(self._plan, apis=apis)
-        before, past = self._front, self.gateway
-        front, gateway = self._face(apis, before.hour)
-        await front.prepare()
-        self._front, self.gateway = front, gateway
-        front.open(gateway)
-        self._past.add(past)
-        past.end_streams()
+        before, face = self._face, self._face_of(apis, self._face.hour)
+        await face.prepare()
+        self._face = face
+        face.open()
+        self._past.add(before.app)
+        before.app.end_streams()
         await before.close()
-        served = {api.name for api in apis}
+        run_here = self._run_here(apis)
+        served = {api.name for api in run_here}
         for name in self._pools.keys() - served:
             self._let_go(self._pools.pop(name))
-        for api in apis:
+        for api in run_here:
             if api.name in self._pools:
                 self._pools[api.name].serve(api)
             else:
@@ -187,7 +199,7 @@ class House:
             await asyncio.wait({waiter, self._upkeep}, return_when=asyncio.FIRST_COMPLETED)
             if self._upkeep.done() and not until.is_set():
                 self._abandon()
-                await self._front.close()
+                await self._face.close()
                 await self._blobs.close()
                 await self._upkeep
         finally:
@@ -196,27 +208,31 @@ class House:
     async def drain(self) -> None:
         """Stop taking work, let what runs end within the grace period, give the rest back, and leave the store."""
         grace = self._plan.grace_seconds
-        for gateway in (self.gateway, *self._past):
-            gateway.close_to_new()
-        self._front.close_streams()
+        for app in (self._face.app, *self._past):
+            app.close_to_new()
+        self._face.close_streams()
         pools = (*self._pools.values(), *self._leaving.values())
         await asyncio.gather(*(pool.drain(grace * (1 - _DELIVERY_SHARE)) for pool in pools))
         await self._dispatcher.stop(grace * _DELIVERY_SHARE)
-        self.gateway.end_streams()
+        self._face.app.end_streams()
 
     async def close(self) -> None:
         """Leave the store; after this nothing is this member's any more."""
-        await self._front.close()
+        await self._face.close()
         if self._upkeep is not None:
             self._upkeep.cancel()
             await asyncio.gather(self._upkeep, return_exceptions=True)
         await self._store.close()
         await self._blobs.close()
 
-    def _face(self, apis: Sequence[Api], hour: Hour | None = None) -> tuple[FrontOfHouse, Gateway]:
+    def _face_of(self, apis: Sequence[Api], hour: Hour | None = None) -> Face:
         """What the world sees of these APIs."""
         plan, store, metrics = self._plan, self._store, self._metrics
         names = [api.name for api in apis]
+        if Role.GATEWAY not in plan.roles:
+            return Face(
+                Probes(store, apis, self._facts, rules=self._rules, metrics=lambda: metrics.exposition(store, names))
+            )
         front = FrontOfHouse(store, apis, metrics, plan.public_url, reach=_reach(plan), hour=hour)
         gateway = Gateway(
             store,
@@ -226,7 +242,15 @@ class House:
             metrics=lambda: metrics.exposition(store, names),
             front=front.front,
         )
-        return front, gateway
+        return Face(gateway, front)
+
+    def _run_here(self, apis: Sequence[Api]) -> Sequence[Api]:
+        """Those of the APIs that this member runs."""
+        return apis if Role.WORKER in self._plan.roles else ()
+
+    def _sent_here(self, apis: Sequence[Api]) -> dict[str, Endpoint]:
+        """Those of the APIs' endpoints that this member may send to."""
+        return _endpoints(apis) if Role.DISPATCHER in self._plan.roles else {}
 
     def _let_go(self, pool: Pool) -> None:
         """Have a pool take nothing more, for as long as what it runs takes."""
@@ -238,7 +262,7 @@ class House:
         for pool in (*self._pools.values(), *self._leaving.values()):
             pool.abandon()
         self._dispatcher.abandon()
-        self._front.close_streams()
+        self._face.close_streams()
 
 
 def _reach(plan: Plan) -> Reach | None:

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector
 from ringback.core.clock import SECOND, Clock
 from ringback.core.delivery import AttemptClass, PauseKind
 from ringback.core.registration import REGISTERED_PREFIX
+from ringback.core.roles import Role
 from ringback.core.spec import GUEST_PREFIX
 from ringback.core.workload import Status
 from ringback.dashboard import Reading, Tally
@@ -142,9 +143,15 @@ class Metrics(Collector):
         yield from self._custom.collect()
 
     async def exposition(self, store: Store, apis: Sequence[str]) -> bytes:
-        """Everything in Prometheus' text format, with the depths of queues and backlogs as they stand."""
-        waiting = await _delivery_gauges(store, store.clock)
-        self._gauges = [*await _queue_gauges(store, apis), *waiting, self._endpoint_states(store)]
+        """Everything in Prometheus' text format.
+
+        What this server has done, and how its members stand; a gateway adds what is the store's, and so the same at
+        every gateway: the depths of queues and backlogs, and how each endpoint is treated.
+        """
+        self._gauges = [_members(store)]
+        if Role.GATEWAY in store.roles:
+            waiting = await _delivery_gauges(store, store.clock)
+            self._gauges += [*await _queue_gauges(store, apis), *waiting, self._endpoint_states(store)]
         return generate_latest(self._registry)
 
     def reading(self) -> Reading:
@@ -234,6 +241,13 @@ class Metrics(Collector):
     def _on_committed(self, *, writes: int, duration_us: int) -> None:
         self._writes.values[()] += writes
         self._commit.observe((), duration_us)
+
+
+def _members(store: Store) -> Metric:
+    family = GaugeMetricFamily("ringback_members", "Living servers on the store, by role", labels=["role"])
+    for role in Role:
+        family.add_metric([role.value], len(store.roster(role)))
+    return family
 
 
 def _label(endpoint: str) -> str:

@@ -19,10 +19,11 @@ import uvloop
 from ringback.core.clock import Clock, SystemClock
 from ringback.core.errors import LeaseLost, RingbackError
 from ringback.core.hosts import own_hosts
+from ringback.core.roles import Role
 from ringback.core.settings import Settings
 from ringback.core.spec import Api
 from ringback.runtime import logs
-from ringback.runtime.banner import banner
+from ringback.runtime.banner import banner, banner_of_others
 from ringback.runtime.facts import Facts
 from ringback.runtime.house import House, Plan
 from ringback.runtime.http import http_server, listen, url_of
@@ -71,6 +72,7 @@ def plan_of(spec: SpecFile, settings: Settings, clock: Clock) -> Plan:
         hosts=own_hosts(settings.host, settings.public_url, settings.trusted_hosts),
         grace_seconds=settings.grace,
         lease_seconds=settings.lease,
+        roles=settings.roles,
     )
 
 
@@ -99,7 +101,7 @@ class Server:
         house = await self._open()
         http = http_server(self, is_inspected=self._plan.has_inspector)
         answering = asyncio.create_task(http.serve(sockets=[self._listener]))
-        sys.stdout.write(banner(spec, self.url, wants_key=bool(self._plan.api_keys)))
+        sys.stdout.write(self._banner(spec))
         sys.stdout.flush()
         gc.set_threshold(_GC_THRESHOLD)
         gc.freeze()  # what is loaded by now stays; collections need not look at it again
@@ -132,6 +134,11 @@ class Server:
         """Where it listens."""
         return url_of(self._listener)
 
+    def _banner(self, spec: SpecFile) -> str:
+        if Role.GATEWAY not in self._plan.roles:
+            return banner_of_others(self._plan.roles, spec, self.url)
+        return banner(spec, self.url, wants_key=bool(self._plan.api_keys))
+
     async def _move(self, house: House, apis: Sequence[Api]) -> House:
         self._next = None
         self._turn.clear()
@@ -142,7 +149,7 @@ class Server:
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         assert self._house is not None
-        return self._house.gateway(scope, receive, send)
+        return self._house.app(scope, receive, send)
 
     async def _serve(self, apis: Sequence[Api]) -> None:
         assert self._house is not None

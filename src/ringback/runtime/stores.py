@@ -7,31 +7,30 @@ from pathlib import Path
 from ringback.core.clock import Clock
 from ringback.core.emit import Emit
 from ringback.core.errors import StoreError
+from ringback.store.contract import Part
 from ringback.store.sqlite import open_sqlite
 from ringback.store.verbs.store import VerbStore
 
 
-async def open_store(
-    place: Path | str, *, clock: Clock, emit: Emit, public_url: str, lease_seconds: float
-) -> VerbStore:
+async def open_store(place: Path | str, *, clock: Clock, emit: Emit, lease_seconds: float, part: Part) -> VerbStore:
     """Open the store and join as a member.
 
     Args:
         place: a SQLite file, or a postgresql:// URL.
         clock: judges what is stored.
         emit: is told of commits.
-        public_url: where receivers reach the server.
         lease_seconds: how long a silent member is believed to live.
+        part: what the member is to do.
 
     Raises:
         RingbackError: it cannot be opened; the message says why.
     """
     if isinstance(place, Path):
-        return await open_sqlite(place, clock=clock, lease_seconds=lease_seconds, emit=emit, public_url=public_url)
+        return await open_sqlite(place, clock=clock, lease_seconds=lease_seconds, emit=emit, part=part)
     try:
         from ringback.store.postgres import open_postgres  # noqa: PLC0415 - an extra, and only some have it
     except ModuleNotFoundError as missing:
         raise StoreError(
             f"a store on PostgreSQL needs {missing.name}, which is not installed: pip install 'ringback[postgres]'"
         ) from None
-    return await open_postgres(place, clock=clock, lease_seconds=lease_seconds, emit=emit, public_url=public_url)
+    return await open_postgres(place, clock=clock, lease_seconds=lease_seconds, emit=emit, part=part)

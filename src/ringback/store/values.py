@@ -4,9 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from ringback.core.clock import Instant
+from ringback.core.roles import EVERY_ROLE, Role
 from ringback.core.workload import Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What part a member takes."""
+
+    roles: frozenset[Role] = EVERY_ROLE
+    public_url: str = ""
+    """Where receivers reach the server; results too large for a webhook are linked under it."""
+
+
+WHOLE: Final = Part()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

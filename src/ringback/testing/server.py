@@ -157,7 +157,7 @@ class Server:
             )
             house = await House.open(plan, facts, Metrics(facts))
             await house.start()
-            http = http_server(house.gateway, keep_alive_seconds=_FOR_EVER_SECONDS)
+            http = http_server(house.app, keep_alive_seconds=_FOR_EVER_SECONDS)
             answering = asyncio.create_task(http.serve(sockets=[listener]))
             self._house = house
             self._up.set_result(url_of(listener))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ringback.core.errors import SpecError
+from ringback.core.roles import Role
 from ringback.core.settings import OPTIONS, Settings, read_settings
 
 DEFAULTS = Settings(
@@ -14,6 +15,7 @@ DEFAULTS = Settings(
     port=8080,
     store="",
     blobs="",
+    roles=frozenset(Role),
     api_keys=frozenset(),
     public_url="",
     allow=frozenset(),
@@ -35,6 +37,8 @@ GOOD = [
     ("port", "0", 0),
     ("port", "65535", 65_535),
     ("store", "sqlite:///x.db", "sqlite:///x.db"),
+    ("roles", "Worker, dispatcher", frozenset({Role.WORKER, Role.DISPATCHER})),
+    ("roles", "gateway gateway", frozenset({Role.GATEWAY})),
     ("api-keys", "a,b c", frozenset({"a", "b", "c"})),
     ("api-keys", "", frozenset()),
     ("api-keys", " , ", frozenset()),
@@ -71,6 +75,8 @@ BAD = [
     ),
     ("store", "x.db", "'x.db' is no store; write sqlite:///path/to/file.db or postgresql://host/database"),
     ("store", "sqlite:///", "'sqlite:///' names no file; write sqlite:///path/to/file.db"),
+    ("roles", "worker,cook", "'cook' is no role; there are gateway, worker, dispatcher"),
+    ("roles", ",", "a server without a role does nothing; name some of gateway, worker, dispatcher"),
     ("api-keys", "schlüssel", "a key has characters that no header can carry"),
     ("public-url", "hooks", "'hooks' is no address of a server; write for example https://hooks.example"),
     ("allow", "10.0.0.1/8", "'10.0.0.1/8' is no network: 10.0.0.1/8 has host bits set"),
@@ -119,6 +125,18 @@ def test_no_option_is_left_out_above() -> None:
 def test_a_flag_wins_over_the_environment() -> None:
     assert read_settings({"port": "1"}, {"RINGBACK_PORT": "2"}).port == 1
     assert read_settings({"port": "1"}, {"RINGBACK_PORT": "not looked at"}).port == 1
+
+
+def test_servers_that_take_nothing_in_get_out_of_each_others_way() -> None:
+    assert read_settings({"roles": "worker,dispatcher"}, {}).port == 0
+    assert read_settings({"roles": "worker", "port": "8080"}, {}).port == 8080
+    assert read_settings({"roles": "worker"}, {"RINGBACK_PORT": "81"}).port == 81
+    assert read_settings({"roles": "gateway"}, {}).port == 8080
+
+
+def test_there_are_inboxes_only_where_requests_are_answered() -> None:
+    assert read_settings({"roles": "gateway"}, {}).has_inspector
+    assert not read_settings({"roles": "worker", "inspector": "on"}, {}).has_inspector
 
 
 @pytest.mark.parametrize(("name", "text", "words"), BAD)

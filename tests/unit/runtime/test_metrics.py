@@ -11,11 +11,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ringback.core.clock import SECOND, HandWound
 from ringback.core.delivery import Pause, PauseKind
+from ringback.core.roles import Role
 from ringback.core.spec import Endpoint, guest_endpoint
 from ringback.core.workload import Completed
 from ringback.runtime.facts import Facts
 from ringback.runtime.metrics import LONG, QUICK, Metrics
-from ringback.store.contract import ReplicaState
+from ringback.store.contract import Part, ReplicaState
 from ringback.store.sqlite import SqliteStore, open_sqlite
 from support.stores import claim_one, submission
 
@@ -113,6 +114,20 @@ async def test_a_bucket_holds_what_is_at_most_its_bound(
     assert at(found, f"{name}_count", **labels) == len(bounds) + 1
 
 
+async def test_what_is_the_stores_is_told_by_gateways_alone(
+    tmp_path: Path, metrics: Metrics, store: SqliteStore
+) -> None:
+    part = Part(roles=frozenset({Role.WORKER, Role.DISPATCHER}))
+    worker = await open_sqlite(tmp_path / "ringback.db", clock=HandWound(), part=part)
+    await store.heartbeat()
+
+    found = samples_of(await metrics.exposition(worker, ["iris"]))
+    assert at(found, "ringback_members", role="gateway") == 1
+    assert at(found, "ringback_members", role="worker") == 2
+    assert not any(name == "ringback_workloads_unfinished" for name, _ in found)
+    await worker.close()
+
+
 async def test_queues_replicas_and_backlogs_are_told_as_they_stand(metrics: Metrics, store: SqliteStore) -> None:
     hook = Endpoint(key="iris", url="http://127.0.0.1:1/")
     claimed = await claim_one(store, "w-1", api="iris")
@@ -178,7 +193,7 @@ async def test_labels_of_any_text_are_read_back(facts: Facts, metrics: Metrics, 
 async def test_every_metric_has_words_and_a_unit_in_its_name(metrics: Metrics, store: SqliteStore) -> None:
     families = list(text_string_to_metric_families((await metrics.exposition(store, ["iris"])).decode()))
 
-    assert len({family.name for family in families}) == len(families) == 21
+    assert len({family.name for family in families}) == len(families) == 22
     for family in families:
         assert family.name.startswith("ringback_")
         assert family.documentation

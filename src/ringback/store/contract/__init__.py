@@ -28,7 +28,7 @@ from ringback.store.contract.queue import Queue
 from ringback.store.contract.selections import Selections
 from ringback.store.contract.upkeep import MARKER_SECONDS, Upkeep
 from ringback.store.contract.workloads import SEARCH_ROWS, Workloads
-from ringback.store.values import Accepted, Asked, Backlog, QueueDepth, ReplicaState, Swept
+from ringback.store.values import Accepted, Asked, Backlog, Part, QueueDepth, ReplicaState, Swept
 
 __all__ = [
     "MARKER_SECONDS",
@@ -41,6 +41,7 @@ __all__ = [
     "Blobs",
     "Inboxes",
     "Outlet",
+    "Part",
     "QueueDepth",
     "ReplicaState",
     "Selections",

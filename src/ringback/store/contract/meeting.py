@@ -37,6 +37,14 @@ class Meeting(Protocol):
         """How an API's replicas stand: sums over living members, and any one problem. From memory."""
         ...
 
+    def own_replicas(self, api: str) -> ReplicaState:
+        """How this member's own replicas of an API stand. From memory.
+
+        S6  As it last reported; a member that has reported none, or has taken its report back, has none and is not
+            asleep.
+        """
+        ...
+
     def serving(self, api: str) -> Sequence[str]:
         """The living members that report replicas of an API or that they keep none for now, oldest first. From memory.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
+from ringback.core.roles import Role
 from ringback.core.workload import Claimed
 
 
@@ -14,6 +15,33 @@ class Members(Protocol):
     @property
     def member(self) -> str:
         """This member's id: the holder of whatever is claimed through this store."""
+        ...
+
+    @property
+    def roles(self) -> frozenset[Role]:
+        """What this member does, as it told the others on joining."""
+        ...
+
+    @property
+    def holds_lease(self) -> bool:
+        """Whether this member may go on as if what it holds were its own. From memory.
+
+        M8  It may from joining and from each heartbeat until `lease_seconds` later, and no longer: then others may
+            have taken over, whether or not this member can hear of it. A later heartbeat that succeeds makes it true
+            again.
+        """
+        ...
+
+    def roster(self, role: Role) -> tuple[str, ...]:
+        """The living members that have the role, oldest first. From memory.
+
+        M9  A member that joins is among them at once for itself, and for others after at most `NOTICE_SECONDS`; one
+            that leaves or is struck off is so no longer, as soon.
+        """
+        ...
+
+    def on_roster(self, changed: Callable[[], None]) -> None:
+        """Call `changed` whenever `roster` has changed for any role."""
         ...
 
     def heartbeat(self) -> Awaitable[None]:

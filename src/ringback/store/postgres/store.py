@@ -23,6 +23,7 @@ from ringback.store.postgres.connecting import Place, connect, connect_patiently
 from ringback.store.postgres.faults import LOST, translated
 from ringback.store.postgres.session import PostgresSession
 from ringback.store.postgres.words import CHANNEL
+from ringback.store.values import WHOLE, Part
 from ringback.store.verbs.store import VerbStore
 
 _LOOK_SECONDS: Final = 5.0
@@ -40,7 +41,7 @@ async def open_postgres(
     clock: Clock,
     lease_seconds: float = 30.0,
     emit: Emit = silent,
-    public_url: str = "",
+    part: Part = WHOLE,
     patience_seconds: float = 20.0,
 ) -> PostgresStore:
     """Connect, make or upgrade the schema if need be, and join as a member.
@@ -50,7 +51,7 @@ async def open_postgres(
         clock: tells the time of day; the machine's own is replaced by the database's for what has elapsed.
         lease_seconds: how long a silent member is believed to live.
         emit: is told of commits.
-        public_url: where receivers reach the server; results too large for a webhook are linked under it.
+        part: what the member is to do.
         patience_seconds: how long to wait for a server that is away.
 
     Raises:
@@ -68,7 +69,7 @@ async def open_postgres(
         writer.terminate()
         raise
     session = PostgresSession(place, writer, clock=clock, lease_seconds=lease_seconds, emit=emit, locks=locks)
-    session.public_url = public_url
+    session.part = part
     store = PostgresStore(session)
     try:
         await store.join()

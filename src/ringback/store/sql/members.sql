@@ -1,5 +1,8 @@
 -- name: join
-INSERT INTO members (id, lease_until) VALUES (:member, :lease_until);
+INSERT INTO members (id, lease_until, roles) VALUES (:member, :lease_until, :roles);
+
+-- name: roster
+SELECT id, roles FROM members ORDER BY id;
 
 -- name: renew
 UPDATE members SET lease_until = :lease_until WHERE id = :member;

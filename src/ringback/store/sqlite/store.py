@@ -13,6 +13,7 @@ from ringback.core.errors import RingbackError, StoreError
 from ringback.store.contract import NOTICE_SECONDS
 from ringback.store.sqlite import opening
 from ringback.store.sqlite.session import SqliteSession
+from ringback.store.values import WHOLE, Part
 from ringback.store.verbs.store import VerbStore
 
 _LOOK_SECONDS: Final = NOTICE_SECONDS / 4
@@ -26,7 +27,7 @@ async def open_sqlite(
     lease_seconds: float = 30.0,
     emit: Emit = silent,
     max_pages: int | None = None,
-    public_url: str = "",
+    part: Part = WHOLE,
 ) -> SqliteStore:
     """Open the database file, making or upgrading it if need be, and join as a member.
 
@@ -35,7 +36,7 @@ async def open_sqlite(
         clock: judges everything stored.
         lease_seconds: how long a silent member is believed to live.
         emit: is told of commits.
-        public_url: where receivers reach the server; results too large for a webhook are linked under it.
+        part: what the member is to do.
         max_pages: the largest size of the file in pages of 4 KiB; None means as large as the disk.
 
     Raises:
@@ -44,7 +45,7 @@ async def open_sqlite(
     """
     path = await asyncio.to_thread(opening.prepare, path)
     session = SqliteSession(path, clock=clock, lease_seconds=lease_seconds, emit=emit, max_pages=max_pages)
-    session.public_url = public_url
+    session.part = part
     store = SqliteStore(session)
     try:
         await store.join()

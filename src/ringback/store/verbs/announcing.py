@@ -146,7 +146,7 @@ class Announcing:
             case Completed(result=result, blob=blob) if blob or len(result) > endpoint.inline_limit_bytes:
                 until = after(told.at, max(LINK_SECONDS, sum(endpoint.retry_seconds) + _LINK_SLACK_SECONDS))
                 session, path = self._session, result_path(told.api, told.workload_id)
-                return signed_link(session.public_url, path, session.link_key, until), False
+                return signed_link(session.part.public_url, path, session.link_key, until), False
             case Output(value=value) if len(value) > endpoint.inline_limit_bytes:
                 return None, True
             case _:

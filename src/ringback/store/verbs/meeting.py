@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import Final
 
 from ringback.core.errors import RingbackError
+from ringback.core.roles import Role
 from ringback.core.workload import Held
 from ringback.store.contract import Outlet, ReplicaState
 
@@ -114,6 +116,9 @@ class Meeting:
         self.outlet: Outlet | None = None
         self.strangers: list[Callable[[], None]] = []
         self.endpoints: list[Callable[[str], None]] = []
+        self.roster: dict[str, frozenset[Role]] = {}
+        """The living members."""
+        self.changes_of_roster: list[Callable[[], None]] = []
         self._cancels: dict[str, list[Callable[[Held], None]]] = {}
         self._reports: dict[str, dict[str, ReplicaState]] = {}
         self._sums: dict[str, ReplicaState] = {}
@@ -129,6 +134,14 @@ class Meeting:
         """Deliveries of any endpoint may have been left to whoever takes them."""
         for wake in self.strangers:
             wake()
+
+    def retell_roster(self, roster: dict[str, frozenset[Role]]) -> None:
+        """Who the living members are; those who want to know of a change are told of it."""
+        if roster == self.roster:
+            return
+        self.roster = roster
+        for changed in self.changes_of_roster:
+            changed()
 
     # ── Waiting for an end, or for anything ─────────────────────────────────────────────────────
 
@@ -201,6 +214,12 @@ class Meeting:
     def serving(self, api: str) -> list[str]:
         # Members' ids are made in the order of time.
         return sorted(member for member, state in self._reports.get(api, {}).items() if not state.is_stuck)
+
+    def own_replicas(self, member: str, api: str) -> ReplicaState:
+        state = self._reports.get(api, {}).get(member)
+        if state is None:
+            return _ASLEEP
+        return replace(state, asleep=int(state == _ASLEEP))
 
     def replicas(self, api: str) -> ReplicaState:
         known = self._sums.get(api)

@@ -13,6 +13,7 @@ from ringback.core.clock import after
 from ringback.core.errors import LeaseLost
 from ringback.core.links import KEY_BYTES
 from ringback.core.queueing import STEP
+from ringback.core.roles import written
 from ringback.core.workload import Claimed
 from ringback.store.contract import ReplicaState
 from ringback.store.moving import must_be_here
@@ -44,7 +45,11 @@ class Members:
             self._find_timeline(tx)
             session.link_key = self._find_key(tx, "links", KEY_BYTES)
             session.blob_space = self._find_key(tx, "blobs", SPACE_BYTES).hex()
-            tx.execute(self._sql["join"], {"member": session.member, "lease_until": self._lease_until()})
+            lease_until = self._lease_until()
+            row = {"member": session.member, "lease_until": lease_until, "roles": written(session.part.roles)}
+            tx.execute(self._sql["join"], row)
+            tx.after(partial(session.renewed, lease_until))
+            session.hear_of_roster(tx)
             self._inherit_tallies(tx)
             self._hear_of_replicas(tx)
             session.hear_of_pauses(tx)
@@ -57,10 +62,13 @@ class Members:
         session = self._session
 
         def write(tx: Transaction) -> None:
-            renewed = tx.execute(self._sql["renew"], {"member": session.member, "lease_until": self._lease_until()})
+            lease_until = self._lease_until()
+            renewed = tx.execute(self._sql["renew"], {"member": session.member, "lease_until": lease_until})
             if renewed.rowcount == 0:
                 raise self._declared_dead()
+            tx.after(partial(session.renewed, lease_until))
             tx.execute(self._sql["note_timeline"], {"epoch": session.clock.epoch, "seen": session.steady()})
+            session.hear_of_roster(tx)
             self._hear_of_replicas(tx)
             asked = tx.execute(self._sql["cancels_asked"], {"member": session.member}).fetchall()
             tx.after(partial(session.retell_cancels, asked))  # again and again, should a word of it get lost
@@ -133,6 +141,7 @@ class Members:
             tx.execute(self._sql["release_dead"])
             self._inherit_tallies(tx)
             self._hear_of_replicas(tx)
+            session.hear_of_roster(tx)
             session.meeting.due.call_all()
             tx.after(session.meeting.call_strangers)
         return self._take_workloads(tx, apis, room)

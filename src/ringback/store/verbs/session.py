@@ -15,10 +15,11 @@ from ringback.core.clock import SECOND, Clock, Instant
 from ringback.core.delivery import Pause
 from ringback.core.errors import RingbackError
 from ringback.core.ids import Ids
+from ringback.core.roles import known_roles
 from ringback.core.workload import Held
 from ringback.store import registrations
 from ringback.store.registry import Registry
-from ringback.store.values import ReplicaState
+from ringback.store.values import WHOLE, ReplicaState
 from ringback.store.verbs import rows
 from ringback.store.verbs.meeting import Meeting
 from ringback.store.verbs.paces import Paces
@@ -97,10 +98,11 @@ class Session(ABC):
         self.paces = Paces(sql, clock)
         self.pauses: dict[str, Pause] = {}
         self.registry = Registry()
-        self.public_url = ""
+        self.part = WHOLE
         self.link_key = b""  # found on joining
         self.blob_space = ""  # found on joining
         self.origin = 0  # of the timeline; found on joining
+        self.lease_until = 0  # as the others have last been told
 
     # ── Time ────────────────────────────────────────────────────────────────────────────────────
 
@@ -160,6 +162,25 @@ class Session(ABC):
     @abstractmethod
     def forget(self, member: str) -> None:
         """Clean up what proved that a member was dead."""
+
+    @property
+    def holds_lease(self) -> bool:
+        """Whether the others must believe that this member lives."""
+        return self.steady() < self.lease_until
+
+    def renewed(self, lease_until: int) -> None:
+        """The others have been told of a lease that ends then."""
+        had_ended, self.lease_until = not self.holds_lease, lease_until
+        if had_ended:
+            self.meeting.due.call_all()
+
+    def hear_of_roster(self, tx: Transaction) -> None:
+        """Take in who the living members are, once this is on disk."""
+        tx.after(partial(self.retell_roster, tx.execute(self.sql["roster"]).fetchall()))
+
+    def retell_roster(self, found: Iterable[Row]) -> None:
+        """Take in who the living members are: rows of `roster`."""
+        self.meeting.retell_roster({member: known_roles(roles) for member, roles in found})
 
     def retell_replicas(self, reports: Iterable[Row]) -> None:
         """Take in what the living members tell of their replicas: rows of `reports`."""

@@ -12,6 +12,7 @@ from ringback.core.clock import Clock, Instant
 from ringback.core.delivery import Attempt, Delivery, DeliveryPage, DeliveryRecord, DeliveryState, Pause, Verdict
 from ringback.core.journal import Entry, Story
 from ringback.core.registration import Registration, Removed, Undelivered
+from ringback.core.roles import Role
 from ringback.core.spec import Endpoint, Event
 from ringback.core.workload import (
     Claimed,
@@ -90,7 +91,21 @@ class VerbStore(ABC):
     def member(self) -> str:
         return self._session.member
 
+    @property
+    def roles(self) -> frozenset[Role]:
+        return self._session.part.roles
+
+    @property
+    def holds_lease(self) -> bool:
+        return self._session.holds_lease
+
     # ── Members ─────────────────────────────────────────────────────────────────────────────────
+
+    def roster(self, role: Role) -> tuple[str, ...]:
+        return tuple(member for member, roles in self._session.meeting.roster.items() if role in roles)
+
+    def on_roster(self, changed: Callable[[], None]) -> None:
+        self._session.meeting.changes_of_roster.append(changed)
 
     def heartbeat(self) -> Awaitable[None]:
         return self._members.heartbeat()
@@ -322,6 +337,9 @@ class VerbStore(ABC):
     def replicas(self, api: str) -> ReplicaState:
         return self._session.meeting.replicas(api)
 
+    def own_replicas(self, api: str) -> ReplicaState:
+        return self._session.meeting.own_replicas(self._session.member, api)
+
     def serving(self, api: str) -> Sequence[str]:
         return self._session.meeting.serving(api)
 
@@ -359,6 +377,7 @@ class VerbStore(ABC):
             RingbackError: it cannot be found out now.
         """
         session = self._session
+        session.retell_roster(await session.read("roster"))
         session.retell_replicas(await session.read("reports"))
         session.retell_pauses(await session.read("pauses"))
         session.retell_cancels(await session.read("cancels_asked", member=session.member))
