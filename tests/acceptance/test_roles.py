@@ -91,7 +91,7 @@ def test_any_gateway_answers_for_what_runs_and_is_sent_elsewhere(store: str, tmp
             refused = requests.get(f"{worker.url}/echo/{early}", timeout=10)
             assert (refused.status_code, "gateway role" in refused.json()["detail"]) == (404, True)
 
-            # Leaving in good order: what runs is handed back and run by whoever comes.
+            # Leaving in good order: what runs ends, what is to be sent is left to others.
             handed = requests.post(f"{here.url}/echo", json="handed", timeout=10).json()["id"]
             until(
                 lambda: requests.get(f"{here.url}/echo/{handed}", timeout=10).json()["status"] == "in_progress",
