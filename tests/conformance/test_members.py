@@ -129,7 +129,9 @@ async def test_M9_who_lives_is_known_by_role(backend: SqliteBackend) -> None:
     assert first.roster(Role.WORKER) == ()
     changes: list[tuple[str, ...]] = []
     first.on_roster(lambda: changes.append(first.roster(Role.DISPATCHER)))
+    backend.clock.wind(1)  # ids are made in the order of time
     second = await backend.open(part=Part(roles=frozenset({Role.DISPATCHER})))
+    backend.clock.wind(1)
     third = await backend.open()
     assert third.roster(Role.DISPATCHER) == (first.member, second.member, third.member)
     await eventually(lambda: len(first.roster(Role.DISPATCHER)) == 3, within=NOTICE_SECONDS)
