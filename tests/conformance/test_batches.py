@@ -303,6 +303,14 @@ async def test_B6_they_are_not_counted_against_the_limit(store: SqliteStore) -> 
     assert (await store.depths())[API].in_queue == 51
 
 
+async def test_each_tells_of_its_batch(store: SqliteStore) -> None:
+    _, batch_id = await taken_in(store, 1)
+    [of_batch] = await held(store)
+    alone = (await claim_one(store, "alone")).held
+    assert (await store.describe(API, of_batch.id)).batch == batch_id
+    assert (await store.describe(API, alone.id)).batch is None
+
+
 async def test_B6_one_of_a_batch_can_be_erased(store: SqliteStore) -> None:
     seq, _ = await taken_in(store, 1)
     [each] = (await store.batches.page(seq, status=None, limit=9, cursor=None)).workloads

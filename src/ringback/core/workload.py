@@ -212,6 +212,16 @@ class Workload:
     progress: Progress | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """What was submitted, or the beginning of it."""
+
+    content_type: str
+    body: bytes
+    """Empty when it is a blob."""
+    blob: Blob | None = None
+
+
 class Ending(StrEnum):
     """How an attempt came to its end."""
 
@@ -259,6 +269,8 @@ class WorkloadRecord:
     idempotency_key: str | None
     order_key: str | None
     trace_id: str | None
+    batch: str | None = None
+    """The id of the batch it came with."""
     checkpoint_bytes: int | None = None
     """The size of what its next attempt may go on from."""
     attempts: tuple[AttemptRecord, ...]

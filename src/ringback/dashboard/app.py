@@ -16,6 +16,7 @@ from ringback.core.errors import NotFound, RingbackError, Unavailable
 from ringback.core.spec import Api
 from ringback.dashboard.actions import DONE, Actions, Refused
 from ringback.dashboard.asked import PREFIX, Asked, Known, MakeView, View
+from ringback.dashboard.batches import Batches
 from ringback.dashboard.deliveries import Deliveries
 from ringback.dashboard.hour import Hour
 from ringback.dashboard.overview import Overview
@@ -31,7 +32,16 @@ STREAM_PATH: Final = f"{PREFIX}/stream"
 class Dashboard:
     """An ASGI application to be mounted at `/` and `/-/ui`."""
 
-    def __init__(self, store: Store, apis: Sequence[Api], *, pages: Pages, hour: Hour, ask: Inside) -> None:
+    def __init__(
+        self,
+        store: Store,
+        apis: Sequence[Api],
+        *,
+        pages: Pages,
+        hour: Hour,
+        ask: Inside,
+        has_inspector: bool = False,
+    ) -> None:
         """Put it together.
 
         Args:
@@ -40,12 +50,14 @@ class Dashboard:
             pages: has this part's templates.
             hour: the figures of the last hour; somebody else has it run.
             ask: the control plane, for what changes something.
+            has_inspector: whether the inspector's pages are there to link to.
         """
         known = Known(
             store=store,
             apis={api.name: api for api in apis},
             hour=hour,
             endpoints={hook.key: (api, hook) for api in apis for hook in api.webhooks},
+            has_inspector=has_inspector,
         )
         self._pages = pages
         self._closing = asyncio.Event()
@@ -137,12 +149,14 @@ class Dashboard:
 
 
 def _views(known: Known) -> list[tuple[Route, MakeView]]:
-    workloads, deliveries = Workloads(known), Deliveries(known)
+    workloads, batches, deliveries = Workloads(known), Batches(known), Deliveries(known)
     made: list[tuple[str, MakeView]] = [
         ("/", Overview(known)),
         (f"{PREFIX}/workloads", workloads.list),
         (f"{PREFIX}/workloads/{{api}}/{{id}}", workloads.one),
         (f"{PREFIX}/apis/{{api}}", workloads.api),
+        (f"{PREFIX}/batches", batches.list),
+        (f"{PREFIX}/batches/{{id}}", batches.one),
         (f"{PREFIX}/deliveries", deliveries.list),
         (f"{PREFIX}/deliveries/{{id}}", deliveries.one),
         (f"{PREFIX}/endpoints", deliveries.endpoints),

@@ -59,3 +59,5 @@ class Known:
     hour: Hour
     endpoints: Mapping[str, tuple[Api, Endpoint]] = field(default_factory=dict)
     """Those of the file, by key."""
+    has_inspector: bool = False
+    """Whether there are pages that show what inboxes have captured."""

@@ -15,6 +15,7 @@ from ringback.core.registration import REGISTERED_PREFIX
 from ringback.core.spec import GUEST_PREFIX, Endpoint, guest_endpoint
 from ringback.dashboard.asked import Asked, Known, View
 from ringback.dashboard.figures import Health, attempts_chart, health_of
+from ringback.pages import CURSOR, pager
 from ringback.store.contract import Backlog
 
 ID_PREFIX: Final = "dlv_"
@@ -76,11 +77,11 @@ class Deliveries:
         """Without a filter what was given up on, what is on its way, and what came last; else a page of one state."""
         state = asked.choice("state", set(DeliveryState))
         endpoint = asked.query.get("endpoint") or None
-        cursor = asked.query.get("cursor") or None
+        cursor = asked.query.get(CURSOR) or None
         wanted: list[DeliveryState | None] = [DeliveryState.PARKED, DeliveryState.PENDING, None]
-        if state or endpoint:
+        if state or endpoint or cursor:
             wanted = [DeliveryState(state) if state else None]
-        limit = PAGE if state or endpoint or cursor else _FIRST
+        limit = PAGE if len(wanted) == 1 else _FIRST
         pages = await asyncio.gather(
             *(
                 self._known.store.find_deliveries(endpoint=endpoint, state=each, limit=limit, cursor=cursor)
@@ -88,6 +89,7 @@ class Deliveries:
             )
         )
         backlogs = await self._known.store.backlogs()
+        kept = {"state": state or "", "endpoint": endpoint or ""}
         return View(
             template="dashboard/deliveries.html",
             values={
@@ -96,7 +98,7 @@ class Deliveries:
                     for each, page in zip(wanted, pages, strict=True)
                     if page.deliveries or len(wanted) == 1
                 ],
-                "wanted": {"state": state or "", "endpoint": endpoint or ""},
+                "wanted": kept,
                 "states": list(DeliveryState),
                 "endpoints": sorted(
                     {
@@ -107,7 +109,7 @@ class Deliveries:
                 ),
                 "parked": {key: backlog.parked for key, backlog in sorted(backlogs.items()) if backlog.parked},
                 "is_paged": len(wanted) == 1,
-                "is_first": cursor is None,
+                "pager": pager(asked.query, pages[0].cursor, kept),
             },
             marks="/-/ui/deliveries",
         )
@@ -115,7 +117,14 @@ class Deliveries:
     async def one(self, asked: Asked) -> View:
         """One delivery with every attempt."""
         record = await self._known.store.delivery(seq_of(asked.places["id"]))
-        return View(template="dashboard/delivery.html", values={"record": record}, marks="/-/ui/deliveries")
+        values = {"record": record, "is_captured": await self._is_captured(record)}
+        return View(template="dashboard/delivery.html", values=values, marks="/-/ui/deliveries")
+
+    async def _is_captured(self, record: DeliveryRecord) -> bool:
+        """Whether an inbox has a request of it to show."""
+        if not self._known.has_inspector:
+            return False
+        return bool(await self._known.store.inboxes.of_message(record.message_id, 1))
 
     async def endpoints(self, asked: Asked) -> View:  # noqa: ARG002 - it has no parameters
         """Every endpoint: those of the file, registered ones, and guests with something left to deliver."""

@@ -9,12 +9,13 @@ import orjson
 
 from ringback.core.errors import UnknownApi
 from ringback.core.spec import Api
-from ringback.core.workload import Status
+from ringback.core.workload import Payload, Status
 from ringback.dashboard.asked import Asked, Known, View
 from ringback.dashboard.figures import charts
 from ringback.dashboard.hearing import Hearing
 from ringback.dashboard.overview import ApiRow
 from ringback.dashboard.timeline import steps
+from ringback.pages import CURSOR, pager
 from ringback.store.contract import QueueDepth
 
 PAGE_SIZES: Final = (100, 250, 1_000)
@@ -35,25 +36,24 @@ class Workloads:
         api = asked.choice("api", set(self._known.apis))
         status = asked.choice("status", set(Status))
         words = asked.query.get("q", "").strip()[:_WORDS_MOST]
-        cursor = asked.query.get("cursor") or None
         limit = asked.choice("limit", set(map(str, PAGE_SIZES))) or str(PAGE_SIZES[0])
         page = await self._known.store.page(
             [api] if api else list(self._known.apis),
             status=Status(status) if status else None,
             limit=int(limit),
-            cursor=cursor,
+            cursor=asked.query.get(CURSOR) or None,
             words=words or None,
         )
+        wanted = {"api": api or "", "status": status or "", "q": words, "limit": limit}
         return View(
             template="dashboard/workloads.html",
             values={
                 "apis": list(self._known.apis),
                 "statuses": list(Status),
-                "wanted": {"api": api or "", "status": status or "", "q": words, "limit": limit},
+                "wanted": wanted,
                 "limits": PAGE_SIZES,
                 "workloads": page.workloads,
-                "cursor": page.cursor,
-                "is_first": cursor is None,
+                "pager": pager(asked.query, page.cursor, wanted),
             },
             marks="/-/ui/workloads",
         )
@@ -62,8 +62,9 @@ class Workloads:
         """All about one workload."""
         api = self._api(asked)
         workload_id = asked.places["id"]
-        record, deliveries, heard = await asyncio.gather(
+        record, payload, deliveries, heard = await asyncio.gather(
             self._known.store.describe(api.name, workload_id),
+            self._known.store.payload(api.name, workload_id, most_bytes=_SHOWN_BYTES + 1),
             self._known.store.deliveries(api.name, workload_id),
             self._hearing.read(api.name, workload_id),
         )
@@ -77,6 +78,7 @@ class Workloads:
                 "workload": record.workload,
                 "result": None if whole.result is None else shown(whole.result),
                 "result_bytes": record.result_bytes,
+                "payload": payload_shown(payload),
                 "deliveries": deliveries,
                 "steps": steps(record, deliveries, heard.steps, now),
                 "heard": heard,
@@ -109,6 +111,18 @@ class Workloads:
         if name not in self._known.apis:
             raise UnknownApi(f"no API {name[:80]!r} is served; served are {', '.join(sorted(self._known.apis))}")
         return self._known.apis[name]
+
+
+def payload_shown(payload: Payload) -> str | None:
+    """A payload as people read it, as much of it as a page shows; None when it is no text, or kept elsewhere."""
+    if payload.blob is not None or b"\0" in payload.body:
+        return None
+    try:
+        payload.body[:_SHOWN_BYTES].decode()
+    except UnicodeDecodeError as error:
+        if error.start < min(len(payload.body), _SHOWN_BYTES) - 3:  # else a character that is cut in two
+            return None
+    return shown(payload.body)
 
 
 def shown(text: bytes) -> str:

@@ -88,21 +88,27 @@ def _paths(api: Api) -> dict[str, Any]:
                 "responses": _answers("Erased", "404"),
             },
         },
-        f"{at}/{{id}}/result": {
-            "parameters": [workload_id],
-            "get": {
-                **tag,
-                "summary": "Read the result alone, or a range of it",
-                "parameters": [parameter("Range", "header", {"type": "string"}, "bytes=0-99: one range of bytes.")],
-                "responses": {
-                    "200": {"description": "The result", "content": {JSON: {}, "*/*": {}}},
-                    "206": {"description": "The range", "content": {"*/*": {}}},
-                    **problems("404", "410", "416"),
-                },
-            },
-        },
+        f"{at}/{{id}}/result": _bytes(tag, workload_id, "Read the result alone, or a range of it", JSON),
+        f"{at}/{{id}}/payload": _bytes(tag, workload_id, "Read what was submitted, or a range of it"),
         **_asked(at, tag, workload_id),
         **_followed(at, tag, workload_id),
+    }
+
+
+def _bytes(tag: dict[str, Any], workload_id: dict[str, Any], summary: str, *kinds: str) -> dict[str, Any]:
+    """A route that answers with bytes as they are kept."""
+    return {
+        "parameters": [workload_id],
+        "get": {
+            **tag,
+            "summary": summary,
+            "parameters": [parameter("Range", "header", {"type": "string"}, "bytes=0-99: one range of bytes.")],
+            "responses": {
+                "200": {"description": "All of it", "content": {kind: {} for kind in (*kinds, "*/*")}},
+                "206": {"description": "The range", "content": {"*/*": {}}},
+                **problems("404", "410", "416"),
+            },
+        },
     }
 
 

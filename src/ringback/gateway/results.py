@@ -1,17 +1,22 @@
-"""Results on their way out: from the row or from a blob, whole or in part, never more in memory than a few pieces."""
+"""Results and payloads on their way out: from the row or from a blob, whole or in part.
+
+Of a blob there is never more in memory than a few pieces.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ringback.core.blob import JSON
+from ringback.core.blob import JSON, Blob
 from ringback.core.clock import after
 from ringback.core.errors import BlobsUnavailable, MethodNotAllowed, NotFound
 from ringback.core.links import EXPIRES, LINK_SECONDS, RESULTS_PATH, SIGNATURE, check_link, result_path, signed_link
@@ -36,8 +41,23 @@ _HEADERS: Final = {
 }
 
 
+_WHOLE: Final = 2**31 - 1
+"""More than any row holds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """What is answered with."""
+
+    name: str
+    """Stands for these very bytes, as an entity tag does."""
+    content_type: str
+    body: bytes
+    blob: Blob | None
+
+
 class Results:
-    """Answers with results, and tells where they are."""
+    """Answers with results and payloads, and tells where results are."""
 
     def __init__(self, store: Store, apis: Mapping[str, Api], large: Large | None, public_url: str) -> None:
         self._store = store
@@ -50,6 +70,7 @@ class Results:
         return [
             Route(f"{RESULTS_PATH}/{{name}}/{{workload_id}}", self._linked, methods=_METHODS),
             Route("/{api}/{workload_id}/result", self._of_workload, methods=_METHODS),
+            Route("/{api}/{workload_id}/payload", self._payload, methods=_METHODS),
         ]
 
     def url_of(self, workload: Workload) -> str:
@@ -70,24 +91,43 @@ class Results:
             request, await self._store.get(request.path_params["name"], request.path_params["workload_id"])
         )
 
+    async def _payload(self, request: Request) -> Response:
+        """What was submitted, to whoever may ask: as a file to keep, for it is anybody's."""
+        _must_be_read(request)
+        api, workload_id = find_api(self._apis, request.path_params["api"]), request.path_params["workload_id"]
+        found = await self._store.payload(api.name, workload_id, most_bytes=_WHOLE)
+        digest = hashlib.sha256(found.body).hexdigest()[:32]
+        kept = _Kept(name=digest, content_type=found.content_type, body=found.body, blob=found.blob)
+        disposition = f'attachment; filename="{api.name}-{workload_id}-payload"'
+        return self._sent(request, kept, {"Content-Disposition": disposition})
+
     def _answer(self, request: Request, workload: Workload) -> Response:
         """The result, or what the request wants of it.
 
         Raises:
-            MethodNotAllowed: a result can only be read.
+            MethodNotAllowed, PreconditionFailed, RangeNotSatisfiable: as by `_sent`.
             NotFound: the workload has none.
-            PreconditionFailed: the client expects another one.
-            RangeNotSatisfiable: the range that is asked for has nothing in it.
         """
-        if request.method not in {"GET", "HEAD"}:
-            raise MethodNotAllowed(f"{request.url.path} can only be read", allowed=("GET", "HEAD"))
+        _must_be_read(request)
         if workload.blob is None and workload.result is None:
             raise NotFound(f"workload {workload.id} has no result: it is {workload.status.value}")
-        blob, text = workload.blob, workload.result or b""
-        size, kind = (len(text), JSON) if blob is None else (blob.size_bytes, blob.content_type)
-        # A blob never changes, and a workload completes once: either name is a strong validator.
-        etag = f'"{workload.seq}-{workload.attempt}"' if blob is None else f'"{blob.key}"'
-        headers = {**_HEADERS, "ETag": etag}
+        # A workload completes once, so this is a strong validator.
+        name = f"{workload.seq}-{workload.attempt}"
+        kept = _Kept(name=name, content_type=JSON, body=workload.result or b"", blob=workload.blob)
+        return self._sent(request, kept, {})
+
+    def _sent(self, request: Request, kept: _Kept, headers: Mapping[str, str]) -> Response:
+        """What is kept, or what the request wants of it.
+
+        Raises:
+            PreconditionFailed: the client expects something else.
+            RangeNotSatisfiable: the range that is asked for has nothing in it.
+            BlobsUnavailable: it is a blob, and there is no place for them here.
+        """
+        blob, text = kept.blob, kept.body
+        size, kind = (len(text), kept.content_type) if blob is None else (blob.size_bytes, blob.content_type)
+        etag = f'"{kept.name}"' if blob is None else f'"{blob.key}"'  # a blob never changes
+        headers = {**_HEADERS, **headers, "ETag": etag}
         match wanted(request.method, request.headers, etag=etag, size=size):
             case Unchanged():
                 return Response(status_code=304, headers=headers)
@@ -104,6 +144,11 @@ class Results:
         if self._large is None:
             raise BlobsUnavailable("this server has no place for blobs")
         return _Streamed(self._large.blobs.read(blob, start, stop), status, headers)
+
+
+def _must_be_read(request: Request) -> None:
+    if request.method not in {"GET", "HEAD"}:
+        raise MethodNotAllowed(f"{request.url.path} can only be read", allowed=("GET", "HEAD"))
 
 
 class _Streamed(Response):

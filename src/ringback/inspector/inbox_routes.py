@@ -99,7 +99,7 @@ class InboxRoutes:
             return as_json({"id": inbox_id, "deleted": True})
         if request.method == "PATCH":
             return as_json(self._desk.told(await self._change(inbox_id, await object_of(request))))
-        given = query_of(request, ("search", "view", "limit", "cursor", "after", "wait"))
+        given = query_of(request, ("search", "view", "limit", "cursor", "back", "after", "wait"))
         inbox = await self._inboxes.get(inbox_id)
         if "after" in given or "wait" in given:
             return await self._news(inbox, given)

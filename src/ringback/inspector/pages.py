@@ -21,7 +21,7 @@ from ringback.inspector.joining import Exchange, exchanges
 from ringback.inspector.presets import PRESETS, preset_of, told_script
 from ringback.inspector.rows import answer_mark, forward_mark, path_of, rows_of, rows_of_messages, verdict_mark
 from ringback.inspector.streaming import event
-from ringback.pages import Visitor
+from ringback.pages import BACK, CURSOR, Visitor, pager
 
 MOST_OF_MESSAGE: Final = 200
 """Captures of one message that are shown."""
@@ -58,12 +58,11 @@ async def inbox(
         "rows": await (rows_of_messages if is_grouped else rows_of)(desk, inbox, captures),
         "search": search,
         "is_grouped": is_grouped,
-        "is_first": "cursor" not in given,
-        "older": None if cursor is None else "?" + urlencode({**given, "cursor": cursor}),
+        "pager": pager(given, cursor, {name: value for name, value in given.items() if name not in {CURSOR, BACK}}),
         "export_query": f"?{urlencode(kept)}" if kept else "",
         "presets": PRESETS,
         "preset": preset_of(inbox.settings.script),
-        "stream": None if search or "cursor" in given else f"{PATH}/{inbox.id}/events?{urlencode(live)}",
+        "stream": None if search or CURSOR in given else f"{PATH}/{inbox.id}/events?{urlencode(live)}",
     }
 
 

@@ -7,11 +7,14 @@ from ringback.pages.asking import Inside, Told
 from ringback.pages.assets import ASSETS_PATH, Asset
 from ringback.pages.book import PAGE_HEADERS, Link, Pages
 from ringback.pages.mounting import Mount
+from ringback.pages.paging import BACK, CURSOR, Pager, pager
 from ringback.pages.sessions import FORM_TOKEN_FIELD, FORM_TOKEN_HEADER, Sessions
 from ringback.pages.visitor import THEME_COOKIE, Visitor, place_visitor, visitor_of
 
 __all__ = [
     "ASSETS_PATH",
+    "BACK",
+    "CURSOR",
     "FORM_TOKEN_FIELD",
     "FORM_TOKEN_HEADER",
     "PAGE_HEADERS",
@@ -20,10 +23,12 @@ __all__ = [
     "Inside",
     "Link",
     "Mount",
+    "Pager",
     "Pages",
     "Sessions",
     "Told",
     "Visitor",
+    "pager",
     "place_visitor",
     "visitor_of",
 ]

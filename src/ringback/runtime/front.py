@@ -21,6 +21,7 @@ _PARTS: Final = ("ringback.dashboard", "ringback.inspector")
 _LINKS: Final = (
     Link(words="Overview", path="/"),
     Link(words="Workloads", path="/-/ui/workloads"),
+    Link(words="Batches", path="/-/ui/batches"),
     Link(words="Deliveries", path="/-/ui/deliveries"),
     Link(words="Endpoints", path="/-/ui/endpoints"),
     Link(words="Submit", path="/-/ui/submit"),
@@ -90,7 +91,9 @@ class FrontOfHouse:
         self._pages = pages = Pages(_PARTS, _LINKS if reach is None else (*_LINKS, _INSPECTOR_LINK))
         self._ask = Inside()
         self.hour = Hour(metrics.reading, store.queue_ages, store.clock) if hour is None else hour
-        self._dashboard = Dashboard(store, apis, pages=pages, hour=self.hour, ask=self._ask)
+        self._dashboard = Dashboard(
+            store, apis, pages=pages, hour=self.hour, ask=self._ask, has_inspector=reach is not None
+        )
         self._inspector = None if reach is None else Inspector(store, apis, pages, reach)
         self._tasks: list[asyncio.Task[None]] = []
         inspectors = () if self._inspector is None else (self._inspector.mount,)

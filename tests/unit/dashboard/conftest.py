@@ -62,7 +62,12 @@ def apis(tmp_path: Path) -> list[Api]:
 
 
 @pytest.fixture
-def dashboard(store: SqliteStore, apis: list[Api]) -> tuple[Dashboard, Caller]:
+def has_inspector() -> bool:
+    return True
+
+
+@pytest.fixture
+def dashboard(store: SqliteStore, apis: list[Api], has_inspector: bool) -> tuple[Dashboard, Caller]:
     async def metrics() -> bytes:
         return b""
 
@@ -71,7 +76,8 @@ def dashboard(store: SqliteStore, apis: list[Api]) -> tuple[Dashboard, Caller]:
 
     pages = Pages(["ringback.dashboard"], [Link(words="Overview", path="/")])
     ask = Inside()
-    made = Dashboard(store, apis, pages=pages, hour=Hour(reading, store.queue_ages, store.clock), ask=ask)
+    hour = Hour(reading, store.queue_ages, store.clock)
+    made = Dashboard(store, apis, pages=pages, hour=hour, ask=ask, has_inspector=has_inspector)
     front = Front(pages=pages, mounts=[made.mount])
     gateway = Gateway(store, apis, Facts(), rules=Rules(max_body_bytes=100_000), metrics=metrics, front=front)
     ask.belongs_to(gateway.inside)

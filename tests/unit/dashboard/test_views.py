@@ -315,6 +315,7 @@ async def test_a_stream_brings_what_has_changed_and_no_more(browser: Browser, st
         f"{UI}/deliveries/dlv_1",
         f"{UI}/endpoints",
         f"{UI}/apis/iris",
+        f"{UI}/batches",
     ],
 )
 async def test_each_page_is_kept_fresh_with_the_very_text_that_loading_it_shows(

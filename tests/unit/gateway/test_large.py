@@ -395,6 +395,21 @@ async def test_the_whole_of_it(call: Caller, store: SqliteStore, shelf: Shelf) -
     assert got.headers["etag"] == head.headers["etag"]
 
 
+async def test_the_payload_can_be_had_again_from_wherever_it_is(call: Caller) -> None:
+    for size in (10, 200_000):  # in the row, and as a blob
+        body = b"<b>" + bytes(size)
+        kept = await call("PUT", f"/iris/p{size}", body, {"content-type": "text/html"})
+        assert kept.status == 200
+        got = await call("GET", f"/iris/p{size}/payload")
+        assert (got.status, got.body, got.headers["content-type"]) == (200, body, "text/html")
+        assert got.headers["content-disposition"] == f'attachment; filename="iris-p{size}-payload"'
+        assert "sandbox" in got.headers["content-security-policy"]
+        part = await call("GET", f"/iris/p{size}/payload", headers={"Range": "bytes=1-2"})
+        assert (part.status, part.body) == (206, b"b>")
+    assert (await call("GET", "/iris/none/payload")).problem == "unknown_workload"
+    assert (await call("POST", "/iris/p10/payload")).status == 405
+
+
 async def test_parts_of_it(call: Caller, store: SqliteStore, shelf: Shelf) -> None:
     await call("PUT", "/iris/v", b"{}", JSON)
     await completed(store, shelf)

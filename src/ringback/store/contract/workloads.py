@@ -14,6 +14,7 @@ from ringback.core.workload import (
     News,
     Outcome,
     Page,
+    Payload,
     Progress,
     Spent,
     Status,
@@ -159,6 +160,17 @@ class Workloads(Protocol):
         """All there is to tell about a workload, as last committed, but for payload and result themselves.
 
         U1  Each attempt that had begun is there, in order: when, how long, how it ended and with what error.
+
+        Raises:
+            UnknownWorkload: there is none.
+            Erased: it has been erased.
+        """
+        ...
+
+    async def payload(self, api: str, workload_id: str, *, most_bytes: int) -> Payload:
+        """What was submitted, as far as `most_bytes` (less than 2**31), or where it is kept.
+
+        U6  Byte for byte, whatever has become of the workload, as long as it has not been erased.
 
         Raises:
             UnknownWorkload: there is none.

@@ -24,7 +24,12 @@ SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, era
        due_at, content_type,
        coalesce((SELECT size FROM blobs WHERE workload = workloads.seq AND part = 'payload'), length(payload)),
        coalesce((SELECT size FROM blobs WHERE workload = workloads.seq AND part = 'result'), length(result)),
-       raised, losses, idempotency_key, order_key, trace_id, tenant, priority, expires_at
+       raised, losses, idempotency_key, order_key, trace_id, tenant, priority, expires_at,
+       (SELECT batches.id FROM batches WHERE batches.seq = workloads.batch)
+FROM workloads WHERE api = :api AND id = :id;
+
+-- name: beginning_of_payload
+SELECT seq, content_type, substr(payload, 1, :most), large, erased_at
 FROM workloads WHERE api = :api AND id = :id;
 
 -- name: deliveries_by_state

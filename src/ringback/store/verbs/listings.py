@@ -8,10 +8,11 @@ from typing import Final
 
 from ringback.core.errors import Erased, UnknownWorkload
 from ringback.core.paging import decode_cursor, encode_cursor
-from ringback.core.workload import Page, Status, WorkloadRecord
+from ringback.core.workload import Page, Payload, Status, WorkloadRecord
 from ringback.store.contract import SEARCH_ROWS
 from ringback.store.verbs import rows
 from ringback.store.verbs.announcing import NEVER
+from ringback.store.verbs.blobs import PAYLOAD, BlobRows
 from ringback.store.verbs.queue import position
 from ringback.store.verbs.session import Connection, Session
 
@@ -27,6 +28,7 @@ class Listings:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._sql = session.sql
+        self._blobs = BlobRows(session)
 
     async def page(
         self, apis: Sequence[str], status: Status | None, limit: int, cursor: str | None, words: str | None
@@ -43,6 +45,22 @@ class Listings:
 
     async def describe(self, api: str, workload_id: str) -> WorkloadRecord:
         return await self._session.scan(lambda connection: self._describe(connection, api, workload_id))
+
+    async def payload(self, api: str, workload_id: str, most_bytes: int) -> Payload:
+        wanted = {"api": api, "id": workload_id, "most": most_bytes}
+
+        def read(connection: Connection) -> Payload:
+            found = connection.execute(self._sql["beginning_of_payload"], wanted).fetchall()
+            if not found:
+                raise _unknown(api, workload_id)
+            [(seq, content_type, body, is_large, erased_at)] = found
+            if erased_at is not None:
+                raise _erased(api, workload_id)
+            blob = self._blobs.of(connection, seq, PAYLOAD) if is_large else None
+            # SQLite takes the beginning of nothing for NULL.
+            return Payload(content_type=content_type, body=bytes(body or b""), blob=blob)
+
+        return await self._session.scan(read)
 
     def _merged(
         self,
@@ -78,13 +96,13 @@ class Listings:
     def _describe(self, connection: Connection, api: str, workload_id: str) -> WorkloadRecord:
         found = connection.execute(self._sql["describe"], {"api": api, "id": workload_id}).fetchall()
         if not found:
-            raise UnknownWorkload(f"{api} has no workload {workload_id}")
+            raise _unknown(api, workload_id)
         row = found[0]
         if rows.is_erased(row):
-            raise Erased(f"workload {workload_id} of {api} is over and has been erased")
+            raise _erased(api, workload_id)
         workload = rows.workload(row[:14])
         due_at, content_type, payload_bytes, result_bytes, raised, losses, key, order_key, trace_id, *wish = row[14:]
-        tenant, priority, expires_at = wish
+        tenant, priority, expires_at, batch = wish
         place = {"seq": workload.seq}
         kept = connection.execute(self._sql["describe_checkpoint"], place).fetchall()
         past = connection.execute(self._sql["past_attempts_of"], place).fetchall()
@@ -107,6 +125,7 @@ class Listings:
             idempotency_key=key,
             order_key=order_key,
             trace_id=trace_id,
+            batch=batch,
             checkpoint_bytes=next((size for (size,) in kept), None),
             attempts=(*map(rows.attempt_record, past), *rows.latest_attempt(workload)),
             deliveries=dict(connection.execute(self._sql["deliveries_by_state"], place).fetchall()),
@@ -116,6 +135,14 @@ class Listings:
 def like(words: str) -> str:
     """The words as a pattern for LIKE, with `!` as its escape."""
     return f"%{words.lower().translate(_WILD)}%"
+
+
+def _unknown(api: str, workload_id: str) -> UnknownWorkload:
+    return UnknownWorkload(f"{api} has no workload {workload_id}")
+
+
+def _erased(api: str, workload_id: str) -> Erased:
+    return Erased(f"workload {workload_id} of {api} is over and has been erased")
 
 
 def _page(found: Sequence[rows.Row], limit: int) -> Page:

@@ -21,6 +21,7 @@ from ringback.core.workload import (
     News,
     Outcome,
     Page,
+    Payload,
     Progress,
     Spent,
     Status,
@@ -175,6 +176,10 @@ class VerbStore(ABC):
     async def describe(self, api: str, workload_id: str) -> WorkloadRecord:
         self._refuse_if_closed()
         return await self._listings.describe(api, workload_id)
+
+    async def payload(self, api: str, workload_id: str, *, most_bytes: int) -> Payload:
+        self._refuse_if_closed()
+        return await self._listings.payload(api, workload_id, most_bytes)
 
     # ── Lives ───────────────────────────────────────────────────────────────────────────────────
 
