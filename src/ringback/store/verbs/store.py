@@ -56,15 +56,15 @@ class VerbStore(ABC):
         self._queue = Queue(session)
         self._lives = Lives(session, self._erasing, self._queue)
         self._workloads = Workloads(session, self._lives, self._queue)
-        self._batches = Batches(session, self._workloads)
-        self._selections = Selections(session, self._lives)
+        self.batches = Batches(session, self._workloads)
+        self.selections = Selections(session, self._lives)
         self._journal = Journal(session)
         self._deliveries = Deliveries(session)
         self._endpoints = Endpoints(session)
         self._members = Members(session)
         self._readers = Readers(session)
         self._listings = Listings(session)
-        self._inboxes = Inboxes(session, self._readers)
+        self.inboxes = Inboxes(session, self._readers)
         self._blobs = BlobRows(session)
         self._closed = False
 
@@ -75,18 +75,6 @@ class VerbStore(ABC):
     @property
     def link_key(self) -> bytes:
         return self._session.link_key
-
-    @property
-    def inboxes(self) -> Inboxes:
-        return self._inboxes
-
-    @property
-    def batches(self) -> Batches:
-        return self._batches
-
-    @property
-    def selections(self) -> Selections:
-        return self._selections
 
     @property
     def member(self) -> str:
