@@ -152,6 +152,7 @@ class Dispatcher:
         for key in [key for key, lane in self._lanes.items() if key not in self._kept and lane.is_quiet]:
             self._store.off_due(key)
             self._lanes.pop(key).abandon()
+            self._emit("endpoint.closed", endpoint=key)
 
     def _on_endpoint(self, key: str) -> None:
         """A registered endpoint has come, changed or gone."""
@@ -174,6 +175,7 @@ class Dispatcher:
         leaving = asyncio.ensure_future(lane.stop(lane.timeout_seconds + _SLACK_SECONDS))
         self._leaving[leaving] = lane
         leaving.add_done_callback(self._leaving.pop)
+        self._emit("endpoint.closed", endpoint=key)
 
     # ── What others have left ───────────────────────────────────────────────────────────────────
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ringback.core.clock import Clock, isoformat
+from ringback.core.urls import shown_url
 from ringback.runtime.facts import Facts
 
 LOGGER: Final = logging.getLogger("ringback")
@@ -92,6 +93,7 @@ class Logs:
                 facts.listen(fact, _line(fact, level))
         facts.listen("delivery.attempted", self._on_attempted)
         facts.listen("delivery.settled", self._on_settled)
+        facts.listen("endpoint.closed", lambda *, endpoint: self._failing.discard(endpoint))
 
     def _on_attempted(self, *, endpoint: str, outcome: str, status: int | None, **_: object) -> None:
         if outcome == "ok":
@@ -112,6 +114,8 @@ def _line(fact: str, level: int) -> Callable[..., None]:
 
 
 def _write(level: int, fact: str, **details: Any) -> None:
+    if (endpoint := details.get("endpoint")) is not None:
+        details["endpoint"] = shown_url(endpoint)  # the keys of guests are their URLs
     LOGGER.log(level, fact, extra={"details": details})
 
 

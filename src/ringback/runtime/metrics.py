@@ -8,7 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -57,17 +57,17 @@ class Count:
 class Spread:
     """A histogram with labels, fed with microseconds."""
 
-    __slots__ = ("_bounds", "_family", "_series")
+    __slots__ = ("_bounds", "_family", "series")
 
     def __init__(self, name: str, meaning: str, labels: Sequence[str], bounds: Sequence[float]) -> None:
         self._family = (name, meaning, labels)
         self._bounds = [bound * SECOND for bound in bounds]
-        self._series: dict[Labels, tuple[list[int], list[int]]] = {}
+        self.series: dict[Labels, tuple[list[int], list[int]]] = {}
 
     def observe(self, key: Labels, duration_us: int) -> None:
-        series = self._series.get(key)
+        series = self.series.get(key)
         if series is None:
-            series = self._series[key] = ([0] * (len(self._bounds) + 1), [0])
+            series = self.series[key] = ([0] * (len(self._bounds) + 1), [0])
         buckets, total = series
         buckets[bisect_left(self._bounds, duration_us)] += 1
         total[0] += duration_us
@@ -77,13 +77,13 @@ class Spread:
         bounds = tuple(self._bounds)
         return {
             key[0]: Tally(bounds_us=bounds, counts=tuple(buckets), total_us=total)
-            for key, (buckets, [total]) in self._series.items()
+            for key, (buckets, [total]) in self.series.items()
         }
 
     def metric(self) -> Metric:
         name, meaning, labels = self._family
         family = HistogramMetricFamily(name, meaning, labels=labels)
-        for key, (buckets, [total]) in self._series.items():
+        for key, (buckets, [total]) in self.series.items():
             family.add_metric(key, self._cumulated(buckets), total / SECOND)
         return family
 
@@ -115,6 +115,7 @@ class Metrics(Collector):
         self._first = Spread(
             "ringback_delivery_wait_seconds", "From terminal status to the first attempt", ["endpoint"], LONG
         )
+        self._of_endpoints = (self._request, self._age, self._first)
         self._tripped: set[str] = set()
         self._commit = Spread("ringback_store_commit_seconds", "One commit to the disk", [], QUICK)
         self._gauges: list[Metric] = []
@@ -148,11 +149,20 @@ class Metrics(Collector):
         What this server has done, and how its members stand; a gateway adds what is the store's, and so the same at
         every gateway: the depths of queues and backlogs, and how each endpoint is treated.
         """
+        self._leave_out_removed(store)
         self._gauges = [_members(store)]
         if Role.GATEWAY in store.roles:
             waiting = await _delivery_gauges(store, store.clock)
             self._gauges += [*await _queue_gauges(store, apis), *waiting, self._endpoint_states(store)]
         return generate_latest(self._registry)
+
+    def _leave_out_removed(self, store: Store) -> None:
+        """Any number of endpoints may be registered and removed in time; those that are gone are not counted on."""
+        counts: tuple[dict[Labels, Any], ...] = (self._attempts.values, self._settled.values)
+        for each in (*counts, *(spread.series for spread in self._of_endpoints)):
+            gone = [key for key in each if _is_registered(key[0]) and store.registered(key[0]) is None]
+            for key in gone:
+                del each[key]
 
     def reading(self) -> Reading:
         """The running totals that the dashboard's charts are made of."""
@@ -180,6 +190,7 @@ class Metrics(Collector):
         facts.listen("delivery.settled", self._on_settled)
         facts.listen("endpoint.tripped", lambda *, endpoint, **_: self._tripped.add(endpoint))
         facts.listen("endpoint.mended", lambda *, endpoint, **_: self._tripped.discard(endpoint))
+        facts.listen("endpoint.closed", lambda *, endpoint: self._tripped.discard(endpoint))
         facts.listen("store.committed", self._on_committed)
 
     def _endpoint_states(self, store: Store) -> Metric:
@@ -187,7 +198,7 @@ class Metrics(Collector):
         family = GaugeMetricFamily("ringback_endpoint_state", "1 for the state it is in", labels=["endpoint", "state"])
         tried = {endpoint for endpoint, _ in self._attempts.values}
         for endpoint in sorted(each for each in tried | self._tripped if not each.startswith(_GUESTS)):
-            if endpoint.startswith(REGISTERED_PREFIX) and store.registered(endpoint) is None:
+            if _is_registered(endpoint) and store.registered(endpoint) is None:
                 continue  # it was removed
             pause = store.paused(endpoint)
             now = "tripped" if endpoint in self._tripped else "active"
@@ -248,6 +259,10 @@ def _members(store: Store) -> Metric:
     for role in Role:
         family.add_metric([role.value], len(store.roster(role)))
     return family
+
+
+def _is_registered(endpoint: str) -> bool:
+    return endpoint.startswith(REGISTERED_PREFIX)
 
 
 def _label(endpoint: str) -> str:

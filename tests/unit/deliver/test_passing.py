@@ -55,6 +55,7 @@ async def test_a_guest_is_rung_like_anyone_else_and_its_lane_goes_when_it_is_don
         assert len(dispatcher._lanes) == 3
         dispatcher._sweep()
         assert dispatcher._lanes == {}
+        assert len(world.facts.of("endpoint.closed")) == 3
         await world.finish("later", guest_endpoint(f"{receiver.url}0"))
         await world.facts.wait_for("delivery.settled", 4)
     assert [request.json["id"] for request in receiver.requests][3] == "later"

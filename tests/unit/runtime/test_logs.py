@@ -116,3 +116,15 @@ def test_a_parked_delivery_is_told_and_a_delivered_one_is_not(start: Start, caps
 
     [line] = capsys.readouterr().err.splitlines()
     assert line.endswith("warning delivery.parked endpoint=iris")
+
+
+def test_the_url_of_a_guest_is_told_without_its_secrets(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    facts = start()
+    failed = {"outcome": "status", "status": 500, "duration_us": 1, "waited_us": 1}
+    for _ in range(2):
+        facts("delivery.attempted", endpoint="guest:https://example.test/hook?token=secret", **failed)
+        facts("endpoint.closed", endpoint="guest:https://example.test/hook?token=secret")
+
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 2, "an endpoint that is done with is forgotten"
+    assert all("endpoint=guest:https://example.test/hook?token=…" in line for line in lines)

@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ringback.core.clock import SECOND, HandWound
 from ringback.core.delivery import Pause, PauseKind
+from ringback.core.registration import Registration
 from ringback.core.roles import Role
 from ringback.core.spec import Endpoint, guest_endpoint
 from ringback.core.workload import Completed
@@ -174,6 +175,24 @@ async def test_how_each_endpoint_is_treated_and_guests_as_one(
     facts("endpoint.mended", endpoint="broken")
     found = samples_of(await metrics.exposition(store, []))
     assert at(found, "ringback_endpoint_state", endpoint="broken", state="active") == 1
+
+
+async def test_endpoints_that_come_and_go_leave_nothing_behind(
+    facts: Facts, metrics: Metrics, store: SqliteStore
+) -> None:
+    made = {"outcome": "ok", "status": 200, "duration_us": 1, "waited_us": 1}
+    stays = Endpoint(key="ep_stays", url="http://127.0.0.1:1/")
+    await store.register(Registration(endpoint=stays, created_at=store.clock.now()))
+    for number in range(50):
+        for endpoint in (f"ep_{number}", f"guest:http://{number}.example/", "ep_stays"):
+            facts("delivery.attempted", endpoint=endpoint, **made)
+            facts("delivery.settled", endpoint=endpoint, state="delivered", age_us=1)
+            facts("endpoint.tripped", endpoint=endpoint, detail="answered 500")
+            facts("endpoint.closed", endpoint=endpoint)
+
+    found = samples_of(await metrics.exposition(store, []))
+    assert {dict(labels)["endpoint"] for _, labels in found if "endpoint" in dict(labels)} == {"ep_stays", "guest"}
+    assert metrics.reading().tripped == frozenset()
 
 
 async def test_asking_twice_counts_nothing_twice(facts: Facts, metrics: Metrics, store: SqliteStore) -> None:
