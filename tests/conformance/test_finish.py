@@ -103,7 +103,7 @@ class Restless(HandWound):
         return Instant(self.at)
 
 
-async def test_F9_deliveries_tell_the_moment_of_the_end_itself(backend: SqliteBackend) -> None:
+async def test_F10_deliveries_tell_the_moment_of_the_end_itself(backend: SqliteBackend) -> None:
     store = await backend.open(clock=Restless())
     await store.finish((await claim_one(store, "a")).held, DONE, [HOOK])
     finished_at = (await store.get(API, "a")).finished_at

@@ -159,7 +159,7 @@ async def test_X5_what_was_asked_outlives_the_holder(backend: SqliteBackend) -> 
     assert await events_of(other) == [(HOOK.key, Event.CANCELED)]
 
 
-async def test_X6_N2_the_holder_is_told_in_the_same_turn(store: SqliteStore) -> None:
+async def test_X6_N4_the_holder_is_told_in_the_same_turn(store: SqliteStore) -> None:
     told: list[Held] = []
     store.on_cancel(API, told.append)
     held = (await claim_one(store, "w1")).held
@@ -170,7 +170,7 @@ async def test_X6_N2_the_holder_is_told_in_the_same_turn(store: SqliteStore) -> 
     assert set(told) == {held}
 
 
-async def test_X6_N2_the_holder_is_told_of_what_others_ask_for(store: SqliteStore, other: SqliteStore) -> None:
+async def test_X6_N4_the_holder_is_told_of_what_others_ask_for(store: SqliteStore, other: SqliteStore) -> None:
     told: asyncio.Queue[Held] = asyncio.Queue()
     not_told: list[Held] = []
     store.on_cancel(API, told.put_nowait)

@@ -67,7 +67,7 @@ class Meeting(Protocol):
     def on_cancel(self, api: str, cancel: Callable[[Held], None]) -> None:
         """Call `cancel` with each workload of `api` that this member holds and that somebody wants to end.
 
-        N2  It is called right after the commit for what is asked through this member, and for what is asked through
+        N4  It is called right after the commit for what is asked through this member, and for what is asked through
             others after at most `NOTICE_SECONDS`; any number of times, also before a claim has brought the workload.
         """
         ...

@@ -79,7 +79,7 @@ class Workloads(Protocol):
         F7  Endpoints that came with the submit are told as those given here.
         F8  A result over an endpoint's inline limit is left out of its body; a signed link stands in its place.
         F9  With `entries`, predict's last words, the journal has them together with the terminal status, or neither.
-        F9  All deliveries tell the very moment that `get` shows as the workload's end.
+        F10  All deliveries tell the very moment that `get` shows as the workload's end.
         """
         ...
 
