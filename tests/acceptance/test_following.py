@@ -205,6 +205,32 @@ def test_what_predict_prints_stands_in_the_servers_log_with_its_name(tmp_path: P
     assert lines == [f"echo/1 {workload_id}: {each}" for each in said]
 
 
+def test_in_a_log_of_json_every_line_of_a_replica_is_an_object_too(tmp_path: Path) -> None:
+    file = folder_of(tmp_path / "api", predictor='print("loading")\n' + STEPS)
+    (tmp_path / "api" / "go").touch()
+    options = ["--log-format", "json", "--log-level", "debug"]
+    with serving(file, tmp_path / "store" / "ringback.db", options=options) as server:
+        workload_id = submitted(server, "echo", 2)
+        requests.get(f"{server.url}/echo/{workload_id}?wait=30", timeout=40)
+        broken = requests.post(f"{server.url}/echo", json="no number", timeout=10).json()["id"]
+        requests.get(f"{server.url}/echo/{broken}?wait=30", timeout=40)
+        server.terminate()
+    lines = server.log().splitlines()
+    first = next(number for number, line in enumerate(lines) if line.startswith("{"))  # after the banner
+    facts = [json.loads(line) for line in lines[first:]]
+    assert {"replica.ready", "workload.finished", "replica.said"} <= {each["fact"] for each in facts}
+    said = [each for each in facts if each["fact"] == "replica.said"]
+    assert [each["text"] for each in said if each["workload"] is None] == ["loading"]
+    assert [each["text"] for each in said if each["workload"] == workload_id] == [
+        "attempt 1 step 0",
+        "on the other stream",
+        "attempt 1 step 1",
+        "on the other stream",
+    ]
+    assert "Traceback (most recent call last):" in [each["text"] for each in said if each["workload"] == broken]
+    assert {(each["api"], each["replica"]) for each in said} == {("echo", 1)}
+
+
 # ── Very much ───────────────────────────────────────────────────────────────────────────────────
 
 

@@ -71,6 +71,8 @@ class Plan:
     lease_seconds: float = 30.0
     """How long a member that says nothing is believed to live."""
     roles: frozenset[Role] = EVERY_ROLE
+    logs_as_json: bool = False
+    """How replicas write into the server's log."""
 
 
 class House:
@@ -86,7 +88,7 @@ class House:
         self._dispatcher = Dispatcher(
             store, self._sent_here(plan.apis), facts, chance=chance, dialling=Dialling(guard=guard, resolve=resolve)
         )
-        engine = local_engine(plan.environments, facts)
+        engine = local_engine(plan.environments, facts, logs_as_json=plan.logs_as_json)
         self._pool_of: Callable[[Api], Pool] = partial(_pool, store, facts, chance, engine, large)
         self._pools = {api.name: self._pool_of(api) for api in self._run_here(plan.apis)}
         self._leaving: dict[asyncio.Task[None], Pool] = {}

@@ -73,6 +73,7 @@ def plan_of(spec: SpecFile, settings: Settings, clock: Clock) -> Plan:
         grace_seconds=settings.grace,
         lease_seconds=settings.lease,
         roles=settings.roles,
+        logs_as_json=settings.log_format == "json",
     )
 
 

@@ -286,7 +286,9 @@ class Crew:
         assert self._preparation.python is not None
         self._number += 1
         version = Version(number=self._version, api=self._api, python=self._preparation.python)
-        replica = Replica(version, self._owner, self._number, reaper=self._engine.reaper)
+        replica = Replica(
+            version, self._owner, self._number, reaper=self._engine.reaper, logs_as_json=self._engine.logs_as_json
+        )
         self._serving[replica.number] = replica
         task = self._loop.create_task(self._started(replica))
         self._starts.add(task)

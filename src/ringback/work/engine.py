@@ -19,13 +19,16 @@ class Engine:
     environments: Environments
     budget: Budget = field(default_factory=Budget)
     reaper: Reaper = field(default_factory=Reaper)
+    logs_as_json: bool = False
+    """How replicas write into the server's log what they print."""
 
 
-def local_engine(environments: Path, emit: Emit) -> Engine:
+def local_engine(environments: Path, emit: Emit, *, logs_as_json: bool = False) -> Engine:
     """The engine of this machine.
 
     Args:
         environments: the folder for the environments of APIs that bring requirements.
         emit: is told of each environment that is made.
+        logs_as_json: how replicas write into the server's log.
     """
-    return Engine(environments=Environments(environments, emit, uv=shutil.which("uv")))
+    return Engine(environments=Environments(environments, emit, uv=shutil.which("uv")), logs_as_json=logs_as_json)

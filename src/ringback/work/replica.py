@@ -31,7 +31,9 @@ _REAP_SECONDS: Final = 0.01
 class Replica(asyncio.Protocol):
     """One child process, from its start to its end."""
 
-    def __init__(self, version: Version, owner: Owner, number: int, *, reaper: Reaper) -> None:
+    def __init__(
+        self, version: Version, owner: Owner, number: int, *, reaper: Reaper, logs_as_json: bool = False
+    ) -> None:
         """Begin with no process.
 
         Args:
@@ -39,6 +41,7 @@ class Replica(asyncio.Protocol):
             owner: is told.
             number: its own among its crew's, for people.
             reaper: knows whom the kernel has killed.
+            logs_as_json: how it writes into the server's log.
         """
         self.number = number
         self.version = version.number
@@ -47,6 +50,7 @@ class Replica(asyncio.Protocol):
         self.is_ready = False
         self._owner = owner
         self._reaper = reaper
+        self._logs_as_json = logs_as_json
         self._loop = asyncio.get_running_loop()
         self._frames = wire.Frames()
         self._hand = Hand(api.concurrency, most=api.recycle_after)
@@ -214,6 +218,7 @@ class Replica(asyncio.Protocol):
             "python_path": None if predictor.python_path is None else str(predictor.python_path),
             "config": predictor.config,
             "log_level": predictor.log_level,
+            "log_as_json": self._logs_as_json,
             "concurrency": self.api.concurrency,
             "spool": self._owner.files.hello(self._folder, self.api),
         }

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ringback.work.child.capture import Capture
+from ringback.work.child.log import Log
 from ringback.work.child.wire import Frames, Kind, Work, read_log
 
 
@@ -37,7 +38,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
     log = tmp_path / "server.log"
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT)
     frames: list[bytes] = []
-    yield Place(Capture(read, descriptor, name="iris/1", send=frames.append), write, log, frames)
+    yield Place(Capture(read, Log(descriptor, api="iris", replica=1), send=frames.append), write, log, frames)
     for each in (read, write, descriptor):
         os.close(each)
 

@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from typing import Any, Final
 
+from .log import Log
 from .voices import Voice
 from .wire import Work
 
@@ -37,21 +38,19 @@ _STANDARD_ERROR: Final = 2
 class Capture:
     """One replica's standard streams."""
 
-    def __init__(self, pipe: int, log: int, *, name: str, send: Callable[[bytes], None]) -> None:
+    def __init__(self, pipe: int, log: Log, *, send: Callable[[bytes], None]) -> None:
         """Nothing is read before `start`.
 
         Args:
             pipe: the end to read of what file descriptors 1 and 2 write into; it does not block.
-            log: the server's log.
-            name: the replica's, as it stands in the log.
+            log: the server's.
             send: takes frames, from any thread.
         """
         self._pipe = pipe
         self._log = log
-        self._name = name
         self._send = send
         self._lock = _Lock()
-        self._nobody = Voice(log, name)
+        self._nobody = Voice(log)
         self._voices: dict[int, Voice] = {}
         self._running: Work | None = None
         self._waking, self._wake = os.pipe()
@@ -180,7 +179,7 @@ class Capture:
     def _voice(self, work: Work) -> Voice:
         voice = self._voices.get(work.number)
         if voice is None:
-            voice = self._voices[work.number] = Voice(self._log, f"{self._name} {work.id}", work.number)
+            voice = self._voices[work.number] = Voice(self._log, work.id, work.number)
         return voice
 
     def _pieces(self) -> bytes:

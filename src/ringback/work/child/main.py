@@ -18,6 +18,7 @@ from .capture import Capture
 from .channel import Channel
 from .context import MetricsClient
 from .loading import LoadError, import_file, make, predict_of
+from .log import Log
 from .runners import run_as_tasks, run_on_threads, run_one_by_one
 from .spool import Spool
 from .wire import Kind, frame, object_frame, read_object
@@ -45,8 +46,8 @@ def main(arguments: list[str]) -> int:
         received = channel.receive()
         if received is not None:
             hello = read_object(received[1])
-            name = f"{hello['api']}/{hello['replica']}"
-            capture = Capture(int(pipe), int(log), name=name, send=channel.send)
+            into = Log(int(log), api=hello["api"], replica=hello["replica"], as_json=hello["log_as_json"])
+            capture = Capture(int(pipe), into, send=channel.send)
             try:
                 return _serve(channel, capture, hello)
             finally:

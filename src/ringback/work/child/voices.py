@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import time
-from datetime import UTC, datetime
 
+from .log import Log
 from .transcript import Excerpt, Tidy
 from .wire import log_frame
 
@@ -14,18 +12,18 @@ from .wire import log_frame
 class Voice:
     """What one workload says, or the replica itself. Not for two threads at once."""
 
-    __slots__ = ("_excerpt", "_log", "_name", "_number", "_part", "_tidy")
+    __slots__ = ("_excerpt", "_log", "_number", "_part", "_tidy", "_workload")
 
-    def __init__(self, log: int, name: str, number: int | None = None) -> None:
+    def __init__(self, log: Log, workload: str | None = None, number: int | None = None) -> None:
         """Begin in silence.
 
         Args:
-            log: the file descriptor of the server's log.
-            name: what each line there begins with, besides the time.
-            number: the workload's on the wire; None for what is nobody's, which goes to the log alone.
+            log: the server's.
+            workload: whose voice it is; None for what is nobody's, which goes to the log alone.
+            number: the workload's on the wire.
         """
         self._log = log
-        self._name = name
+        self._workload = workload
         self._number = number
         self._tidy = Tidy()
         self._excerpt = Excerpt()
@@ -50,7 +48,7 @@ class Voice:
         """The last frames."""
         self._pass_on(self._tidy.end())
         if self._part:
-            self._write(self._part + b"\n")
+            self._log.write(self._part + b"\n", self._workload)
             self._part = b""
         if self._number is None:
             return b""
@@ -61,16 +59,7 @@ class Voice:
             self._excerpt.add(text)
         lines, end, part = text.rpartition(b"\n")
         if end:
-            self._write(self._part + lines + end)
+            self._log.write(self._part + lines + end, self._workload)
             self._part = part
         else:
             self._part += part
-
-    def _write(self, lines: bytes) -> None:
-        """Whole lines, each with who says it."""
-        moment = datetime.now(UTC).isoformat(timespec="milliseconds")[:23]
-        before = f"{moment} {self._name}: ".encode()
-        lines = before + lines[:-1].replace(b"\n", b"\n" + before) + b"\n"
-        with contextlib.suppress(OSError):  # a log that cannot be written is no reason to stop
-            while lines:
-                lines = lines[os.write(self._log, lines) :]

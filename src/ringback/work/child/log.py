@@ -1,0 +1,48 @@
+"""The server's log, as a replica writes into it: whole lines, each with who says it, as text or as JSON.
+
+The objects have the keys of the server's own facts (`runtime/logs.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from datetime import UTC, datetime
+
+
+class Log:
+    """One replica's way into it."""
+
+    __slots__ = ("_api", "_as_json", "_descriptor", "_replica")
+
+    def __init__(self, descriptor: int, *, api: str, replica: int, as_json: bool = False) -> None:
+        self._descriptor = descriptor
+        self._api = api
+        self._replica = replica
+        self._as_json = as_json
+
+    def write(self, lines: bytes, workload: str | None) -> None:
+        """Put in what a workload has said, or the replica itself; `lines` ends with the end of one."""
+        moment = datetime.now(UTC)
+        if not self._as_json:
+            who = f"{self._api}/{self._replica}" if workload is None else f"{self._api}/{self._replica} {workload}"
+            before = f"{moment.isoformat(timespec='milliseconds')[:23]} {who}: ".encode()
+            self._put(before + lines[:-1].replace(b"\n", b"\n" + before) + b"\n")
+            return
+        told = {
+            "at": moment.isoformat(timespec="microseconds"),
+            "level": "info",
+            "fact": "replica.said",
+            "api": self._api,
+            "replica": self._replica,
+            "workload": workload,
+        }
+        for line in lines[:-1].split(b"\n"):
+            # One write for each: a pipe keeps short ones together, whoever else writes into it (pipe(7)).
+            self._put(json.dumps({**told, "text": line.decode("utf-8", "backslashreplace")}).encode() + b"\n")
+
+    def _put(self, data: bytes) -> None:
+        with contextlib.suppress(OSError):  # a log that cannot be written is no reason to stop
+            while data:
+                data = data[os.write(self._descriptor, data) :]
