@@ -152,6 +152,9 @@ class Crew:
         """It has brought a workload to its end: its version is not broken."""
         if replica.version == self._version:
             self._failures = 0
+
+    def on_room(self, replica: Replica) -> None:
+        """It has less in hand than before: end it if it was let go and has nothing."""
         if replica.number in self._leaving and replica.is_idle:
             replica.kill()
 

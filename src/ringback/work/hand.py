@@ -50,7 +50,7 @@ class Hand:
     With a concurrency of 1 they run in the order of arrival, and only the first has begun.
     """
 
-    __slots__ = ("_depth", "_items", "_mean_run", "_number", "in_order", "left")
+    __slots__ = ("_depth", "_items", "_mean_run", "_number", "_wanted_back", "in_order", "left")
 
     def __init__(self, concurrency: int, *, most: int | None = None) -> None:
         """Begin with nothing in hand.
@@ -64,6 +64,7 @@ class Hand:
         self._items: dict[int, InHand] = {}
         self._depth = concurrency
         self._mean_run = _SHORT_SECONDS * 2
+        self._wanted_back: set[int] = set()
         self._number = 0
 
     def __len__(self) -> int:
@@ -108,12 +109,39 @@ class Hand:
             return None
         run, following = now - done.began, None
         if self.in_order:
-            if (first := self.oldest()) is not None:
-                first.began = now
-                following = first.claimed
+            following = self._begin_next(now)
             self._mean_run = _MEMORY_OF_RUNS * self._mean_run + (1 - _MEMORY_OF_RUNS) * run
-            self._depth = _depth_for(self._mean_run)
+            self._depth = _depth_for(self._mean_run, run)
+        self._wanted_back.discard(number)
         return done, run, following
+
+    def ask_back(self) -> list[int]:
+        """Those that should be taken back because the last was no short one; each once.
+
+        They stay in hand until the child has said that it has not begun them: see `returned`.
+        """
+        if self._depth > 1 or len(self._items) < 2 or not self.in_order:
+            return []
+        asked = [number for number in list(self._items)[1:] if number not in self._wanted_back]
+        self._wanted_back.update(asked)
+        return asked
+
+    def returned(self, number: int, now: float) -> tuple[Claimed, Claimed | None] | None:
+        """Take out one that was asked back and has not begun.
+
+        Returns:
+            It, and the one that begins now because it was next; None when it is not in hand.
+        """
+        was_first = next(iter(self._items), None) == number
+        found = self._items.pop(number, None)
+        self._wanted_back.discard(number)
+        if found is None:
+            return None
+        return found.claimed, self._begin_next(now) if was_first else None
+
+    def was_asked_back(self, number: int) -> bool:
+        """Whether it was, so that nobody has been told that it has begun."""
+        return number in self._wanted_back
 
     def cancel(self, held: Held, stop_at: float) -> tuple[int, Claimed | None] | None:
         """Have one end: it is taken out if it has not begun, and has until `stop_at` otherwise.
@@ -125,6 +153,7 @@ class Hand:
             if each.claimed.held == held:
                 if place > 0 and self.in_order:
                     del self._items[number]
+                    self._wanted_back.discard(number)
                     return number, each.claimed
                 if each.stop_at is None:
                     each.stop_at = stop_at
@@ -136,6 +165,7 @@ class Hand:
         if not self.in_order:
             return []
         waiting = list(self._items)[1:]
+        self._wanted_back.difference_update(waiting)
         return [(number, self._items.pop(number).claimed) for number in waiting]
 
     def empty(self) -> tuple[list[Claimed], list[Claimed]]:
@@ -164,6 +194,15 @@ class Hand:
             heap.append(each.claimed)
         self._items.clear()
 
+    def _begin_next(self, now: float) -> Claimed | None:
+        """Count the first one's time from now; it, unless it may be on its way back."""
+        number = next(iter(self._items), None)
+        if number is None:
+            return None
+        first = self._items[number]
+        first.began = now
+        return None if number in self._wanted_back else first.claimed
+
     def _begun(self) -> Iterator[InHand]:
         items = iter(self._items.values())
         return islice(items, 1) if self.in_order else items
@@ -174,7 +213,7 @@ class Hand:
         return oldest is not None and now - oldest.began > _SHORT_SECONDS
 
 
-def _depth_for(seconds: float) -> int:
-    if seconds > _SHORT_SECONDS:
+def _depth_for(mean_run: float, last_run: float) -> int:
+    if mean_run > _SHORT_SECONDS or last_run > _SHORT_SECONDS:
         return 1
-    return max(2, min(_AHEAD_MOST, int(_AHEAD_SECONDS / max(seconds, 1e-6))))
+    return max(2, min(_AHEAD_MOST, int(_AHEAD_SECONDS / max(mean_run, 1e-6))))

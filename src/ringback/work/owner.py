@@ -97,8 +97,8 @@ class Owner(Protocol):
 
     def on_metric(self, metric: dict[str, object]) -> None: ...
 
-    def on_returned(self, claimed: list[Claimed]) -> None:
-        """Workloads that wait behind a long one and could run elsewhere."""
+    def on_returned(self, replica: Replica, claimed: list[Claimed]) -> None:
+        """Workloads that wait behind a long one, or would have to, and could run elsewhere."""
         ...
 
     def on_gone(self, replica: Replica, gone: Gone) -> None: ...

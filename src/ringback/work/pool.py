@@ -25,6 +25,7 @@ from ringback.work.claims import Claims
 from ringback.work.crew import Crew
 from ringback.work.endings import Endings
 from ringback.work.engine import Engine
+from ringback.work.failures import timeout_failure
 from ringback.work.files import Files, Lent, Stored
 from ringback.work.journals import Journals
 from ringback.work.limits import run_limit
@@ -32,7 +33,7 @@ from ringback.work.memory import MemoryWatch
 from ringback.work.news import News
 from ringback.work.notes import Notes
 from ringback.work.owner import Gone
-from ringback.work.replica import Replica, timeout_failure
+from ringback.work.replica import Replica
 
 _LAST_WORDS_SECONDS: Final = 5.0
 """How long a drain waits for the store to hear the last outcomes, after the grace period."""
@@ -236,6 +237,11 @@ class Pool:
             self._endings.land(claimed, self.files.landing(outcome), run_us)
         else:
             self._endings.finish(claimed, outcome, run_us)
+        self._on_room(replica)
+
+    def _on_room(self, replica: Replica) -> None:
+        """It may be given more, or has nothing left to do."""
+        self._crew.on_room(replica)
         if self._draining and replica.is_idle:
             replica.kill()
         else:
@@ -272,8 +278,9 @@ class Pool:
     def on_metric(self, metric: dict[str, object]) -> None:
         self._emit("predictor.metric", api=self._api.name, metric=metric)
 
-    def on_returned(self, claimed: list[Claimed]) -> None:
+    def on_returned(self, replica: Replica, claimed: list[Claimed]) -> None:
         self._give_back(claimed)
+        self._on_room(replica)
 
     def _listen(self, who: str, on: bool) -> None:
         """Listen to replicas as long as nobody has more than enough of what they say."""

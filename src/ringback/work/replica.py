@@ -14,9 +14,10 @@ from typing import Final, cast
 from ringback.core.clock import SECOND
 from ringback.core.errors import Unavailable
 from ringback.core.quantities import about_size
-from ringback.core.workload import Canceled, Claimed, Completed, ErrorType, Failed, Held, Outcome, Progress
+from ringback.core.workload import Canceled, Claimed, Completed, ErrorType, Held, Outcome, Progress
 from ringback.work.child import wire
 from ringback.work.child.wire import Kind, WireError
+from ringback.work.failures import failure_in
 from ringback.work.files import Lent, Stored, stored_in
 from ringback.work.hand import STUCK_SECONDS, Hand
 from ringback.work.limits import run_limit
@@ -231,6 +232,10 @@ class Replica(asyncio.Protocol):
         except WireError as error:
             self._fault = f"sent what is no answer ({error})"
             self.kill()
+            return
+        # Only now: what ended together with a long one would be asked for in vain.
+        for number in self._hand.ask_back():
+            self._tell(wire.numbered_frame(Kind.RETURN, number))
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         if self._timer is not None:
@@ -249,7 +254,9 @@ class Replica(asyncio.Protocol):
             case Kind.STORED | Kind.FAILED:
                 number, text = wire.read_numbered(body)
                 told = wire.read_object(text)
-                self._on_end(number, _failure(told) if kind is Kind.FAILED else stored_in(self._folder, told))
+                self._on_end(number, failure_in(told) if kind is Kind.FAILED else stored_in(self._folder, told))
+            case Kind.RETURNED:
+                self._on_returned(wire.number_of(body))
             case Kind.PROGRESS | Kind.OUTPUT | Kind.LOG:
                 self._on_word(kind, body)
             case Kind.CHECKPOINT | Kind.RESUME:
@@ -304,7 +311,17 @@ class Replica(asyncio.Protocol):
         oldest = self._hand.oldest() if self._hand.in_order else None
         self._owner.on_overheard(self, oldest.claimed if oldest else None, said.decode("utf-8", "replace"))
 
+    def _on_returned(self, number: int) -> None:
+        returned = self._hand.returned(number, perf_counter())
+        if returned is not None:
+            claimed, following = returned
+            if following is not None:
+                self._owner.on_began(following)
+            self._owner.on_returned(self, [claimed])
+
     def _on_end(self, number: int, outcome: Outcome | Stored) -> None:
+        if self._hand.was_asked_back(number) and (late := self._hand.get(number)) is not None:
+            self._owner.on_began(late)
         ended = self._hand.end(number, perf_counter())
         if ended is None:  # taken back, just too late
             if isinstance(outcome, Stored):
@@ -332,7 +349,7 @@ class Replica(asyncio.Protocol):
             self.kill()
             return
         if now - oldest.began >= STUCK_SECONDS and (returned := self.take_back()):
-            self._owner.on_returned(returned)
+            self._owner.on_returned(self, returned)
         self._arm_next()
 
     def _arm_next(self) -> None:
@@ -369,23 +386,3 @@ class Replica(asyncio.Protocol):
         gone = Gone(how, was_ready, self._broken, kind=kind, by_force=self._by_force)
         self._hand.leave(gone, by_force=self._by_force, now=perf_counter())
         self._owner.on_gone(self, gone)
-
-
-def _failure(told: dict[str, object]) -> Failed:
-    kind, message = told.get("type"), told.get("message")
-    if not isinstance(kind, str) or not isinstance(message, str):
-        raise WireError("a failure without type and message")
-    return Failed(type=kind, message=message, kinds=_kinds(told.get("kinds")))
-
-
-def _kinds(told: object) -> frozenset[str]:
-    if told is None:
-        return frozenset()
-    if not isinstance(told, list) or not all(isinstance(each, str) for each in told):
-        raise WireError("a failure whose kinds are no names")
-    return frozenset(told)
-
-
-def timeout_failure(seconds: float) -> Failed:
-    """What a workload fails with whose predict took too long."""
-    return Failed(type=ErrorType.TIMEOUT.value, message=f"predict ran longer than its time-out of {seconds:g} s")

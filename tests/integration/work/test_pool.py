@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from ringback.core.queueing import Wish
 from ringback.core.spec import Retries
 from ringback.core.workload import Status
 from ringback.store.contract import Store
-from support.stores import API
+from support.stores import API, submission
 from support.world import World
 
 
@@ -267,6 +268,61 @@ async def test_what_predict_prints_goes_to_the_log_and_not_onto_the_wire(
     assert out == ""
     for each in ("on stdout", "on stderr", "raw"):
         assert each in err
+
+
+# ── Several in hand ─────────────────────────────────────────────────────────────────────────────
+
+QUICK_OR_SLOW = """
+if payload == "quick":
+    return None
+with (HERE / "runs").open("a") as file:
+    file.write(f"{request_id}\\n")
+time.sleep(0.03)
+while not (HERE / "go").exists():
+    time.sleep(0.001)
+return workload.attempt
+"""
+
+
+async def test_what_was_handed_over_behind_short_ones_comes_back_when_they_turn_out_long(world: World) -> None:
+    """Another's single one then waits for what runs and what has begun after it, not for all that was in hand."""
+    async with world.serving(QUICK_OR_SLOW) as pool:
+        async with asyncio.timeout(60):
+            while pool._crew.room < 6:
+                await world.run(b'"quick"')
+        flood = [
+            (await world.store.submit(submission(payload=b'"slow"', workload_id=f"slow{number}"))).id
+            for number in range(6)
+        ]
+        await world.begun("runs")
+        single = submission(payload=b'"slow"', workload_id="single", wish=Wish(tenant="navy"))
+        await world.store.submit(single)
+        (world.folder / "go").touch()
+        ended = [await world.ended(each) for each in (*flood, "single")]
+    assert {each.status for each in ended} == {Status.COMPLETED}
+    runs = (world.folder / "runs").read_text().split()
+    assert sorted(runs) == sorted([*flood, "single"]), "each once"
+    assert runs.index("single") <= 2, runs
+    assert [each.attempt for each in ended[:2]] == [1, 1]
+
+
+async def test_a_drain_does_not_wait_for_what_comes_back(world: World) -> None:
+    async with world.serving(QUICK_OR_SLOW) as pool:
+        async with asyncio.timeout(60):
+            while pool._crew.room < 6:
+                await world.run(b'"quick"')
+        for number in range(6):
+            await world.submit(b'"slow"', f"slow{number}")
+        await world.begun("runs")
+        draining = asyncio.ensure_future(pool.drain(20))
+        await asyncio.sleep(0)
+        (world.folder / "go").touch()
+        async with asyncio.timeout(10):
+            await draining
+    runs = (world.folder / "runs").read_text().split()
+    for number in range(6):
+        status, _ = await status_of(world.store, f"slow{number}")
+        assert status is (Status.COMPLETED if f"slow{number}" in runs else Status.IN_QUEUE)
 
 
 # ── The end ─────────────────────────────────────────────────────────────────────────────────────

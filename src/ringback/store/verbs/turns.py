@@ -38,7 +38,9 @@ class Turns:
             if not tenant:
                 return
             self._session.tallies.shared[api] = True
-            self._enter(tx, api, "")  # whatever stands there already
+            # Whatever stands there already has had the replicas to itself so far: it counts as served just now.
+            self._enter(tx, api, "")
+            tx.execute(self._sql["take_turn"], {"api": api, "tenant": "", "waiting": 1})
         self._enter(tx, api, tenant)
 
     def take(self, tx: Transaction, api: str, room: int, take: Take) -> list[Row]:

@@ -46,6 +46,7 @@ class Channel:
         self._frames = Frames()
         self._ahead: deque[tuple[Kind, bytes]] = deque()
         self._cancelled: set[int] = set()
+        self._wanted_back: set[int] = set()
         self._acts: dict[int, Callable[[], None]] = {}
         self._questions: dict[int, _Question] = {}
         self._writing = Lock()
@@ -86,6 +87,10 @@ class Channel:
             self.look()
         return number in self._cancelled
 
+    def is_wanted_back(self, number: int) -> bool:
+        """Whether the parent wants it back, as of the last look."""
+        return number in self._wanted_back
+
     @contextmanager
     def heeding(self, number: int, act: Callable[[], None]) -> Iterator[None]:
         """Within it, `act` is called once this workload is to end, in whichever thread hears of it."""
@@ -100,6 +105,7 @@ class Channel:
     def forget(self, number: int) -> None:
         """The workload is over."""
         self._cancelled.discard(number)
+        self._wanted_back.discard(number)
 
     def look(self) -> bool:
         """Take in what has come, without waiting; False when the parent has gone."""
@@ -152,5 +158,7 @@ class Channel:
                 self._cancelled.add(number)
                 if (act := self._acts.get(number)) is not None:
                     act()
+            elif kind is Kind.RETURN:
+                self._wanted_back.add(read_numbered(body)[0])
             else:
                 self._ahead.append((kind, body))

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from .calling import Call, canceled
 from .capture import Capture
 from .channel import Channel
-from .wire import Kind, Work, read_work, with_file
+from .wire import Kind, Work, numbered_frame, read_work, with_file
 
 T = TypeVar("T")
 
@@ -24,6 +24,8 @@ def run_one_by_one(channel: Channel, call: Call, capture: Capture) -> None:
         while (work := _next(channel)) is not None:
             if channel.is_dropped(work.number):
                 channel.send(canceled(work))
+            elif channel.is_wanted_back(work.number):
+                channel.send(numbered_frame(Kind.RETURNED, work.number))
             else:
                 capture.begin(work)
                 answer = call.run(work, run_async)

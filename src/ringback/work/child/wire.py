@@ -45,7 +45,7 @@ class WireError(Exception):
 
 
 class Kind(IntEnum):
-    """What a frame says. Parent to child: HELLO, FILE, WORK, CANCEL, ANSWER. Child to parent: the others.
+    """What a frame says. Parent to child: HELLO, FILE, WORK, CANCEL, RETURN, ANSWER. Child to parent: the others.
 
     FILE says where the payload is of the WORK that follows, STORED where a result is, when it is too large for a frame.
 
@@ -53,6 +53,8 @@ class Kind(IntEnum):
 
     CANCEL means that nobody wants a workload of this replica any more: one not yet begun is dropped, a running one is
     told. Either is answered with FAILED, which the parent may have no use for any more.
+
+    RETURN asks for one that has not begun, and is answered with RETURNED; of one that has, it is passed over.
     """
 
     HELLO = 1
@@ -69,6 +71,8 @@ class Kind(IntEnum):
     CHECKPOINT = 12
     RESUME = 13
     ANSWER = 14
+    RETURN = 15
+    RETURNED = 16
     FILE = 20
     STORED = 21
 
@@ -144,7 +148,7 @@ def with_file(work: Work, body: bytes) -> Work:
 
 
 def numbered_frame(kind: Kind, number: int, body: bytes = b"") -> bytes:
-    """A frame about one workload: DONE, FAILED or CANCEL."""
+    """A frame about one workload: DONE, FAILED, CANCEL, RETURN or RETURNED."""
     return frame(kind, _NUMBER.pack(number), body)
 
 

@@ -1,0 +1,31 @@
+"""Failures put into words: those a child tells of, believed only as far as they make sense, and those it cannot."""
+
+from __future__ import annotations
+
+from ringback.core.workload import ErrorType, Failed
+from ringback.work.child.wire import WireError
+
+
+def failure_in(told: dict[str, object]) -> Failed:
+    """What a FAILED frame says.
+
+    Raises:
+        WireError: it is none.
+    """
+    kind, message = told.get("type"), told.get("message")
+    if not isinstance(kind, str) or not isinstance(message, str):
+        raise WireError("a failure without type and message")
+    return Failed(type=kind, message=message, kinds=_kinds(told.get("kinds")))
+
+
+def _kinds(told: object) -> frozenset[str]:
+    if told is None:
+        return frozenset()
+    if not isinstance(told, list) or not all(isinstance(each, str) for each in told):
+        raise WireError("a failure whose kinds are no names")
+    return frozenset(told)
+
+
+def timeout_failure(seconds: float) -> Failed:
+    """What a workload fails with whose predict took too long."""
+    return Failed(type=ErrorType.TIMEOUT.value, message=f"predict ran longer than its time-out of {seconds:g} s")
