@@ -27,6 +27,7 @@ from ringback.gateway.problems import internal, problem
 from ringback.gateway.repair import Repair
 from ringback.gateway.results import Results
 from ringback.gateway.rules import Rules
+from ringback.gateway.sweeping import Sweeps
 from ringback.pages import Mount, Sessions
 from ringback.store.contract import Store
 
@@ -57,8 +58,9 @@ class Gateway:
         keeper = Doorkeeper(guard=rules.guard, resolve=rules.resolve)
         endpoints = Endpoints(store, self._apis, directory, keeper, emit)
         batches = BatchRoutes(store.batches, self._apis, results.url_of)
-        seldom = (self._door, Repair(store, self._apis, directory), endpoints, results, batches)
         self._data = DataPlane(store, emit, bodies=bodies, results=results, keeper=keeper)
+        sweeps = Sweeps(store, self._apis, emit, self._data.checked_limit)
+        seldom = (self._door, Repair(store, self._apis, directory), endpoints, results, sweeps, batches)
         self._lives = Lives(store, emit, self._data.checked_limit, rules.large)
         self._control = ControlPlane(store, self._apis, metrics, [route for part in seldom for route in part.routes])
 

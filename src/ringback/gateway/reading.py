@@ -1,16 +1,19 @@
-"""What comes with a request of the control plane, checked: its method, a small JSON object, the length of a page."""
+"""What comes with a request of the control plane, checked: its method, a small object, a moment, a page's length."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ringback.core.clock import SECOND, Instant, after
 from ringback.core.errors import InvalidParameter, InvalidPayload, MethodNotAllowed
+from ringback.core.quantities import parse_duration
 from ringback.gateway import incoming
 
 _LIMIT: Final = 50
@@ -60,6 +63,26 @@ async def object_of(request: Request, known: AbstractSet[str], *, optional: bool
     if unknown := value.keys() - known:
         raise InvalidPayload(f"the key {min(unknown)[:40]!r} is not known here; known are {', '.join(sorted(known))}")
     return value
+
+
+def moment_of(name: str, wanted: object, now: Instant) -> Instant | None:
+    """The moment under a key, from `2026-01-31T12:00:00+00:00` or from how long ago it is: `2h`; None without one.
+
+    Raises:
+        InvalidPayload: it is neither.
+    """
+    if wanted is None:
+        return None
+    text = str(wanted)
+    try:
+        return after(now, -parse_duration(text))
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidPayload(f"{name}={text[:40]!r} is no moment; send 2h, 7d or 2026-01-31T12:00:00+00:00") from None
+    return Instant(round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * SECOND))
 
 
 def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -6,22 +6,20 @@ Whatever it sends goes the same way as everything else: it writes to the store, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ringback.core.clock import SECOND, Instant, after
+from ringback.core.clock import Instant
 from ringback.core.delivery import DeliveryRecord, DeliveryState
 from ringback.core.errors import Conflict, InvalidParameter, InvalidPayload, UnknownDelivery
-from ringback.core.quantities import parse_duration
 from ringback.core.registration import REGISTERED_PREFIX
 from ringback.core.spec import Api
 from ringback.gateway import incoming, telling
 from ringback.gateway.directory import Directory
-from ringback.gateway.reading import json_answer, limit_of, must_be, object_of
+from ringback.gateway.reading import json_answer, limit_of, moment_of, must_be, object_of
 from ringback.store.contract import Store
 
 _PORTION: Final = 500
@@ -106,7 +104,7 @@ class Repair:
         if not isinstance(endpoint, str):
             raise InvalidPayload('the key endpoint is missing; send for example {"endpoint": "iris", "since": "2h"}')
         self._directory.find(endpoint)
-        since = _since(wanted.get("since"), self._store.clock.now())
+        since = moment_of("since", wanted.get("since"), self._store.clock.now()) or Instant(0)
         backlog = (await self._store.backlogs()).get(endpoint)
         parked, recovered = 0 if backlog is None else backlog.parked, 0
         while recovered < parked:  # no more than there were: what is given up meanwhile is not taken twice
@@ -140,23 +138,3 @@ def _state(text: str | None) -> DeliveryState | None:
         return DeliveryState(text)
     except ValueError:
         raise InvalidParameter(f"state={text[:40]!r} is none of {', '.join(DeliveryState)}") from None
-
-
-def _since(wanted: object, now: Instant) -> Instant:
-    """A moment, from `2026-01-31T12:00:00+00:00` or from how long ago it is: `2h`. Without one, the beginning.
-
-    Raises:
-        InvalidPayload: it is neither.
-    """
-    if wanted is None:
-        return Instant(0)
-    text = str(wanted)
-    try:
-        return after(now, -parse_duration(text))
-    except ValueError:
-        pass
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidPayload(f"since={text[:40]!r} is no moment; send 2h, 7d or 2026-01-31T12:00:00+00:00") from None
-    return Instant(round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * SECOND))
