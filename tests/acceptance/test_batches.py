@@ -10,8 +10,9 @@ from typing import Any
 
 import requests
 
+from ringback import Client
 from support.catcher import Catcher
-from support.processes import Server, serving
+from support.processes import Server, ringback, serving
 from support.served import folder_of
 from support.waiting import until
 
@@ -82,3 +83,82 @@ def test_a_server_killed_in_the_middle_of_a_batch_leaves_nothing_of_it(tmp_path:
         assert requests.get(f"{server.url}/-/batches", timeout=10).json()["batches"] == []
         assert requests.get(f"{server.url}/echo", timeout=10).json()["workloads"] == []
         requests.post(f"{server.url}/echo", json={}, timeout=10).raise_for_status()
+
+
+SWIFT = """
+class PythonPredictor:
+    def __init__(self, config):
+        pass
+
+    def predict(self, payload):
+        if isinstance(payload, dict) and payload["n"] in (7, 3_999):
+            raise ValueError("not this one")
+        return None
+"""
+
+SLOW = """
+import time
+
+
+class PythonPredictor:
+    def __init__(self, config):
+        pass
+
+    def predict(self, payload):
+        time.sleep(0.05)
+        return payload
+"""
+
+
+def most_mb(server: Server) -> float:
+    """The most memory the server's own process, without its replica, has had resident so far."""
+    status = Path(f"/proc/{server.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1_024
+
+
+def test_a_large_batch_costs_no_memory_and_rings_once_at_its_end(tmp_path: Path) -> None:
+    with Catcher() as catcher:
+        only = {"url": catcher.url, "events": ["batch.completed"]}
+        file = folder_of(tmp_path / "api", predictor=SWIFT, webhooks=[only])
+        with serving(file, tmp_path / "store" / "ringback.db") as server, Client(server.url) as client:
+            client.submit_many("echo", range(1_000)).wait(timeout=60)  # what one costs once is not what each costs
+            before = most_mb(server)
+            batch = client.submit_many("echo", ({"n": number, "text": "x" * 20_000} for number in range(4_000)))
+            batch.wait(timeout=100)
+            assert most_mb(server) - before < 64  # its lines alone are 80 MB; what grows is the store's bounded cache
+            until(lambda: len(catcher.all()) == 2, within=20, wanted="one webhook of each batch")
+    assert (batch.counts["completed"], batch.counts["failed"], batch.counts["total"]) == (3_998, 2, 4_000)
+    [_, told] = [json.loads(each.body) for each in catcher.all()]
+    assert (told["batch"], told["event"]) == (batch.id, "batch.completed")
+    assert told["counts"] == {"total": 4_000, "completed": 3_998, "failed": 2, "canceled": 0}
+
+
+def test_a_bad_line_ends_the_upload_and_is_named(tmp_path: Path) -> None:
+    """Also when it comes long before the end, while the client is still sending."""
+    file = folder_of(tmp_path / "api")
+    sent = [*(b"1\n" for _ in range(1_000)), b"{oops}\n", *(b'"%s"\n' % (b"x" * 1_000) for _ in range(30_000))]
+    (tmp_path / "bad.ndjson").write_bytes(b"".join(sent))
+    with serving(file, tmp_path / "store" / "ringback.db") as server:
+        done = ringback("submit", "echo", "--batch", str(tmp_path / "bad.ndjson"), "--url", server.url)
+        assert (done.returncode, done.stderr.startswith("ringback: line 1001 is not JSON")) == (1, True), done
+        assert server.ringback("batches", "list") == "no batches\n"
+
+
+def test_a_batch_is_canceled_and_retried_from_the_command_line(tmp_path: Path) -> None:
+    file = folder_of(tmp_path / "api", predictor=SLOW)
+    (tmp_path / "many.ndjson").write_bytes(b"".join(lines(2_000)))
+    with serving(file, tmp_path / "store" / "ringback.db") as server:
+        batch, *_ = server.ringback("submit", "echo", "--batch", str(tmp_path / "many.ndjson")).split()
+        until(lambda: counts(server, batch)["completed"], within=20, wanted="some of it done")
+        refused = ringback("cancel", "--batch", batch, "--url", server.url)
+        assert refused.returncode == 2
+        assert "to do it, say --yes" in refused.stderr
+        told = json.loads(server.ringback("cancel", "--batch", batch, "--yes", "--json"))
+        until(lambda: counts(server, batch)["in_progress"] == 0, within=20, wanted="the last to have stopped")
+        ended = counts(server, batch)
+        assert ended["completed"] + ended["canceled"] == 2_000
+        assert told["changed"] == ended["canceled"] > 1_000
+        assert json.loads(server.ringback("cancel", "--batch", batch, "--yes", "--json"))["changed"] == 0
+        again = server.ringback("retry", "--batch", batch, "--status", "canceled", "--yes")
+        assert again == f"{told['changed']:,} workloads in the queue again\n"
+        until(lambda: counts(server, batch)["completed"] > ended["completed"], within=20, wanted="it goes on")

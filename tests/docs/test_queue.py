@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import re
@@ -11,10 +13,13 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+import requests
 
+from ringback import Client
 from support.processes import RINGBACK, Server, serving
 
 DOCS: Final = Path(__file__).parents[2] / "docs"
+PYTHON: Final = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SHELL: Final = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -55,9 +60,41 @@ def test_the_examples_of_the_queue_do_what_the_page_says(hello: Server) -> None:
 
 
 def test_the_examples_of_batches_do_what_the_page_says(hello: Server) -> None:
-    submitting, following = SHELL.findall((DOCS / "batches.md").read_text())
+    page = (DOCS / "batches.md").read_text()
+    submitting, by_command, following, looking, moving = SHELL.findall(page)
     told = json.loads(told_by(hello, submitting))
     assert len(told["ids"]) == 3
+    assert "3 completed; 3 in all" in told_by(hello, by_command)
     batch, *results = told_by(hello, following, BATCH=told["batch"]).replace("}{", "}\n{").splitlines()
     assert json.loads(batch)["counts"]["total"] == 3
     assert [json.loads(each)["id"] for each in results] == told["ids"]
+    looked = told_by(hello, looking, BATCH=told["batch"])
+    assert looked.count(told["batch"]) == 2
+    assert all(each in looked for each in told["ids"])
+    assert "workloads canceled" in told_by(hello, moving, BATCH=told["batch"])
+
+    [program] = PYTHON.findall(page)
+    with contextlib.redirect_stdout(io.StringIO()) as shown:
+        exec(compile(program.replace("http://127.0.0.1:8080", hello.url), "docs/batches.md", "exec"), {})
+    count, *greetings = shown.getvalue().splitlines()
+    assert count == "3"
+    assert ["Ada" in greetings[0], "Grace" in greetings[1], "Edith" in greetings[2]] == [True] * 3
+
+
+def test_the_examples_of_many_at_once_do_what_the_page_says(hello: Server) -> None:
+    section = (DOCS / "many.md").read_text()
+    over_http, by_command = SHELL.findall(section)
+    navy = ["submit", "hello", "-d", "1", "--tenant", "navy", "--delay", "1h"]
+    ids = [hello.ringback(*navy).strip() for _ in range(3)]
+    would_be, canceled = map(
+        json.loads, told_by(hello, over_http.replace("iris", "hello")).replace("}{", "}\n{").splitlines()
+    )
+    assert would_be == {"matched": 0, "cursor": None}
+    assert (canceled["changed"], canceled["stopping"]) == (3, 0)
+    assert all(requests.get(f"{hello.url}/hello/{each}", timeout=10).json()["status"] == "canceled" for each in ids)
+    retried = by_command.splitlines()[0].partition("#")[0].replace("iris", "hello") + " --yes"
+    assert told_by(hello, retried) == "0 workloads in the queue again\n"
+    assert told_by(hello, by_command.splitlines()[1]) == "0 workloads would be canceled\n"
+    [program] = PYTHON.findall(section)
+    with Client(hello.url) as client:
+        exec(compile(program.replace("iris", "hello"), "docs/many.md", "exec"), {"client": client})

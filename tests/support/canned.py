@@ -59,7 +59,8 @@ def canned() -> Iterator[Canned]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
-            body = self.rfile.read(int(headers.get("content-length", 0)))
+            is_chunked = headers.get("transfer-encoding") == "chunked"
+            body = self._chunks() if is_chunked else self.rfile.read(int(headers.get("content-length", 0)))
             server.asked.append(Asked(f"{self.command} {self.path}", headers, body))
             status, value = server.next()
             answer = value if isinstance(value, Raw) else Raw(json.dumps(value).encode(), "application/json")
@@ -68,6 +69,14 @@ def canned() -> Iterator[Canned]:
             self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
             self.wfile.write(answer.body)
+
+        def _chunks(self) -> bytes:
+            found = b""
+            while size := int(self.rfile.readline(), 16):
+                found += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+            return found
 
         def do_POST(self) -> None:
             self.do_GET()

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ringback import __version__
-from ringback.cli import developing, endpoints, lives, logs, serving, storing, top, webhooks, workloads
+from ringback.cli import batches, developing, endpoints, lives, logs, serving, storing, top, webhooks, workloads
 from ringback.cli.context import DEFAULT_URL, Context
 from ringback.cli.listening import listen
 
@@ -59,6 +59,7 @@ app.command("retry")(lives.retry)
 app.command("erase")(lives.erase)
 app.command("attempts")(lives.attempts)
 app.command("logs")(logs.logs)
+app.add_typer(batches.batches, name="batches")
 app.add_typer(webhooks.deliveries, name="deliveries")
 app.add_typer(endpoints.endpoints, name="endpoints")
 app.add_typer(storing.store, name="store")

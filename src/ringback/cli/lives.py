@@ -7,35 +7,112 @@ from typing import Annotated, Any
 import typer
 
 from ringback.cli.context import Context, table
+from ringback.cli.many import (
+    Before,
+    DryRun,
+    OfApi,
+    OfBatch,
+    OfStatus,
+    OfTenant,
+    Since,
+    Wanted,
+    Words,
+    Yes,
+    move,
+    one_of,
+)
 from ringback.cli.workloads import ApiName, await_end, show
+from ringback.core.selection import Move
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The workload's id.")]
+Api = Annotated[str | None, typer.Argument(help="The API's endpoint.")]
+IdOrNone = Annotated[str | None, typer.Argument(metavar="ID", help="The workload's id; without one, many are meant.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until it has ended.")]
 Timeout = Annotated[float | None, typer.Option(help="Seconds to wait at most.")]
 
 
-def cancel(context: typer.Context, api: ApiName, workload_id: Id, wait: Wait = False, timeout: Timeout = None) -> None:
-    """Cancel a workload; one that runs is told, and stopped by force after the API's `cancel_grace`."""
+def cancel(
+    context: typer.Context,
+    api: Api = None,
+    workload_id: IdOrNone = None,
+    of_api: OfApi = None,
+    batch: OfBatch = None,
+    status: OfStatus = None,
+    tenant: OfTenant = None,
+    since: Since = None,
+    before: Before = None,
+    words: Words = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    wait: Wait = False,
+    timeout: Timeout = None,
+) -> None:
+    """Cancel a workload, or all that the options mean; one that runs is stopped by force after `cancel_grace`."""
     told: Context = context.obj
+    wanted = Wanted(
+        api=of_api,
+        batch=batch,
+        status=status,
+        tenant=tenant,
+        since=since,
+        before=before,
+        words=words,
+        is_dry_run=dry_run,
+        is_agreed=yes,
+    )
+    one = one_of(wanted, api, workload_id, waits=wait)
+    if isinstance(one, Wanted):
+        move(told, Move.CANCEL, one)
+        return
     with told.client() as client:
-        state = client.cancel(api, workload_id)
+        state = client.cancel(*one)
         if wait and not state.is_terminal:
-            handle = client.get(api, workload_id)
+            handle = client.get(*one)
             await_end(told, handle, timeout)
-            state = client.state(api, workload_id)
-    words = state.status.value if state.is_terminal else "is told to stop"
-    told.say(f"{state.id}  {words}", {"id": state.id, "status": state.status.value})
+            state = client.state(*one)
+    words_told = state.status.value if state.is_terminal else "is told to stop"
+    told.say(f"{state.id}  {words_told}", {"id": state.id, "status": state.status.value})
 
 
-def retry(context: typer.Context, api: ApiName, workload_id: Id, wait: Wait = False, timeout: Timeout = None) -> None:
-    """Have a failed or canceled workload run again under its id."""
+def retry(
+    context: typer.Context,
+    api: Api = None,
+    workload_id: IdOrNone = None,
+    of_api: OfApi = None,
+    batch: OfBatch = None,
+    status: OfStatus = None,
+    tenant: OfTenant = None,
+    since: Since = None,
+    before: Before = None,
+    words: Words = None,
+    dry_run: DryRun = False,
+    yes: Yes = False,
+    wait: Wait = False,
+    timeout: Timeout = None,
+) -> None:
+    """Have a failed or canceled workload run again under its id, or all that the options mean."""
     told: Context = context.obj
+    wanted = Wanted(
+        api=of_api,
+        batch=batch,
+        status=status,
+        tenant=tenant,
+        since=since,
+        before=before,
+        words=words,
+        is_dry_run=dry_run,
+        is_agreed=yes,
+    )
+    one = one_of(wanted, api, workload_id, waits=wait)
+    if isinstance(one, Wanted):
+        move(told, Move.RETRY, one)
+        return
     with told.client() as client:
-        state = client.retry(api, workload_id)
+        state = client.retry(*one)
         if not wait:
             told.say(f"{state.id}  {state.status.value}", {"id": state.id, "status": state.status.value})
             return
-        handle = client.get(api, workload_id)
+        handle = client.get(*one)
         await_end(told, handle, timeout)
     show(told, handle)
 

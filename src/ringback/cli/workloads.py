@@ -6,11 +6,13 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from ringback.cli.batches import submit_batch
 from ringback.cli.context import Context, table, usage_error
 
 if TYPE_CHECKING:
@@ -25,7 +27,12 @@ ApiName = Annotated[str, typer.Argument(help="The API's endpoint.")]
 def submit(
     context: typer.Context,
     api: ApiName,
-    data: Annotated[str, typer.Option("--data", "-d", help="The payload: text, @file, or - for standard input.")],
+    data: Annotated[
+        str | None, typer.Option("--data", "-d", help="The payload: text, @file, or - for standard input.")
+    ] = None,
+    batch: Annotated[
+        str | None, typer.Option("--batch", help="Instead, a file of NDJSON, or -: a workload for each line.")
+    ] = None,
     content_type: Annotated[
         str | None, typer.Option(help="By default JSON if it is JSON, else text, else bytes.")
     ] = None,
@@ -39,8 +46,17 @@ def submit(
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended.")] = False,
     timeout: Annotated[float | None, typer.Option(help="Seconds to wait at most.")] = None,
 ) -> None:
-    """Submit a workload."""
+    """Submit a workload, or a batch of them."""
     told: Context = context.obj
+    wishes = _headers({"Webhook": webhook, "Priority": priority, "Delay": delay, "Expires": expires, "Tenant": tenant})
+    if batch is not None:
+        if data is not None or id is not None or content_type is not None:
+            raise typer.Exit(usage_error("--batch goes without --data, --id and --content-type: its lines are JSON"))
+        waits = None if not wait else timeout if timeout is not None else inf
+        submit_batch(told, api, batch, idempotency_key=idempotency_key, headers=wishes, wait_seconds=waits)
+        return
+    if data is None:
+        raise typer.Exit(usage_error("name the payload with --data, or a file of many with --batch"))
     payload = _payload(data)
     with told.client() as client:
         handle = client.submit(
@@ -49,9 +65,7 @@ def submit(
             id=id,
             idempotency_key=idempotency_key,
             content_type=content_type or _content_type(payload),
-            headers=_headers(
-                {"Webhook": webhook, "Priority": priority, "Delay": delay, "Expires": expires, "Tenant": tenant}
-            ),
+            headers=wishes,
         )
         if not wait:
             told.say(handle.id, {"id": handle.id})

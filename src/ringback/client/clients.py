@@ -8,6 +8,7 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from ringback.client import large, protocol, repair
+from ringback.client.batches import AsyncBatching, Batching
 from ringback.client.handles import AsyncWorkloadHandle, WorkloadHandle
 from ringback.client.large import Fetch
 from ringback.client.protocol import State
@@ -16,7 +17,7 @@ from ringback.client.webhooks import AsyncWebhooks, Webhooks
 from ringback.core.workload import Status
 
 
-class Client(Streams, Webhooks):
+class Client(Streams, Batching, Webhooks):
     """Talks to one Ringback server. Use it as a context manager, or `close` it."""
 
     def submit(
@@ -112,7 +113,7 @@ class Client(Streams, Webhooks):
         return target
 
 
-class AsyncClient(AsyncStreams, AsyncWebhooks):
+class AsyncClient(AsyncStreams, AsyncBatching, AsyncWebhooks):
     """Talks to one Ringback server from a coroutine. Use it as a context manager, or `close` it."""
 
     async def submit(

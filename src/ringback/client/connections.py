@@ -40,7 +40,7 @@ class Connection:
         self.close()
 
     def _send(self, request: Request) -> Any:
-        return _read(self._answer(request), self.url)
+        return read_answer(self._answer(request), self.url)
 
     def _answer(self, request: Request) -> httpx2.Response:
         for tries_left in reversed(range(_TRIES)):
@@ -80,7 +80,7 @@ class AsyncConnection:
         await self.close()
 
     async def _send(self, request: Request) -> Any:
-        return _read(await self._answer(request), self.url)
+        return read_answer(await self._answer(request), self.url)
 
     async def _answer(self, request: Request) -> httpx2.Response:
         for tries_left in reversed(range(_TRIES)):
@@ -111,7 +111,8 @@ def _trust(url: httpx2.URL) -> ssl.SSLContext | bool:
     return url.scheme != "http" or ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def _read(answer: httpx2.Response, url: str) -> Any:
+def read_answer(answer: httpx2.Response, url: str) -> Any:
+    """The JSON of a good answer. Raises as `protocol.read`."""
     return protocol.read(answer.status_code, answer.content, url=url, retry_after=answer.headers.get("retry-after"))
 
 

@@ -176,7 +176,7 @@ class WorkloadHandle(_Known):
         Raises:
             TimeoutError: it has not within `timeout` seconds.
         """
-        pace = Pace(timeout, self.id)
+        pace = Pace(timeout, f"workload {self.id}")
         while not self.is_terminal:
             self.refresh(pace.hold())
             if not self.is_terminal:
@@ -238,7 +238,7 @@ class AsyncWorkloadHandle(_Known):
         Raises:
             TimeoutError: it has not within `timeout` seconds.
         """
-        pace = Pace(timeout, self.id)
+        pace = Pace(timeout, f"workload {self.id}")
         while not self.is_terminal:
             await self.refresh(pace.hold())
             if not self.is_terminal:
@@ -252,10 +252,10 @@ class Pace:
     A server that is told to stop answers those who wait at once; asked again without a rest, it would be kept busy.
     """
 
-    def __init__(self, timeout: float | None, workload_id: str, *, most_seconds: float = POLL_SECONDS) -> None:
+    def __init__(self, timeout: float | None, what: str, *, most_seconds: float = POLL_SECONDS) -> None:
         self._most = most_seconds
         self._timeout = timeout
-        self._workload_id = workload_id
+        self._what = what
         self._began = self._asked = monotonic()
         self._held = 0.0
         self._rest = _FIRST_REST_SECONDS
@@ -269,7 +269,7 @@ class Pace:
         self._asked = monotonic()
         remaining = self._remaining()
         if remaining <= 0:
-            raise TimeoutError(f"workload {self._workload_id} has not ended within {self._timeout:g} s")
+            raise TimeoutError(f"{self._what} has not ended within {self._timeout:g} s")
         self._held = max(0.01, min(self._most, remaining))
         return self._held
 

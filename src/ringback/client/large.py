@@ -21,7 +21,7 @@ from ringback.core.errors import RingbackError
 PIECE_BYTES: Final = 1024 * 1024
 
 _TRIES: Final = 5
-_TIMEOUT_SECONDS: Final = 30.0
+TIMEOUT_SECONDS: Final = 30.0
 """For each step of a request; an answer that the server was asked to hold may take that much longer."""
 _JSON: Final = "application/json"
 
@@ -119,7 +119,7 @@ def built(http: httpx2.Client | httpx2.AsyncClient, request: Request) -> httpx2.
         params=dict(request.query),
         headers=headers,
         content=body,
-        timeout=httpx2.Timeout(_TIMEOUT_SECONDS, read=request.held_seconds + _TIMEOUT_SECONDS),
+        timeout=httpx2.Timeout(TIMEOUT_SECONDS, read=request.held_seconds + TIMEOUT_SECONDS),
     )
 
 

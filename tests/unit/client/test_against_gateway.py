@@ -17,6 +17,7 @@ from ringback.core.errors import (
     Erased,
     IdTaken,
     InvalidParameter,
+    InvalidPayload,
     PayloadTooLarge,
     QueueFull,
     Unauthorized,
@@ -189,3 +190,25 @@ async def test_an_endpoint_is_registered_changed_rotated_and_removed(client: Asy
     assert (await client.endpoint(key, "disable"))["state"] == "disabled"
     assert (await client.remove_endpoint(key, "erase"))["state"] == "removed"
     assert await client.endpoints() == ()
+
+
+async def test_batches_and_many_at_once(client: AsyncClient, store: SqliteStore) -> None:
+    batch = await client.submit_many("flowers", range(250), idempotency_key="k")
+    assert (len(batch.ids), batch.counts["total"]) == (250, 250)
+    assert (await client.submit_many("flowers", range(250), idempotency_key="k")).ids == batch.ids
+    with pytest.raises(IdTaken, match="30d more"):
+        await client.submit_many("flowers", range(3), idempotency_key="k")
+    with pytest.raises(InvalidPayload, match="payload 2"):
+        await client.submit_many("flowers", [1, float("nan")])
+    assert len((await client.batches("iris"))["batches"]) == 1
+
+    for each in (await store.claim("iris", 2))[0]:
+        await store.finish(each.held, Failed(type="OSError", message="disk"), [])
+    assert await client.count_many("cancel", api="flowers") == 248
+    assert await batch.cancel() == 248
+    assert (await batch.wait(timeout=5)).counts["canceled"] == 248
+    assert [each["status"] async for each in batch.results()] == ["failed"] * 2 + ["canceled"] * 248
+    assert await batch.retry() == 2
+    assert await client.cancel_many(batch=batch.id, status="in_queue") == 2
+    with pytest.raises(InvalidPayload, match="say which"):
+        await client.retry_many()
