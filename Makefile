@@ -37,6 +37,7 @@ bench: $(VENV)/.bench ## Measure, beside the seed's own design and taskiq
 	@$(BIN)/python -m benchmarks.queue
 	@$(BIN)/python -m benchmarks.inspector
 	@$(BIN)/python -m benchmarks.large
+	@$(BIN)/python -m benchmarks.batch
 
 images: $(VENV)/.test $(VENV)/.browser ## Make the screenshots of the docs anew
 	@RINGBACK_IMAGES=docs/images $(BIN)/pytest --quiet tests/browser/test_images.py
