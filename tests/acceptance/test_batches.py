@@ -148,7 +148,7 @@ def test_a_batch_is_canceled_and_retried_from_the_command_line(tmp_path: Path) -
     file = folder_of(tmp_path / "api", predictor=SLOW)
     (tmp_path / "many.ndjson").write_bytes(b"".join(lines(2_000)))
     with serving(file, tmp_path / "store" / "ringback.db") as server:
-        batch, *_ = server.ringback("submit", "echo", "--batch", str(tmp_path / "many.ndjson")).split()
+        batch = server.ringback("submit", "echo", "--batch", str(tmp_path / "many.ndjson")).strip()
         until(lambda: counts(server, batch)["completed"], within=20, wanted="some of it done")
         refused = ringback("cancel", "--batch", batch, "--url", server.url)
         assert refused.returncode == 2

@@ -83,8 +83,7 @@ def submit_batch(
     with told.client() as client, _opened(file) as lines:
         handle = client.submit_many(api, lines, idempotency_key=idempotency_key, headers=headers)
         if wait_seconds is None:
-            total = handle.counts["total"]
-            told.say(f"{handle.id}  {total:,} workloads", {"batch": handle.id, "total": total})
+            told.say(handle.id, {"batch": handle.id, "total": handle.counts["total"]})
             return
         _await_end(told, handle, wait_seconds)
         told.say(f"{handle.id}  {_counts(handle.counts)}", client.describe_batch(handle.id))

@@ -157,10 +157,12 @@ class Batching(Sweeping):
             headers: more headers; they mean the same for each of the workloads.
 
         Raises:
+            TypeError: it is one payload, not many.
             InvalidPayload: one is no JSON; it is named by its number, and nothing was taken in.
             RingbackError: the server refused it, or cannot be reached.
         """
         request = _submission(api, idempotency_key, headers)
+        _must_be_many(payloads)
         body = pieces_of(payloads)
         try:
             built = self._http.build_request(
@@ -192,7 +194,7 @@ class Batching(Sweeping):
         """
         request = _results(batch_id)
         try:
-            with self._http.stream("GET", request.path) as answer:
+            with self._http.stream("GET", request.path, timeout=large.TIMEOUT_SECONDS) as answer:
                 if answer.status_code != _OK:
                     answer.read()
                     read_answer(answer, self.url)
@@ -215,6 +217,7 @@ class AsyncBatching(AsyncSweeping):
     ) -> AsyncBatchHandle:
         """As `Client.submit_many`; the payloads may also come asynchronously."""
         request = _submission(api, idempotency_key, headers)
+        _must_be_many(payloads)
         body = _pieces_async(payloads)
         try:
             built = self._http.build_request(
@@ -242,7 +245,7 @@ class AsyncBatching(AsyncSweeping):
         """As `Client.results_of_batch`."""
         request = _results(batch_id)
         try:
-            async with self._http.stream("GET", request.path) as answer:
+            async with self._http.stream("GET", request.path, timeout=large.TIMEOUT_SECONDS) as answer:
                 if answer.status_code != _OK:
                     await answer.aread()
                     read_answer(answer, self.url)
@@ -305,6 +308,17 @@ def line_of(number: int, payload: Any) -> bytes:
         return json.dumps(payload, allow_nan=False).encode() + b"\n"
     except (TypeError, ValueError, RecursionError) as error:
         raise InvalidPayload(f"payload {number} cannot be written as JSON: {error}") from None
+
+
+def _must_be_many(payloads: object) -> None:
+    """Refuse what is one payload, though it can be iterated over.
+
+    Raises:
+        TypeError: it is.
+    """
+    if isinstance(payloads, str | bytes | bytearray | Mapping):
+        kind = type(payloads).__name__
+        raise TypeError(f"submit_many takes many payloads, not one {kind}: a list, a pathlib.Path, or a file of NDJSON")
 
 
 class _Pieces:

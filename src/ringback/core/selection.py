@@ -36,7 +36,6 @@ class Selection:
     batch: int | None = None
     """The batch's own number in the store."""
     tenant: str | None = None
-    """'' are those without one."""
     since: Instant | None = None
     """Ended then or later; of one that has not ended: submitted."""
     before: Instant | None = None

@@ -84,7 +84,7 @@ class Sweeps:
 
     async def _of_all(self, request: Request, move: Move) -> Response:
         wanted = await object_of(request, _WHICH | _HOW)
-        if _WHICH.isdisjoint(wanted):
+        if all(wanted.get(key) is None for key in _WHICH):
             names = ", ".join(sorted(_WHICH))
             raise InvalidPayload(f'say which: at least one of {names}; for example {{"api": "iris"}}')
         return await self._swept(request, move, wanted)
@@ -154,12 +154,14 @@ class Sweeps:
         for key in _WHICH | {"cursor"}:
             if not isinstance(wanted.get(key), str | None):
                 raise InvalidPayload(f"the key {key} must be a string")
+            if wanted.get(key) == "":  # more likely a variable that was not set than everything meant
+                raise InvalidPayload(f"the key {key} is empty; leave it out if it is no condition")
         is_dry_run = wanted.get("dry_run", False)
         if not isinstance(is_dry_run, bool):
             raise InvalidPayload("the key dry_run must be true or false")
-        words = (wanted.get("q") or "").strip()
-        if len(words) > _WORDS_MOST:
-            raise InvalidPayload(f"q is {len(words)} characters long; search for {_WORDS_MOST} at most")
+        words = wanted.get("q")
+        if words is not None and not 0 < len(words.strip()) <= _WORDS_MOST:
+            raise InvalidPayload(f"q must be words, 1 to {_WORDS_MOST} characters of them")
         now = self._store.clock.now()
         batch = None if wanted.get("batch") is None else await self._store.batches.get(wanted["batch"])
         apis = self._named(wanted.get("api") if batch is None else batch.api)
@@ -172,7 +174,7 @@ class Sweeps:
                 tenant=wanted.get("tenant"),
                 since=moment_of("since", wanted.get("since"), now),
                 before=moment_of("before", wanted.get("before"), now),
-                words=words or None,
+                words=None if words is None else words.strip(),
             ),
             is_dry_run=is_dry_run,
             cursor=wanted.get("cursor"),

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+from typing import SupportsIndex
 
 import pytest
 
@@ -80,6 +83,21 @@ def test_what_is_not_clear_is_not_done(arguments: tuple[str, ...], words: str, r
     assert ended.status == 2
     assert words in ended.err
     assert server.asked == []
+
+
+def test_it_can_be_broken_off_and_says_how_far_it_came(run: Run, server: Canned) -> None:
+    class Interrupting(list[tuple[int, object]]):
+        """The user loses patience while the third answer is waited for."""
+
+        def pop(self, at: SupportsIndex = -1) -> tuple[int, object]:
+            if len(self) == 2:
+                os.kill(os.getpid(), signal.SIGINT)
+            return super().pop(at)
+
+    server.will_say({"matched": 900, "cursor": None}, swept(400, "c"), *[swept(0, "c")] * 2)
+    server.answers = Interrupting(server.answers)
+    ended = run("cancel", "--api", "iris", "--yes")
+    assert (ended.status, ended.out.startswith("400 workloads canceled; broken off")) == (1, True)
 
 
 def test_a_refusal_is_told(run: Run, server: Canned) -> None:

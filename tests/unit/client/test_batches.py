@@ -97,6 +97,13 @@ async def test_what_is_no_line_is_named_by_its_number(bad: Any, connect: Connect
         await told(connect(ACCEPTED).submit_many("iris", [1, 2, bad]))
 
 
+@pytest.mark.parametrize("one", ["names.ndjson", b"1", {"a": 1}])
+async def test_one_payload_is_not_many(one: Any, connect: Connect, server: Server) -> None:
+    with pytest.raises(TypeError, match="takes many payloads"):
+        await told(connect(ACCEPTED).submit_many("iris", one))
+    assert server.asked == []
+
+
 async def test_what_the_caller_raises_stays_what_it_is(connect: Connect) -> None:
     def payloads() -> Iterator[int]:
         yield 1
