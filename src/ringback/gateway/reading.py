@@ -75,14 +75,14 @@ def moment_of(name: str, wanted: object, now: Instant) -> Instant | None:
         return None
     text = str(wanted)
     try:
-        return after(now, -parse_duration(text))
+        return Instant(max(0, after(now, -parse_duration(text))))
     except ValueError:
         pass
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise InvalidPayload(f"{name}={text[:40]!r} is no moment; send 2h, 7d or 2026-01-31T12:00:00+00:00") from None
-    return Instant(round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * SECOND))
+    return Instant(max(0, round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * SECOND)))
 
 
 def json_answer(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -15,10 +15,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from ringback.core.clock import SECOND
+from ringback.core.clock import SECOND, Instant
 from ringback.core.emit import Emit
 from ringback.core.errors import InvalidPayload, UnknownApi
-from ringback.core.paging import encode_span
+from ringback.core.paging import decode_cursor, encode_cursor, encode_span
 from ringback.core.selection import BY_DEFAULT, MOVABLE, Move, Selection
 from ringback.core.spec import Api
 from ringback.core.workload import Status
@@ -50,7 +50,10 @@ class _Asked:
     move: Move
     selection: Selection
     is_dry_run: bool
+    began: Instant
+    """When the first request was made: by that moment `2h` is meant in all that follow it."""
     cursor: str | None
+    """The store's own."""
 
 
 class Sweeps:
@@ -162,7 +165,7 @@ class Sweeps:
         words = wanted.get("q")
         if words is not None and not 0 < len(words.strip()) <= _WORDS_MOST:
             raise InvalidPayload(f"q must be words, 1 to {_WORDS_MOST} characters of them")
-        now = self._store.clock.now()
+        cursor, began = _taken_apart(wanted.get("cursor"), self._store.clock.now())
         batch = None if wanted.get("batch") is None else await self._store.batches.get(wanted["batch"])
         apis = self._named(wanted.get("api") if batch is None else batch.api)
         return _Asked(
@@ -172,12 +175,13 @@ class Sweeps:
                 statuses=_statuses(move, wanted.get("status")),
                 batch=None if batch is None else batch.seq,
                 tenant=wanted.get("tenant"),
-                since=moment_of("since", wanted.get("since"), now),
-                before=moment_of("before", wanted.get("before"), now),
+                since=moment_of("since", wanted.get("since"), began),
+                before=moment_of("before", wanted.get("before"), began),
                 words=None if words is None else words.strip(),
             ),
             is_dry_run=is_dry_run,
-            cursor=wanted.get("cursor"),
+            began=began,
+            cursor=cursor,
         )
 
     def _named(self, text: str | None) -> Sequence[str]:
@@ -202,12 +206,25 @@ def _statuses(move: Move, text: str | None) -> tuple[Status, ...]:
     return (Status(text),)
 
 
+def _taken_apart(cursor: str | None, now: Instant) -> tuple[str | None, Instant]:
+    """The store's own cursor, and when the first request was made.
+
+    Raises:
+        InvalidParameter: it is not one that was given.
+    """
+    if cursor is None:
+        return None, now
+    inner, _, began = cursor.partition(".")
+    return inner, Instant(decode_cursor(began))
+
+
 _DONE: Final = {Move.CANCEL: "canceled", Move.RETRY: "retried"}
 
 
 def _told(asked: _Asked, done: Sequence[Swept]) -> dict[str, Any]:
     changed, stopping, last = sum(each.changed for each in done), sum(each.stopping for each in done), done[-1]
+    cursor = None if last.cursor is None else f"{last.cursor}.{encode_cursor(asked.began)}"
     if asked.is_dry_run:
-        return {"matched": changed, "cursor": last.cursor}
-    told = {"changed": changed, "cursor": last.cursor, "wait_seconds": last.wait_seconds}
+        return {"matched": changed, "cursor": cursor}
+    told = {"changed": changed, "cursor": cursor, "wait_seconds": last.wait_seconds}
     return told | {"stopping": stopping} if asked.move is Move.CANCEL else told

@@ -87,6 +87,10 @@ async def test_since_before_tenant_and_words(call: Caller, store: SqliteStore) -
     assert await matched(since="30m") == 2
     assert await matched(before="30m") == 1
     assert await matched(since="2023-11-14T23:00:00+00:00") == 2
+    assert await matched(since="30000d") == 3
+    assert await matched(before="30000d") == 0
+    assert await matched(before="0001-01-01T00:00:00") == 0
+    assert await matched(since="9999-01-01T00:00:00") == 0
     assert await matched(q="DISK") == 3
     assert await matched(q="disc") == 0
     assert await matched(tenant="navy") == 0
@@ -144,6 +148,8 @@ async def test_a_batch_that_nobody_has_put_into_the_queue_yet_is_canceled_too(ca
         ("/-/workloads/retry", {"before": "soon"}, 400, "before='soon' is no moment"),
         ("/-/workloads/retry", {"q": "x" * 201}, 400, "1 to 200"),
         ("/-/workloads/retry", {"api": "iris", "cursor": "x"}, 400, "not one this server gave"),
+        ("/-/workloads/retry", {"api": "iris", "cursor": "c3BhbjowLTA"}, 400, "not one this server gave"),
+        ("/-/workloads/retry", {"api": "iris", "cursor": "c3BhbjowLTA.x"}, 400, "not one this server gave"),
         ("/-/workloads/retry", {"apis": "iris"}, 400, "'apis' is not known"),
         ("/-/batches/none/cancel", {}, 404, "no batch none"),
         ("/-/batches/none/retry", {"api": "iris"}, 400, "'api' is not known"),
@@ -188,6 +194,22 @@ async def test_it_stops_when_its_client_leaves(call: Caller, store: SqliteStore)
     await call("POST", f"/-/batches/{batch}/cancel", leaves=leaves)
     [told] = (await call("GET", "/-/batches")).json()["batches"]
     assert told["counts"]["canceled"] == 100
+
+
+async def test_how_long_ago_is_meant_as_of_the_first_request(call: Caller, store: SqliteStore) -> None:
+    """However long it takes to follow the cursor: a retry may wait for room for hours."""
+    assert isinstance(store.clock, HandWound)
+    await failed(store, 3)
+    which = {"api": "iris", "since": "2h"}
+    first = await asked(call, "/-/workloads/retry", **which)
+    assert (first["changed"], first["cursor"] is None) == (1, False)
+    store.clock.wind(3 * 3_600)
+    for _ in range(2):
+        for each in (await store.claim("iris", 9))[0]:
+            await store.finish(each.held, WHY, [])
+        first = await asked(call, "/-/workloads/retry", **which, cursor=first["cursor"])
+        assert first["changed"] == 1
+    assert first["cursor"] is None
 
 
 async def test_it_stops_when_its_time_is_up_and_goes_on_from_there(call: Caller, store: SqliteStore) -> None:
