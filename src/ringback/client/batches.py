@@ -92,11 +92,15 @@ class BatchHandle(_Known):
 
     def cancel(self) -> int:
         """Cancel all that has not ended; how many were changed."""
-        return self._client.cancel_many(batch=self.id)
+        changed = self._client.cancel_many(batch=self.id)
+        self.refresh()
+        return changed
 
     def retry(self) -> int:
         """Have all that has failed run again; how many."""
-        return self._client.retry_many(batch=self.id)
+        changed = self._client.retry_many(batch=self.id)
+        self.refresh()  # it may be open again: a wait that follows must know
+        return changed
 
 
 class AsyncBatchHandle(_Known):
@@ -127,11 +131,15 @@ class AsyncBatchHandle(_Known):
 
     async def cancel(self) -> int:
         """As `BatchHandle.cancel`."""
-        return await self._client.cancel_many(batch=self.id)
+        changed = await self._client.cancel_many(batch=self.id)
+        await self.refresh()
+        return changed
 
     async def retry(self) -> int:
         """As `BatchHandle.retry`."""
-        return await self._client.retry_many(batch=self.id)
+        changed = await self._client.retry_many(batch=self.id)
+        await self.refresh()
+        return changed
 
 
 class Batching(Sweeping):

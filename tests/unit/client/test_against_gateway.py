@@ -209,6 +209,7 @@ async def test_batches_and_many_at_once(client: AsyncClient, store: SqliteStore)
     assert (await batch.wait(timeout=5)).counts["canceled"] == 248
     assert [each["status"] async for each in batch.results()] == ["failed"] * 2 + ["canceled"] * 248
     assert await batch.retry() == 2
+    assert not batch.is_terminal
     assert await client.cancel_many(batch=batch.id, status="in_queue") == 2
     with pytest.raises(InvalidPayload, match="say which"):
         await client.retry_many()

@@ -170,7 +170,8 @@ async def test_batches_come_in_pages(connect: Connect, server: Server) -> None:
 
 async def test_a_batch_is_canceled_and_retried_whole(connect: Connect, server: Server) -> None:
     swept = answer({"changed": 2, "stopping": 1, "cursor": None, "wait_seconds": None})
-    handle = await told(connect(answer(RUNNING), swept).batch("b-1"))
-    assert (await told(handle.cancel()), await told(handle.retry())) == (2, 2)
-    assert server.paths[1:] == ["/-/workloads/cancel", "/-/workloads/retry"]
-    assert [json.loads(each.content) for each in server.asked[1:]] == [{"batch": "b-1"}] * 2
+    handle = await told(connect(answer(RUNNING), swept, answer(OVER), swept, answer(RUNNING)).batch("b-1"))
+    assert (await told(handle.cancel()), handle.is_terminal) == (2, True)
+    assert (await told(handle.retry()), handle.is_terminal) == (2, False)
+    assert server.paths[1::2] == ["/-/workloads/cancel", "/-/workloads/retry"]
+    assert [json.loads(each.content) for each in server.asked[1::2]] == [{"batch": "b-1"}] * 2
