@@ -18,6 +18,7 @@ FRAGMENTS: Final = {
     "head_has": "position(CAST(:header AS TEXT) IN lower(encode(head, 'escape'))) > 0",
     "body_has": "position(CAST(:body AS BYTEA) IN body) > 0",
     "for_update": "FOR UPDATE",
+    "listed_seqs": "SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST(:seqs AS JSON))",
     "skip_locked": "FOR UPDATE SKIP LOCKED",
 }
 

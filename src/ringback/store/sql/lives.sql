@@ -59,6 +59,16 @@ SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, era
        error_type, error_message, NULL AS result, holder, cancel_at, tenant, batch
 FROM workloads WHERE seq = :seq {for_update};
 
+-- name: standings
+SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, erased_at, fraction, message,
+       error_type, error_message, NULL AS result, holder, cancel_at, tenant, batch
+FROM workloads WHERE seq IN ({listed_seqs}) ORDER BY seq {for_update};
+
+-- name: cancel_all_queued
+UPDATE workloads SET status = 'canceled', place = NULL, finished_at = :now, told = told + 1
+WHERE seq IN ({listed_seqs}) AND status = 'in_queue'
+RETURNING seq, trace_id, webhooks, told, order_key, tenant, batch;
+
 -- name: cancel_queued
 UPDATE workloads SET status = 'canceled', place = NULL, finished_at = :now, told = told + 1
 WHERE seq = :seq AND status = 'in_queue'

@@ -26,6 +26,7 @@ FRAGMENTS: Final = {
     "head_has": "instr(lower(CAST(head AS TEXT)), :header) > 0",
     "body_has": "instr(body, :body) > 0",
     "for_update": "",
+    "listed_seqs": "SELECT value FROM json_each(:seqs)",
 }
 """SQLite's words for the places where the dialects differ."""
 

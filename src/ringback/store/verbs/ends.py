@@ -6,7 +6,7 @@ B4 and B5.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -33,17 +33,29 @@ class Ends:
         self, tx: Transaction, held: Held, outcome: Outcome, teller: Teller, endpoints: Sequence[Endpoint] | None
     ) -> None:
         """A workload has just been moved to its terminal status; without endpoints nobody is told of it."""
-        session = self._session
-        session.count(held.api, tally_of(teller.tenant, teller.batch), -1)
-        if endpoints is not None:
-            self._announcing.tell(tx, held, outcome, teller, endpoints)
+        self._end_one(tx, held, outcome, teller, endpoints)
         if teller.batch is not None:
-            self._count(tx, teller.batch, STATUS_AFTER[type(outcome)], endpoints)
-        tx.after(partial(session.meeting.tell_ended, held.api, held.id))
+            self._count(tx, teller.batch, _ends(outcome), endpoints)
+
+    def end_all(
+        self,
+        tx: Transaction,
+        ended: Sequence[tuple[Held, Teller]],
+        outcome: Outcome,
+        endpoints: Mapping[str, Sequence[Endpoint]],
+    ) -> None:
+        """The same of many, each told of to its API's endpoints; a batch is counted once for all of its own."""
+        of_batch: dict[int, list[str]] = {}
+        for held, teller in ended:
+            self._end_one(tx, held, outcome, teller, endpoints[held.api])
+            if teller.batch is not None:
+                of_batch.setdefault(teller.batch, []).append(held.api)
+        for batch, apis in sorted(of_batch.items()):
+            self._count(tx, batch, _ends(outcome, len(apis)), endpoints[apis[0]])
 
     def again(self, tx: Transaction, batch: int, ended: Status) -> None:
         """A workload of a batch that had ended runs once more."""
-        tx.execute(self._sql["reopen_batch"], _one(ended) | {"batch": batch})
+        tx.execute(self._sql["reopen_batch"], _counted(ended) | {"batch": batch})
 
     def tell_batches(self, tx: Transaction, api: str, endpoints: Sequence[Endpoint], room: int) -> int:
         """Tell of up to `room` batches that are over and that nobody could tell of then; say of how many."""
@@ -54,8 +66,19 @@ class Ends:
 
     # ── Within ──────────────────────────────────────────────────────────────────────────────────
 
-    def _count(self, tx: Transaction, batch: int, ended: Status, endpoints: Sequence[Endpoint] | None) -> None:
-        [row] = tx.execute(self._sql["count_end"], _one(ended) | {"batch": batch}).fetchall()
+    def _end_one(
+        self, tx: Transaction, held: Held, outcome: Outcome, teller: Teller, endpoints: Sequence[Endpoint] | None
+    ) -> None:
+        session = self._session
+        session.count(held.api, tally_of(teller.tenant, teller.batch), -1)
+        if endpoints is not None:
+            self._announcing.tell(tx, held, outcome, teller, endpoints)
+        tx.after(partial(session.meeting.tell_ended, held.api, held.id))
+
+    def _count(
+        self, tx: Transaction, batch: int, ends: Mapping[str, object], endpoints: Sequence[Endpoint] | None
+    ) -> None:
+        [row] = tx.execute(self._sql["count_end"], {**ends, "batch": batch}).fetchall()
         _, api, *numbers = row
         if not _counts(numbers).is_over:
             return
@@ -90,9 +113,13 @@ class Ends:
         self._announcing.tell(tx, Held(seq=seq, api=BATCHES, id=batch_id, attempt=0), completed, teller, endpoints)
 
 
-def _one(ended: Status) -> dict[str, object]:
-    """One end, as it is counted."""
-    return {name: int(name == COUNTED[ended]) for name in _ENDS}
+def _ends(outcome: Outcome, count: int = 1) -> dict[str, object]:
+    """So many ends of one kind, as they are counted."""
+    return _counted(STATUS_AFTER[type(outcome)], count)
+
+
+def _counted(ended: Status, count: int = 1) -> dict[str, object]:
+    return {name: count if name == COUNTED[ended] else 0 for name in _ENDS}
 
 
 def _counts(numbers: Sequence[int]) -> Counts:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from asyncio import Future
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -185,6 +186,20 @@ class Lives:
         """How the workload of that number stands, and nobody else moves it meanwhile; None when it is gone."""
         found = tx.execute(self._sql["standing_of"], {"seq": seq}).fetchall()
         return _standing(found[0]) if found else None
+
+    def standings(self, tx: Transaction, seqs: Sequence[int]) -> list[Standing]:
+        """How those stand that are there, in the order of their numbers, and nobody else moves them meanwhile."""
+        found = tx.execute(self._sql["standings"], {"seqs": json.dumps(seqs)}).fetchall()
+        return [_standing(row) for row in found]
+
+    def end_queued(
+        self, tx: Transaction, standings: Sequence[Standing], endpoints: Mapping[str, Sequence[Endpoint]]
+    ) -> None:
+        """End as canceled, as by `cancel`, what was just seen in the queue by `standings`; `endpoints` by API."""
+        helds, now = {each.workload.seq: each.held for each in standings}, self._session.clock.now()
+        ended = tx.execute(self._sql["cancel_all_queued"], {"seqs": json.dumps([*helds]), "now": now}).fetchall()
+        told = [(helds[seq], Teller(now, *row)) for seq, *row in sorted(ended, key=rows.seq_of)]
+        self._ends.end_all(tx, told, Canceled(), endpoints)
 
     def _end_queued(self, tx: Transaction, standing: Standing, endpoints: Sequence[Endpoint] | None) -> None:
         held, now = standing.held, self._session.clock.now()

@@ -57,16 +57,14 @@ class Selections:
         self, selection: Selection, endpoints: Mapping[str, Sequence[Endpoint]], *, room: int, cursor: str | None
     ) -> Swept:
         def move(tx: Transaction, found: _Found) -> Swept:
-            moved: Counter[str] = Counter()
-            stopping = 0
-            for standing in self._as_selected(tx, selection, found):
-                api = standing.workload.api
-                asked = self._lives.cancel_standing(tx, standing, endpoints[api])
-                if asked.status is Status.CANCELED:
-                    moved[api] += 1
-                else:
-                    stopping += asked.changed
-            return Swept(moved=moved, stopping=stopping, cursor=found.cursor)
+            standings = self._as_selected(tx, selection, found)
+            queued = [each for each in standings if each.workload.status is Status.IN_QUEUE]
+            running = [each for each in standings if each.workload.status is Status.IN_PROGRESS]
+            self._lives.end_queued(tx, queued, endpoints)
+            for each in running:
+                self._lives.cancel_standing(tx, each, endpoints[each.workload.api])
+            moved = Counter(each.workload.api for each in queued)
+            return Swept(moved=moved, stopping=len(running), cursor=found.cursor)
 
         return await self._sweep(selection, room, cursor, move)
 
@@ -107,14 +105,10 @@ class Selections:
         All of them are locked before the first is moved, in one order: a move takes locks of its own, which a holder
         that waits for one of these rows must not have already.
         """
-        standings = [self._lives.standing_of(tx, seq) for seq, _ in found.rows]
         return [
             each
-            for each in standings
-            if each is not None
-            and each.workload.status in selection.statuses
-            and not each.is_erased
-            and not each.is_canceling
+            for each in self._lives.standings(tx, [seq for seq, _ in found.rows])
+            if each.workload.status in selection.statuses and not each.is_erased and not each.is_canceling
         ]
 
     def _look(self, selection: Selection, room: int, cursor: str | None, connection: Connection) -> _Found:
