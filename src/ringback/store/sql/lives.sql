@@ -87,17 +87,17 @@ RETURNING trace_id, webhooks, told, order_key, tenant, batch;
 -- name: cancels_asked
 SELECT api, id, seq, attempt FROM workloads WHERE cancel_at IS NOT NULL AND holder = :member;
 
--- name: note_end
+-- name: note_ends
 INSERT INTO past_attempts (workload, number, started_at, ended_at, ending, error_type, error_message)
-SELECT seq, CASE WHEN started_at IS NULL THEN NULL ELSE attempt END, started_at, finished_at, :ending,
+SELECT seq, CASE WHEN started_at IS NULL THEN NULL ELSE attempt END, started_at, finished_at, CAST(:ending AS TEXT),
        error_type, error_message
-FROM workloads WHERE seq = :seq;
+FROM workloads WHERE seq IN ({listed_seqs});
 
 -- name: retry
 UPDATE workloads
 SET status = 'in_queue', due_at = :due_at, place = :due_at - priority * :step, expires_at = NULL,
     started_at = NULL, finished_at = NULL, raised = 0, losses = 0, error_type = NULL, error_message = NULL
-WHERE seq = :seq;
+WHERE seq IN ({listed_seqs});
 
 -- name: keep_checkpoint
 INSERT INTO checkpoints (workload, attempt, kept_at, data) VALUES (:seq, :attempt, :now, :data)

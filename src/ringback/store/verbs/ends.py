@@ -53,9 +53,9 @@ class Ends:
         for batch, apis in sorted(of_batch.items()):
             self._count(tx, batch, _ends(outcome, len(apis)), endpoints[apis[0]])
 
-    def again(self, tx: Transaction, batch: int, ended: Status) -> None:
-        """A workload of a batch that had ended runs once more."""
-        tx.execute(self._sql["reopen_batch"], _counted(ended) | {"batch": batch})
+    def again(self, tx: Transaction, batch: int, ended: Status, count: int) -> None:
+        """So many workloads of a batch that had ended like this run once more."""
+        tx.execute(self._sql["reopen_batch"], _counted(ended, count) | {"batch": batch})
 
     def tell_batches(self, tx: Transaction, api: str, endpoints: Sequence[Endpoint], room: int) -> int:
         """Tell of up to `room` batches that are over and that nobody could tell of then; say of how many."""
@@ -118,7 +118,7 @@ def _ends(outcome: Outcome, count: int = 1) -> dict[str, object]:
     return _counted(STATUS_AFTER[type(outcome)], count)
 
 
-def _counted(ended: Status, count: int = 1) -> dict[str, object]:
+def _counted(ended: Status, count: int) -> dict[str, object]:
     return {name: count if name == COUNTED[ended] else 0 for name in _ENDS}
 
 

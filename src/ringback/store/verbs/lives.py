@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from asyncio import Future
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from ringback.core.errors import AlreadyEnded, CancelAsked, Conflict, Erased, LeaseLost, UnknownWorkload
+from ringback.core.errors import AlreadyEnded, CancelAsked, Conflict, Erased, LeaseLost, QueueFull, UnknownWorkload
 from ringback.core.queueing import STEP
 from ringback.core.spec import Endpoint
-from ringback.core.workload import Canceled, Held, Status, Workload
+from ringback.core.workload import Canceled, Ending, Held, Status, Workload
 from ringback.store.contract import Asked
 from ringback.store.verbs import rows
 from ringback.store.verbs.announcing import Teller
@@ -78,31 +79,63 @@ class Lives:
 
     def retry(self, api: str, workload_id: str, limit: int | None) -> Future[Asked]:
         def write(tx: Transaction) -> Asked:
-            return self.retry_standing(tx, self._standing(tx, api, workload_id), limit)
+            standing = self._standing(tx, api, workload_id)
+            if standing.is_canceling:
+                raise Conflict(f"workload {workload_id} is being canceled; retry it once it has ended")
+            if standing.workload.status is Status.COMPLETED:
+                raise Conflict(f"workload {workload_id} has completed; only what failed or was canceled is retried")
+            if not standing.workload.status.is_terminal:
+                return Asked(status=standing.workload.status, changed=False)
+            _, full = self.retry_all(tx, [standing], {api: limit})
+            if full is not None:
+                raise full
+            return Asked(status=Status.IN_QUEUE, changed=True)
 
         return self._session.commits.write(write)
 
-    def retry_standing(self, tx: Transaction, standing: Standing, limit: int | None) -> Asked:
-        """As `retry`, of one that is not erased."""
-        session, workload = self._session, standing.workload
-        if standing.is_canceling:
-            raise Conflict(f"workload {workload.id} is being canceled; retry it once it has ended")
-        if workload.status is Status.COMPLETED:
-            raise Conflict(f"workload {workload.id} has completed; only what failed or was canceled is retried")
-        ending = rows.ending_of(workload)
-        if ending is None:
-            return Asked(status=workload.status, changed=False)
-        if standing.batch is None:
-            make_room(session, tx, workload.api, standing.tenant, limit)
-        else:
-            self._ends.again(tx, standing.batch, workload.status)
-        place = {"seq": workload.seq, "due_at": session.steady(), "step": STEP, "ending": ending.value}
-        tx.execute(self._sql["note_end"], place)
-        tx.execute(self._sql["retry"], place)
-        session.count(workload.api, tally_of(standing.tenant, standing.batch), +1)
-        self._queue.enter(tx, workload.api, standing.tenant)
-        session.stir(tx, workload.api, workload.id)
-        return Asked(status=Status.IN_QUEUE, changed=True)
+    def retry_all(
+        self, tx: Transaction, standings: Sequence[Standing], limits: Mapping[str, int | None]
+    ) -> tuple[Sequence[Standing], QueueFull | None]:
+        """Have what failed or was canceled run again, one after the other, as long as there is room.
+
+        Returns:
+            Those of the beginning that run again, and why not all of them.
+        """
+        session = self._session
+        fitting, full = self._fitting(tx, standings, limits)
+        by_ending: dict[Ending, list[int]] = {}
+        of_batch: Counter[tuple[int, Status]] = Counter()
+        for each in fitting:
+            ending = rows.ending_of(each.workload)
+            assert ending is not None
+            by_ending.setdefault(ending, []).append(each.workload.seq)
+            if each.batch is not None:
+                of_batch[each.batch, each.workload.status] += 1
+        for ending, seqs in by_ending.items():
+            tx.execute(self._sql["note_ends"], {"seqs": json.dumps(seqs), "ending": ending.value})
+        seqs = [each.workload.seq for each in fitting]
+        tx.execute(self._sql["retry"], {"seqs": json.dumps(seqs), "due_at": session.steady(), "step": STEP})
+        for (batch, ended), count in sorted(of_batch.items()):
+            self._ends.again(tx, batch, ended, count)
+        for api, tenant in sorted({(each.workload.api, each.tenant) for each in fitting}):
+            self._queue.enter(tx, api, tenant)
+        for each in fitting:
+            session.stir(tx, each.workload.api, each.workload.id)
+        return fitting, full
+
+    def _fitting(
+        self, tx: Transaction, standings: Sequence[Standing], limits: Mapping[str, int | None]
+    ) -> tuple[Sequence[Standing], QueueFull | None]:
+        """Those there is room for, which they take; those of batches need none."""
+        for number, each in enumerate(standings):
+            api = each.workload.api
+            try:
+                if each.batch is None:
+                    make_room(self._session, tx, api, each.tenant, limits[api])
+            except QueueFull as full:
+                return standings[:number], full
+            self._session.count(api, tally_of(each.tenant, each.batch), +1)
+        return standings, None
 
     def erase(self, api: str, workload_id: str) -> Future[None]:
         session = self._session

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from ringback.core.errors import QueueFull
 from ringback.core.paging import decode_span, encode_span
 from ringback.core.selection import Selection
 from ringback.core.spec import Endpoint
@@ -70,16 +69,13 @@ class Selections:
 
     async def retry(self, selection: Selection, limits: Mapping[str, int], *, room: int, cursor: str | None) -> Swept:
         def move(tx: Transaction, found: _Found) -> Swept:
-            moved: Counter[str] = Counter()
-            for standing in self._as_selected(tx, selection, found):
-                api, seq = standing.workload.api, standing.workload.seq
-                try:
-                    self._lives.retry_standing(tx, standing, limits[api])
-                except QueueFull as full:
-                    here = encode_span(seq - 1, found.until)
-                    return Swept(moved=moved, cursor=here, wait_seconds=full.retry_after_seconds)
-                moved[api] += 1
-            return Swept(moved=moved, cursor=found.cursor)
+            standings = self._as_selected(tx, selection, found)
+            again, full = self._lives.retry_all(tx, standings, limits)
+            moved = Counter(each.workload.api for each in again)
+            if full is None:
+                return Swept(moved=moved, cursor=found.cursor)
+            here = encode_span(standings[len(again)].workload.seq - 1, found.until)
+            return Swept(moved=moved, cursor=here, wait_seconds=full.retry_after_seconds)
 
         return await self._sweep(selection, room, cursor, move)
 
