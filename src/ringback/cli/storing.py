@@ -19,6 +19,39 @@ store = typer.Typer(help="The database itself: migrate, check, export, move.", n
 _ROWS_A_LINE: Final = 100_000
 
 
+Place = Annotated[
+    str,
+    typer.Option(
+        "--store",
+        envvar="RINGBACK_STORE",
+        help="sqlite:///file.db or postgresql://host/database [default: .ringback/ringback.db in this folder].",
+    ),
+]
+
+
+@store.command("migrate")
+def migrate(
+    context: typer.Context,
+    place: Place = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which steps there are to take.")] = False,
+) -> None:
+    """Bring the schema up to date, or make it; servers of the release before may run meanwhile."""
+    told: Context = context.obj
+    from ringback.runtime.upgrading import upgrade  # noqa: PLC0415 - brings the store with it
+
+    done = asyncio.run(upgrade(_place(place, "--store"), dry_run=dry_run))
+    after = done.before + len(done.steps)
+    steps = "".join(f"\n  {name}" for name in done.steps)
+    if not done.steps:
+        words = f"{done.store} is up to date (schema {after})"
+    elif dry_run:
+        words = f"{done.store} has schema {done.before}; to take to {after}:{steps}"
+    else:
+        words = f"{done.store} brought from schema {done.before} to {after}:{steps}"
+    value = {"store": done.store, "before": done.before, "after": after, "steps": list(done.steps), "dry_run": dry_run}
+    told.say(words, value)
+
+
 @store.command("move")
 def move(
     context: typer.Context,

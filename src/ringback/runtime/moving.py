@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from ringback.core.clock import Clock
-from ringback.core.errors import RingbackError, StoreError
+from ringback.core.errors import RingbackError
+from ringback.runtime.stores import needs_postgres
 from ringback.store.sqlite.leaving import Portion, SqliteSource
 
 if TYPE_CHECKING:
@@ -68,12 +69,8 @@ async def move(
 
 
 async def _opened(url: str) -> PostgresTarget:
-    try:
+    with needs_postgres():
         from ringback.store.postgres.arriving import PostgresTarget as Target  # noqa: PLC0415 - an extra
-    except ModuleNotFoundError as missing:
-        raise StoreError(
-            f"a store on PostgreSQL needs {missing.name}, which is not installed: pip install 'ringback[postgres]'"
-        ) from None
     return await Target.open(url)
 
 

@@ -1,7 +1,9 @@
-"""Which backend a store's place stands for. Above the store, only this and `moving` know both."""
+"""Which backend a store's place stands for. Above the store, only this, `moving` and `upgrading` know both."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from ringback.core.clock import Clock
@@ -27,10 +29,21 @@ async def open_store(place: Path | str, *, clock: Clock, emit: Emit, lease_secon
     """
     if isinstance(place, Path):
         return await open_sqlite(place, clock=clock, lease_seconds=lease_seconds, emit=emit, part=part)
-    try:
+    with needs_postgres():
         from ringback.store.postgres import open_postgres  # noqa: PLC0415 - an extra, and only some have it
+    return await open_postgres(place, clock=clock, lease_seconds=lease_seconds, emit=emit, part=part)
+
+
+@contextmanager
+def needs_postgres() -> Iterator[None]:
+    """Around an import of `store.postgres`.
+
+    Raises:
+        StoreError: what it needs is not installed.
+    """
+    try:
+        yield
     except ModuleNotFoundError as missing:
         raise StoreError(
             f"a store on PostgreSQL needs {missing.name}, which is not installed: pip install 'ringback[postgres]'"
         ) from None
-    return await open_postgres(place, clock=clock, lease_seconds=lease_seconds, emit=emit, part=part)

@@ -37,6 +37,8 @@ class Migration:
     """One step of the schema, from version `number - 1` to `number`."""
 
     number: int
+    name: str
+    """The file's: its number and what it is about."""
     statements: tuple[str, ...]
 
 
@@ -55,5 +57,5 @@ def migrations(fragments: Mapping[str, str]) -> tuple[Migration, ...]:
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
         text = _COMMENT.sub("", file.read_text("utf-8")).format_map(fragments)
         parts = tuple(part.strip() for part in text.split(";") if part.strip())
-        steps.append(Migration(number=int(file.name[:4]), statements=parts))
+        steps.append(Migration(number=int(file.name[:4]), name=file.name.removesuffix(".sql"), statements=parts))
     return tuple(steps)

@@ -137,7 +137,7 @@ async def test_killed_after_any_portion_and_repeated_it_loses_nothing_and_double
     url = await asyncio.to_thread(empty_database)
     kills = 0
     while True:
-        left = chance.randrange(12)
+        left = chance.randrange(5)
 
         def told(*_: object) -> None:
             nonlocal left

@@ -15,6 +15,7 @@ FRAGMENTS: Final = {
     "real": "DOUBLE PRECISION",
     "bytes": "BYTEA",
     "by_key": "",
+    "concurrently": "CONCURRENTLY ",
     "head_has": "position(CAST(:header AS TEXT) IN lower(encode(head, 'escape'))) > 0",
     "body_has": "position(CAST(:body AS BYTEA) IN body) > 0",
     "for_update": "FOR UPDATE",

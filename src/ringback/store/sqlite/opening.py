@@ -9,6 +9,7 @@ import contextlib
 import os
 import sqlite3
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,7 @@ FRAGMENTS: Final = {
     "real": "REAL",
     "bytes": "BLOB",
     "by_key": " WITHOUT ROWID",
+    "concurrently": "",
     "skip_locked": "",
     "head_has": "instr(lower(CAST(head AS TEXT)), :header) > 0",
     "body_has": "instr(body, :body) > 0",
@@ -59,12 +61,18 @@ def read_only(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def prepare(path: Path, *, patience_seconds: float = _PATIENCE_SECONDS) -> Path:
+def prepare(
+    path: Path,
+    *,
+    patience_seconds: float = _PATIENCE_SECONDS,
+    steps: Sequence[Migration] = migrations(FRAGMENTS),
+) -> Path:
     """Create the file, or bring an older one up to date; from several processes at once, too.
 
     Args:
         path: the file; its folder is made.
         patience_seconds: how long another opener may keep it locked.
+        steps: the schema, as this release knows it.
 
     Returns:
         The file's absolute path.
@@ -86,9 +94,9 @@ def prepare(path: Path, *, patience_seconds: float = _PATIENCE_SECONDS) -> Path:
         raise translated(error, path) from error
     try:
         connection.execute("BEGIN")  # one snapshot: another opener may be at work on a fresh file
-        _recognise(connection, path)
+        version_of(connection, path, known=len(steps))
         connection.execute("COMMIT")
-        _migrate(connection, path, patience_seconds)
+        _migrate(connection, path, patience_seconds, steps)
     except sqlite3.Error as error:
         raise _opening_fault(error, path) from error
     finally:
@@ -107,29 +115,50 @@ def all_statements() -> dict[str, str]:
     return {name: text for file in FILES for name, text in statements(file, FRAGMENTS).items()}
 
 
-def _recognise(connection: sqlite3.Connection, path: Path) -> None:
+def version_of(connection: sqlite3.Connection, path: Path, *, known: int) -> int:
+    """The schema's version, 0 for a file that has none yet.
+
+    Raises:
+        StoreTooNew: a newer release has made it.
+        StoreError: the file is somebody else's.
+    """
     owner, version = _pragma(connection, "application_id"), _pragma(connection, "user_version")
-    known = len(migrations(FRAGMENTS))
     if owner == APPLICATION_ID:
         if version > known:
             raise StoreTooNew(
                 f"{path} was written by a newer release (schema {version}; this one knows up to {known}): "
-                "upgrade ringback, or name another store"
+                "upgrade ringback, or name another store. Servers of this release that are running go on"
             )
-        return
+        return version
     if owner != 0 or version != 0 or connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():
         raise StoreError(f"{path} is a database of another program: name another store")
+    return 0
 
 
-def _migrate(connection: sqlite3.Connection, path: Path, patience_seconds: float) -> None:
-    steps = migrations(FRAGMENTS)
+def standing(path: Path) -> int:
+    """The version of a file's schema; 0 when it is not there, or empty. Changes nothing.
+
+    Raises:
+        StoreTooNew: a newer release wrote it.
+        StoreError: it is somebody else's, or cannot be read.
+    """
+    if not path.is_file():
+        return 0
+    try:
+        with contextlib.closing(_patient(path)) as connection:
+            return version_of(connection, path, known=len(migrations(FRAGMENTS)))
+    except sqlite3.Error as error:
+        raise _opening_fault(error, path) from error
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, patience_seconds: float, steps: Sequence[Migration]) -> None:
     if _pragma(connection, "user_version") >= len(steps):
         return
     _turn_to_wal(connection, patience_seconds)
     connection.execute("BEGIN IMMEDIATE")
     try:
-        _recognise(connection, path)  # another process may have been quicker
-        for step in steps[_pragma(connection, "user_version") :]:
+        done = version_of(connection, path, known=len(steps))  # another process may have been quicker
+        for step in steps[done:]:
             _apply(connection, step)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("COMMIT")
