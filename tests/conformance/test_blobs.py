@@ -91,6 +91,15 @@ def test_I1_a_local_blob_is_synced_before_it_is_named_and_its_folder_after(tmp_p
     assert calls[named - 1] == calls[named + 1] == "fsync"
 
 
+async def test_I15_what_is_there_is_measured_and_what_is_not_is_lost(blobs: Blobs) -> None:
+    blob = await blobs.write(pieces(BYTES))
+    empty = await blobs.write(pieces(b""))
+    assert [await blobs.measure(each) for each in (blob, empty)] == [len(BYTES), 0]
+    await blobs.remove([blob.key])
+    with pytest.raises(BlobLost):
+        await blobs.measure(blob)
+
+
 async def test_I2_a_source_that_raises_leaves_nothing(place: Place, blobs: Blobs) -> None:
     async def breaks() -> AsyncIterator[bytes]:
         async for piece in pieces(BYTES):

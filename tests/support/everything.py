@@ -47,7 +47,7 @@ async def _fill_workloads(store: Store, many: int) -> None:
         hooks = (guest_endpoint("https://guest.example/", frozenset({Event.COMPLETED})),) if number % 5 == 0 else ()
         taken = submission(
             workload_id=f"w{number}",
-            payload=bytes(range(number)),
+            payload=bytes(range(number % 256)),
             key=f"key {number}" if number % 3 else None,
             wish=wish,
         )

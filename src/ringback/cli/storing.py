@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final, TextIO
 
 import typer
 
 from ringback.cli.context import Context, usage_error
 from ringback.core.clock import SystemClock
 from ringback.core.settings import store_place
+from ringback.store.findings import Weight
 
 store = typer.Typer(help="The database itself: migrate, check, export, move.", no_args_is_help=True)
 
@@ -50,6 +53,75 @@ def migrate(
         words = f"{done.store} brought from schema {done.before} to {after}:{steps}"
     value = {"store": done.store, "before": done.before, "after": after, "steps": list(done.steps), "dry_run": dry_run}
     told.say(words, value)
+
+
+@store.command("check")
+def check(
+    context: typer.Context,
+    place: Place = "",
+    blobs: Annotated[
+        str,
+        typer.Option(envvar="RINGBACK_BLOBS", help="Where large data is, as for serve [default: beside the store]."),
+    ] = "",
+    read_blobs: Annotated[
+        bool, typer.Option("--read-blobs", help="Read large payloads to their end and compare them with what was sent.")
+    ] = False,
+) -> None:
+    """Look a store over, also beside servers that run. Exit status: 0, or 1 when something is wrong."""
+    told: Context = context.obj
+    from ringback.runtime import looking  # noqa: PLC0415 - brings the store with it
+
+    at = _place(place, "--store")
+    beside = at.parent if isinstance(at, Path) else Path(".ringback")
+    found = asyncio.run(looking.check(at, blobs or str(beside / "blobs"), reads_blobs=read_blobs))
+    for each in found:
+        told.say(
+            f"{each.weight}: {each.words}\n  cure: {each.cure}",
+            {"finding": each.name, "weight": each.weight, "count": each.count, "words": each.words, "cure": each.cure},
+        )
+    problems = sum(each.weight is Weight.PROBLEM for each in found)
+    if not told.as_json:
+        told.say(f"{problems} problem{'s' if problems > 1 else ''}" if problems else "nothing is wrong", None)
+    if problems:
+        raise typer.Exit(1)
+
+
+@store.command("export")
+def export(
+    place: Place = "",
+    api: Annotated[list[str] | None, typer.Option("--api", help="Only this API's; repeat it for several.")] = None,
+    with_data: Annotated[
+        bool, typer.Option("--with-data", help="Payloads and results, too, but for those kept beside the store.")
+    ] = False,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The file [default: standard output].")] = None,
+) -> None:
+    """Write workloads, attempts and webhooks as NDJSON, also beside servers that run."""
+    at = _place(place, "--store")
+    from ringback.runtime import looking  # noqa: PLC0415 - brings the store with it
+
+    apis = frozenset(api) if api else None
+    with _written(output) as write:
+        asyncio.run(looking.write_out(at, apis=apis, with_data=with_data, write=write))
+
+
+@contextmanager
+def _written(output: Path | None) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Writes lines to a file, which has its name only once all of them are in it, or to standard output."""
+    if output is None:
+        yield lambda line: _write(sys.stdout, line)
+        sys.stdout.flush()
+        return
+    part = output.with_name(output.name + ".part")
+    try:
+        with part.open("w", encoding="utf-8") as file:
+            yield lambda line: _write(file, line)
+    except OSError as error:
+        raise typer.Exit(usage_error(f"{output} cannot be written: {(error.strerror or str(error)).lower()}")) from None
+    part.replace(output)
+
+
+def _write(file: TextIO, line: dict[str, Any]) -> None:
+    file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
 @store.command("move")

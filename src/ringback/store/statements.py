@@ -25,6 +25,8 @@ FILES: Final = (
     "endpoints",
     "blobs",
     "inboxes",
+    "checking",
+    "exporting",
 )
 """What `sql/` holds, besides the migrations."""
 

@@ -73,6 +73,9 @@ class Shaky:
         self.lent.append(await self.inner.borrow(blob))
         return self.lent[-1]
 
+    async def measure(self, blob: Blob) -> int:
+        return await self.inner.measure(blob)
+
     def give_back(self, file: Path) -> None:
         self.returned.append(file)
         self.inner.give_back(file)

@@ -134,6 +134,9 @@ class LocalBlobs:
         await self._try(file.stat)
         return file
 
+    async def measure(self, blob: Blob) -> int:
+        return (await self._try(self._file(blob.key).stat)).st_size
+
     def give_back(self, file: Path) -> None:
         """Nothing: it is the blob itself that was lent."""
 

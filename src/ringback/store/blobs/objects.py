@@ -181,6 +181,14 @@ class ObjectBlobs:
             undo.pop_all()
         return file
 
+    async def measure(self, blob: Blob) -> int:
+        path = self._path(blob.key)
+        try:
+            return (await self._try(obstore.head_async(self._store, path)))["size"]
+        except FileNotFoundError as error:
+            await self._first_listed()  # if it is the bucket that is not there, that is told
+            raise BlobLost(f"there is no blob {self._url}/{path} any more") from error
+
     def give_back(self, file: Path) -> None:
         with contextlib.suppress(OSError):
             file.unlink()

@@ -53,6 +53,13 @@ class Blobs(Protocol):
         """
         ...
 
+    async def measure(self, blob: Blob) -> int:
+        """How many bytes there are.
+
+        I15  Counted where they are kept, without reading them; `BlobLost` when there are none.
+        """
+        ...
+
     def give_back(self, file: Path) -> None:
         """Done with a borrowed file. Idempotent."""
         ...

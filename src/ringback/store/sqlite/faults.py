@@ -13,6 +13,11 @@ def is_busy(error: sqlite3.Error) -> bool:
     return _primary(error) in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
 
 
+def is_damaged(error: BaseException | None) -> bool:
+    """Whether the file is not what SQLite has written."""
+    return isinstance(error, sqlite3.Error) and _primary(error) in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
 def translated(error: sqlite3.Error, path: Path) -> RingbackError:
     """The error of our own tree that tells a caller what to do."""
     match _primary(error):
