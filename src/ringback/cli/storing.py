@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any, Final, TextIO
 
@@ -115,13 +115,16 @@ def _written(output: Path | None) -> Iterator[Callable[[dict[str, Any]], None]]:
     try:
         with part.open("w", encoding="utf-8") as file:
             yield lambda line: _write(file, line)
+        part.replace(output)
     except OSError as error:
         raise typer.Exit(usage_error(f"{output} cannot be written: {(error.strerror or str(error)).lower()}")) from None
-    part.replace(output)
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def _write(file: TextIO, line: dict[str, Any]) -> None:
-    file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+    file.write(json.dumps(line, separators=(",", ":")) + "\n")
 
 
 @store.command("move")

@@ -104,7 +104,7 @@ def test_export_writes_lines_to_standard_output_or_a_file(stored: str, tmp_path:
     status, output = told("export", "--store", stored, "--api", "iris", "--with-data")
     head, workload, end = [json.loads(line) for line in output.splitlines()]
     assert (status, head) == (0, {"kind": "export", "format": 1, "store": stored})
-    assert (workload["id"], workload["payload"]) == ("w1", {"json": {"a": 1}})
+    assert (workload["id"], workload["payload"]) == ("w1", {"text": '{"a":1}'})
     assert end == {"kind": "end", "workload": 1, "attempt": 0, "delivery": 0, "delivery_attempt": 0}
     assert told("export", "--store", stored, "-o", str(tmp_path / "all.ndjson")) == (0, "")
     assert len((tmp_path / "all.ndjson").read_text().splitlines()) == 4

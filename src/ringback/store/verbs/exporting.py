@@ -6,7 +6,6 @@ Holds a few workloads at once, however many there are.
 from __future__ import annotations
 
 import base64
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -171,11 +170,7 @@ def _error(error_type: str | None, message: str | None) -> Line | None:
 
 
 def _data(value: bytes) -> Line:
-    """JSON as it is, anything else as text if it is text, or in base64."""
-    try:
-        return {"json": json.loads(value)}
-    except ValueError:
-        pass
+    """Byte for byte: as text if it is text, else in base64. JSON is text, too: read and written, it might change."""
     try:
         return {"text": value.decode()}
     except UnicodeDecodeError:
