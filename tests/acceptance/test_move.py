@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from pathlib import Path
@@ -97,6 +98,11 @@ def test_a_store_moves_through_kills_and_is_served_on(tmp_path: Path) -> None:
             assert done.returncode == 0, done.stderr
             assert "large payloads and results (1) stay where they are" in done.stdout
             assert asyncio.run(_count(url)) == MANY + BULK
+
+            looked = ringback("store", "check", "--store", url, "--blobs", str(tmp_path / "blobs"), "--read-blobs")
+            assert (looked.returncode, looked.stdout) == (0, "nothing is wrong\n")
+            written = ringback("store", "export", "--store", url, "--api", "echo")
+            assert json.loads(written.stdout.splitlines()[-1])["workload"] == MANY
 
             again = ringback("serve", str(file), "--store", place, "--port", "0")
             assert again.returncode == 1
