@@ -18,7 +18,7 @@ from ringback.core.delivery import (
 )
 from ringback.core.spec import BodyFormat, Endpoint
 from ringback.deliver import Dialling, Dispatcher
-from ringback.deliver.flow import TRIP_AFTER
+from ringback.deliver.flow import TRIP_AFTER, Stance
 from support.dispatching import World, world_in
 from support.receiver import answering, hanging, receiving
 
@@ -79,6 +79,8 @@ async def test_a_failure_is_tried_again_at_its_time_under_the_same_id(world: Wor
     assert len({request.headers["webhook-id"] for request in receiver.requests}) == 1
     stamps = [int(request.headers["webhook-timestamp"]) for request in receiver.requests]
     assert [later - stamps[0] for later in stamps] == [0, 60, 660]
+    assert [request.headers["ringback-attempt"] for request in receiver.requests] == ["1", "2", "3"]
+    assert [each["waited_us"] for each in world.facts.of("delivery.attempted")] == [0, None, None]
     record = await world.only_delivery("w1")
     assert [attempt.status for attempt in record.attempts] == [500, 503, 200]
 
@@ -104,7 +106,7 @@ async def test_each_endpoint_is_told_in_its_own_format(form: BodyFormat, world: 
 
 
 async def test_what_went_over_the_wire_is_kept_without_secrets(world: World) -> None:
-    async with receiving(answering(500, "X-Trace: 7", "Set-Cookie: id=secret", body=b"oh no")) as receiver:
+    async with receiving(answering(500, "X-Trace: 7", "Set-Cookie: id=s3ss10n", body=b"oh no")) as receiver:
         headers = {"Authorization": "Bearer secret", "X-Api-Key": "secret", "X-Team": "flowers"}
         hook = Endpoint(key="hook", url=receiver.url, headers=headers)
         async with world.dispatching(hook):
@@ -117,7 +119,8 @@ async def test_what_went_over_the_wire_is_kept_without_secrets(world: World) -> 
     assert b"X-Team: flowers" in trace.request_head
     assert b"X-Trace: 7" in trace.response_head
     assert trace.excerpt == b"oh no"
-    assert b"secret" not in trace.request_head + trace.response_head
+    assert b"secret" not in trace.request_head
+    assert b"Set-Cookie: (left out)" in trace.response_head
 
 
 async def test_the_end_of_the_schedule_parks(world: World) -> None:
@@ -276,6 +279,62 @@ async def test_one_that_does_not_work_is_left_alone_and_probed_and_then_has_ever
     assert (await world.store.backlogs()) == {}
     new = [request.json["id"] for request in receiver.requests if not request.json["id"].startswith("bad")]
     assert list(dict.fromkeys(new)) == sorted(set(new))
+
+
+@pytest.mark.parametrize(
+    ("status", "asks_for_time"), [(429, True), (502, True), (503, True), (504, True), (500, False)]
+)
+async def test_one_that_asks_for_time_is_given_it_as_a_whole(status: int, asks_for_time: bool, world: World) -> None:
+    async with receiving(answering(status, "Retry-After: 600")) as receiver:
+        hook = Endpoint(key="hook", url=receiver.url, concurrency=1)
+        async with world.dispatching(hook) as dispatcher:
+            await world.finish("w1", hook)
+            await world.facts.wait_for("delivery.attempted", 1)
+            await world.finish("w2", hook)
+            lane = dispatcher._lanes["hook"]
+            wait = lane._flow.next_room_in(asyncio.get_running_loop().time())
+            assert (lane.stance is Stance.PAUSED, (wait or 0) > 500) == (asks_for_time, asks_for_time)
+            if not asks_for_time:
+                await world.facts.wait_for("delivery.settled", 1)
+    assert len(receiver.requests) == (1 if asks_for_time else 2)
+    due_at = (await world.only_delivery("w1")).due_at
+    assert due_at == world.clock.now() + 600_000_000, "its own delivery waits as long as was asked, whatever the status"
+
+
+async def test_what_waits_for_one_that_does_not_work_is_left_to_the_store_but_for_a_probe(world: World) -> None:
+    async with receiving() as receiver:
+        receiver.otherwise = answering(500)
+        hook = Endpoint(key="hook", url=receiver.url, concurrency=1, retry_seconds=(3_600,))
+        async with world.dispatching(hook):
+            await world.finish_many(TRIP_AFTER + 40, hook)
+            await world.facts.wait_for("endpoint.tripped", 1)
+            tried = len(receiver.requests)
+            await receiver.wait_for(tried + 2)  # two probes later nothing more has been taken than these
+            taken, _ = await world.store.take_due("hook", 100, again=False)
+            assert len(taken) >= 40 - 5
+            await world.store.release(taken)
+
+
+async def test_retries_that_hang_leave_most_lines_to_what_is_new(world: World) -> None:
+    async with receiving() as receiver:
+        begun = 0
+
+        async def hanging_when_tried_before(writer: asyncio.StreamWriter) -> None:
+            nonlocal begun
+            begun += 1
+            is_retry = receiver.requests[-1].headers["ringback-attempt"] != "1"
+            await (hanging if is_retry and begun > 8 else answering(200))(writer)
+
+        receiver.otherwise = hanging_when_tried_before
+        hook = Endpoint(key="hook", url=receiver.url, concurrency=8)
+        await world.finish_many(60, hook)
+        taken, _ = await world.store.take_due("hook", 60, again=False)
+        failed = Attempt(number=1, started_at=world.clock.now(), duration_us=1, outcome=AttemptClass.RESET)
+        await asyncio.gather(*(world.store.record(each, failed, TryAgain(wait_seconds=0)) for each in taken))
+        await world.finish_many(100, hook)
+        async with world.dispatching(hook) as dispatcher:
+            await world.facts.wait_for("delivery.settled", 100)
+            await dispatcher.stop(0.0)
 
 
 async def test_a_heap_of_retries_does_not_hold_up_what_is_new(world: World) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from dataclasses import replace
 
 import pytest
 
@@ -28,7 +29,7 @@ from support.receiver import (
 )
 from unit.deliver.test_request import delivery
 
-SHORT = 0.05
+SHORT = 0.3
 
 
 async def one(url: str, *, timeout_seconds: float = 5.0) -> Exchange:
@@ -83,8 +84,8 @@ async def test_an_answer_is_an_answer_however_it_comes(script: Script, status: i
         (saying(b"", then_close=True), AttemptClass.RESET, "broke before an answer"),
         (saying(b"SSH-2.0-OpenSSH_9.2\r\n"), AttemptClass.RESET, "not HTTP"),
         (saying(b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 20_000), AttemptClass.CAP, "more than 65536 bytes of headers"),
-        (hanging, AttemptClass.READ_TIMEOUT, "no whole answer within 0.05 s"),
-        (saying(b"HTTP/1.1 200 OK\r\nX-Slow:"), AttemptClass.READ_TIMEOUT, "no whole answer within 0.05 s"),
+        (hanging, AttemptClass.READ_TIMEOUT, "no whole answer within 0.3 s"),
+        (saying(b"HTTP/1.1 200 OK\r\nX-Slow:"), AttemptClass.READ_TIMEOUT, "no whole answer within 0.3 s"),
     ],
     ids=["reset", "closed", "not http", "endless head", "hangs", "hangs in head"],
 )
@@ -111,6 +112,49 @@ async def test_nobody_listening_is_refused() -> None:
     assert exchange.result.outcome is AttemptClass.REFUSED
     assert "Connection refused" in exchange.result.detail
     assert exchange.address is None
+
+
+async def to_two_addresses(scheme: str, port: int) -> Exchange:
+    async def resolve(host: str, trust: Trust) -> list[str]:
+        return ["127.0.0.2", "127.0.0.1"]
+
+    target = Target(Endpoint(key="iris", url=f"{scheme}://two.test:{port}/", timeout_seconds=2.0))
+    line = Line(target, Dialling(resolve=resolve))
+    try:
+        return await line.send(target.request(delivery(), SystemClock().now()))
+    finally:
+        line.close()
+
+
+async def test_an_address_that_leads_nowhere_leaves_time_for_the_next() -> None:
+    async with receiving() as receiver:
+        with socket.socket() as deaf, socket.socket() as first, socket.socket() as second:
+            deaf.bind(("127.0.0.2", receiver.port))
+            deaf.listen(0)
+            for filling in (first, second):  # what waits to be accepted is all that it takes
+                filling.setblocking(False)
+                filling.connect_ex(("127.0.0.2", receiver.port))
+            exchange = await to_two_addresses("http", receiver.port)
+    assert isinstance(exchange.result, Answer)
+    assert exchange.address == f"127.0.0.1:{receiver.port}"
+
+
+async def test_an_address_that_refuses_leaves_the_next_and_one_that_fails_at_tls_does_not() -> None:
+    connections = 0
+
+    def plain(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with receiving() as receiver:
+        assert isinstance((await to_two_addresses("http", receiver.port)).result, Answer)
+    server = await asyncio.start_server(plain, "0.0.0.0", 0)
+    async with server:
+        exchange = await to_two_addresses("https", server.sockets[0].getsockname()[1])
+    assert isinstance(exchange.result, NoAnswer)
+    assert (exchange.result.outcome, connections) == (AttemptClass.TLS, 1)
 
 
 async def test_a_name_without_an_address_is_dns() -> None:
@@ -144,7 +188,7 @@ async def test_a_name_server_that_does_not_answer_is_dns_and_costs_no_more_than_
     exchange = await line.send(b"")
     line.close()
     assert exchange.result == NoAnswer(
-        outcome=AttemptClass.DNS, detail="the name silent.test was not looked up within 0.05 s"
+        outcome=AttemptClass.DNS, detail="the name silent.test was not looked up within 0.3 s"
     )
 
 
@@ -197,6 +241,46 @@ async def test_a_kept_connection_that_breaks_unheard_is_tried_once_more_on_a_fre
 
     assert isinstance(exchanges[1].result, Answer)
     assert [request.connection for request in receiver.requests] == [1, 1, 2]
+
+
+async def test_one_that_breaks_after_the_answer_has_begun_is_not_sent_again_unasked() -> None:
+    async with receiving(saying(OK), saying(b"HTTP/1.1 200 OK\r\nX: ", then_close=True)) as receiver:
+        exchanges = await send_twice(receiver.url)
+
+    assert isinstance(exchanges[1].result, NoAnswer)
+    assert exchanges[1].result.outcome.is_unknown
+    assert len(receiver.requests) == 2
+
+
+async def test_an_answer_that_came_before_the_request_was_read_leaves_the_connection_of_no_use() -> None:
+    over, connections = asyncio.Event(), []
+
+    async def answer_unread(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections.append(asyncio.current_task())
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await over.wait()
+        writer.transport.abort()
+
+    server = await asyncio.start_server(answer_unread, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    target = Target(Endpoint(key="iris", url=f"http://127.0.0.1:{port}/", timeout_seconds=2.0))
+    line = Line(target, Dialling())
+    for body in (b"x" * 16_000_000, b"{}"):
+        exchange = await line.send(target.request(replace(delivery(), body=body), SystemClock().now()))
+        assert isinstance(exchange.result, Answer)
+    line.close()
+    over.set()
+    server.close()
+    await asyncio.gather(*filter(None, connections))
+    assert len(connections) == 2
+
+
+async def test_what_is_said_before_the_answer_is_not_taken_for_it() -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nLocation: http://a.test/\r\nRetry-After: 500\r\n\r\n"
+    async with receiving(saying(hints + b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")) as receiver:
+        exchange = await one(receiver.url)
+    assert exchange.result == Answer(status=503, head=b"Content-Length: 0")
 
 
 async def test_one_deadline_covers_both_tries() -> None:
