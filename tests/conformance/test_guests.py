@@ -60,7 +60,10 @@ async def test_F8_a_result_over_the_limit_goes_as_a_link_that_holds_as_long_as_t
     backend: SqliteBackend, store: SqliteStore
 ) -> None:
     large = Completed(result=b'"' + b"x" * 20 + b'"')
-    await store.finish((await claim_one(store, "w1")).held, large, [SMALL, replace(OTHER_HOOK, inline_limit_bytes=22)])
+    patient = replace(SMALL, key="patient", retry_seconds=(40 * 86_400,))
+    await store.finish(
+        (await claim_one(store, "w1")).held, large, [SMALL, patient, replace(OTHER_HOOK, inline_limit_bytes=22)]
+    )
     linked, inline = [json.loads((await take_one(store, key)).body) for key in (HOOK.key, OTHER_HOOK.key)]
     assert inline["result"] == "x" * 20
     assert list(linked) == ["id", "status", "result_url", "timestamp"]
@@ -72,6 +75,14 @@ async def test_F8_a_result_over_the_limit_goes_as_a_link_that_holds_as_long_as_t
     backend.clock.wind(sum(HOOK.retry_seconds))
     check_link(url.path, query, store.link_key, backend.clock.now())
     backend.clock.wind(30 * 86_400)
+    with pytest.raises(LinkRefused, match="expired"):
+        check_link(url.path, query, store.link_key, backend.clock.now())
+
+    url = urlsplit(json.loads((await take_one(store, patient.key)).body)["result_url"])
+    query = dict(parse_qsl(url.query))
+    backend.clock.wind(40 * 86_400 - sum(HOOK.retry_seconds) - 30 * 86_400)
+    check_link(url.path, query, store.link_key, backend.clock.now())
+    backend.clock.wind(86_400)
     with pytest.raises(LinkRefused, match="expired"):
         check_link(url.path, query, store.link_key, backend.clock.now())
 

@@ -201,7 +201,7 @@ class Guard:
 
     def _allow(self, entry: str) -> None:
         try:
-            self._networks.append(ip_network(entry))
+            network = ip_network(entry)
         except ValueError as error:
             if "/" in entry or re.fullmatch(r"[\d.:]*", entry):
                 raise SpecError(f"--allow {entry!r} is no network: {error}") from None
@@ -211,6 +211,11 @@ class Guard:
                     f"--allow {entry!r} is no host and no network; write hooks.example, *.example or 10.0.0.0/8"
                 ) from None
             self._hosts.add(name)
+            return
+        for kind, never in _NEVER:
+            if any(network.version == net.version and network.subnet_of(net) for net in never):  # type: ignore[arg-type]
+                raise SpecError(f"--allow {entry!r} is {kind}: no webhook is ever sent there; leave it out")
+        self._networks.append(network)
 
 
 def embedded(address: Address) -> tuple[IPv4Address, ...]:

@@ -21,6 +21,10 @@ ROOM: Final = 512
 ROOM_AGAIN: Final = 128
 """Retries that may."""
 ROOM_BYTES: Final = 32 * 1024 * 1024
+"""Bodies that may wait in memory, all in all."""
+
+_FIRST_LOOK: Final = 16
+"""Taken while nothing is known of how large they are."""
 
 _AFTER_FAULT_SECONDS: Final = 5.0
 _SOONEST_SECONDS: Final = 0.005
@@ -60,6 +64,8 @@ class Intake:
         self.waiting: deque[Delivery] = deque()
         """Read by the lane, changed here alone."""
         self._bytes = 0
+        self._body_bytes: float | None = None
+        """How large a body was on the average when some were taken last."""
         self._taking = False
         self._more = True  # the store may have something due
         self._timer: asyncio.TimerHandle | None = None
@@ -100,15 +106,24 @@ class Intake:
         self.take()
 
     def take(self) -> None:
-        """Fill up if it is worth it: half of the buffer at least, or all that the lane wants."""
+        """Fill up if it is worth it: half of the buffer at least, by number and by size, or all that the lane wants."""
         most = min(self._room, self._allowance())
         room = most - len(self.waiting)
-        if self._taking or self._stopped or not self._more or not self.has_room or room < max(1, most // 2):
+        if self._taking or self._stopped or not self._more:
             return
+        if room < max(1, most // 2) or self._bytes > ROOM_BYTES // 2:
+            return
+        room = min(room, self._fitting())
         self._taking = True
         self._more = False
         taken = asyncio.ensure_future(self._store.take_due(self._endpoint, room, again=self._again))
         taken.add_done_callback(lambda done: self._on_taken(done, room))
+
+    def _fitting(self) -> int:
+        """How many of their size still fit in."""
+        if self._body_bytes is None:
+            return _FIRST_LOOK
+        return max(1, int((ROOM_BYTES - self._bytes) / max(1.0, self._body_bytes)))
 
     def stop(self) -> None:
         """Take nothing more. What is on its way still arrives."""
@@ -129,6 +144,8 @@ class Intake:
         deliveries, following = done.result()
         for delivery in deliveries:
             self.put(delivery)
+        if deliveries:
+            self._body_bytes = sum(len(each.body) for each in deliveries) / len(deliveries)
         if len(deliveries) == room:
             self._more = True
         elif following is not None:

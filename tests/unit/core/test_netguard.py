@@ -119,6 +119,12 @@ def test_an_entry_that_is_neither_is_refused(entry: str) -> None:
         Guard([entry])
 
 
+@pytest.mark.parametrize("entry", ["169.254.169.254", "169.254.0.0/16", "fe80::/64", "fe80::1%lo", "fd00:ec2::254"])
+def test_an_entry_that_could_never_count_is_refused(entry: str) -> None:
+    with pytest.raises(SpecError, match="no webhook is ever sent there"):
+        Guard([entry])
+
+
 def test_every_way_to_carry_an_ipv4_address_is_opened() -> None:
     for text in ("::1.2.3.4", "::ffff:1.2.3.4", "::ffff:0:1.2.3.4", "64:ff9b::1.2.3.4", "64:ff9b:1:2:3:4:1.2.3.4"):
         assert ip_address("1.2.3.4") in embedded(ip_address(text)), text

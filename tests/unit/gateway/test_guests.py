@@ -99,3 +99,6 @@ async def test_a_linked_result_opens_without_an_api_key_and_only_by_its_link(sto
     assert (await call("GET", link.replace("w1", "w2"))).problem == "link_refused"
     assert (await call("GET", f"/-/results/{IRIS.name}/w1")).status == 403
     assert (await call("GET", "/iris/w1")).status == 401
+    store.clock.wind(60)  # type: ignore[attr-defined]
+    late = await call("GET", link)
+    assert (late.problem, "has expired" in late.json()["detail"]) == ("link_refused", True)
