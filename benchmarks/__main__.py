@@ -22,6 +22,10 @@ SYSTEMS: Final = (
     System(name="taskiq", start=taskiq.start, workloads=6_000),
     System(name="seed", start=seed.start, workloads=2_000),
 )
+ON_POSTGRESQL: Final = (
+    System(name="ringback", start=ringback.start_on_postgresql, workloads=10_000),
+    System(name="taskiq", start=taskiq.start, workloads=6_000),
+)
 _CONNECTIONS: Final = 64
 _RATE: Final = 20.0
 _SAMPLES: Final = 300
@@ -52,14 +56,15 @@ class Row:
 def main(arguments: Sequence[str]) -> int:
     """Measure and print; exit status 0 when everything asked for was measured or said to be missing."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    names = [system.name for system in SYSTEMS]
+    parser.add_argument("--store", choices=["sqlite", "postgresql"], default="sqlite", help="Ringback's store")
+    names = sorted({system.name for system in (*SYSTEMS, *ON_POSTGRESQL)})
     parser.add_argument("--only", nargs="*", choices=names, default=names, help="which systems")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of throughput; the median counts")
     parser.add_argument("--smoke", action="store_true", help="a few seconds' worth, to see that it works")
     parser.add_argument("--json", type=Path, help="write the figures to a file, too")
     options = parser.parse_args(arguments)
     rows: list[Row] = []
-    for system in SYSTEMS:
+    for system in SYSTEMS if options.store == "sqlite" else ON_POSTGRESQL:
         if system.name not in options.only:
             continue
         print(f"measuring {system.name} …", file=sys.stderr, flush=True)

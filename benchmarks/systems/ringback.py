@@ -1,4 +1,4 @@
-"""Ringback as its users start it: the command, a file, the embedded store."""
+"""Ringback as its users start it: the command, a file, and the embedded store or a PostgreSQL of its own."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from benchmarks.postgres import database
 from benchmarks.processes import NotThere, free_port, running, wait_until_answers
 from benchmarks.systems import Running
 from benchmarks.traffic import PAYLOAD
@@ -38,12 +40,26 @@ _FILE: Final = """
 
 @contextlib.contextmanager
 def start(folder: Path, receiver_port: int) -> Iterator[Running]:
+    """On the embedded store."""
+    with _served(folder, receiver_port, ()) as up:
+        yield up
+
+
+@contextlib.contextmanager
+def start_on_postgresql(folder: Path, receiver_port: int) -> Iterator[Running]:
+    """On PostgreSQL, whose processes count among its own."""
+    with database() as at, _served(folder, receiver_port, ("--store", at.url)) as up:
+        yield replace(up, pids=(*up.pids, *at.pids))
+
+
+@contextlib.contextmanager
+def _served(folder: Path, receiver_port: int, options: tuple[str, ...]) -> Iterator[Running]:
     (folder / "predictor.py").write_text(_PREDICTOR)
     (folder / "ringback.yaml").write_text(_FILE.format(port=receiver_port, secret=_SECRET))
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     began = time.perf_counter()
-    command = [str(Path(sys.executable).with_name("ringback")), "serve", "--port", str(port)]
+    command = [str(Path(sys.executable).with_name("ringback")), "serve", "--port", str(port), *options]
     with running(command, folder=folder) as process:
         _submit_one(f"{url}/noop")
         first = time.perf_counter() - began

@@ -1,5 +1,6 @@
-"""Group commit on PostgreSQL: writes run one after the other in a shared transaction; while it is on its way to the
-database's disk, the next gathers.
+"""Group commit on PostgreSQL: writes share a transaction; while it goes to the database's disk, the next gathers.
+
+Those that allow it run side by side in it (`postgres.together`), the others one after the other, each in its turn.
 
 A connection that is lost is made anew, and what had not been committed runs again: each write may run twice. Whether
 a commit that went unanswered has happened is asked of the database, never guessed.
@@ -11,7 +12,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -22,6 +23,7 @@ from ringback.core.errors import RingbackError, StoreError
 from ringback.store.postgres.bridge import run
 from ringback.store.postgres.connecting import Place, Statements, connect_patiently
 from ringback.store.postgres.faults import AGAIN, LOST, translated
+from ringback.store.postgres.together import Broken, Together, Transaction, Writing
 from ringback.store.postgres.words import Words
 from ringback.store.verbs.tallies import Tallies
 
@@ -33,31 +35,21 @@ _MOST_WRITES: Final = 512
 _TRIES: Final = 20
 """How often a write may find another member in its way before its caller hears of it."""
 _PATIENCE_SECONDS: Final = 20.0
+"""How long writes wait for a server that is away."""
 
 Write = Callable[[Any], T]
-
-
-class Transaction:
-    """What a write sees: statements, and a place for what must happen only once it is on disk."""
-
-    __slots__ = ("_acts", "execute")
-
-    def __init__(self, connection: asyncpg.Connection, acts: list[Callable[[], None]]) -> None:
-        self.execute = Statements(connection).execute
-        self._acts = acts
-
-    def after(self, act: Callable[[], None]) -> None:
-        self._acts.append(act)
 
 
 class _Waiting:
     """One write and those who await it."""
 
-    __slots__ = ("future", "tries", "value", "write")
+    __slots__ = ("future", "is_alone", "tries", "value", "write")
 
-    def __init__(self, write: Write[Any], future: asyncio.Future[Any]) -> None:
+    def __init__(self, write: Write[Any], future: asyncio.Future[Any], *, is_alone: bool) -> None:
         self.write = write
         self.future = future
+        self.is_alone = is_alone
+        """Whether nothing may come between its statements."""
         self.value: Any = None
         self.tries = 0
 
@@ -69,9 +61,10 @@ class _Waiting:
 class _Culprit(Exception):
     """A write has broken the shared transaction; the others must run again without it."""
 
-    def __init__(self, waiting: _Waiting, error: BaseException) -> None:
+    def __init__(self, suspects: Sequence[_Waiting], error: Exception) -> None:
         super().__init__(str(error))
-        self.waiting = waiting
+        self.suspects = suspects
+        """One of these."""
         self.error = error
 
 
@@ -86,7 +79,7 @@ class GroupCommit:
         emit: Emit,
         words: Words,
         tallies: Tallies,
-        patience_seconds: float = _PATIENCE_SECONDS,
+        together: Together,
     ) -> None:
         """Take over a connection.
 
@@ -96,14 +89,14 @@ class GroupCommit:
             emit: is told of commits.
             words: what other members are to be told of each commit.
             tallies: written as the last thing inside each transaction.
-            patience_seconds: how long writes wait for a server that is away.
+            together: runs writes.
         """
         self._place = place
         self._connection = connection
         self._emit = emit
         self._words = words
         self._tallies = tallies
-        self._patience_seconds = patience_seconds
+        self._together = together
         self._loop = asyncio.get_running_loop()
         self._queue: deque[_Waiting] = deque()
         self._working: asyncio.Task[None] | None = None
@@ -111,8 +104,15 @@ class GroupCommit:
 
     def write(self, write: Write[T]) -> asyncio.Future[T]:
         """Run `write` in the next batch, or in the one that is gathering; the future is done once that is on disk."""
+        return self._enqueue(write, is_alone=True)
+
+    def write_beside(self, write: Write[T]) -> asyncio.Future[T]:
+        """As `write`, with others like it, whose statements may come between its own."""
+        return self._enqueue(write, is_alone=False)
+
+    def _enqueue(self, write: Write[T], *, is_alone: bool) -> asyncio.Future[T]:
         future: asyncio.Future[T] = self._loop.create_future()
-        waiting = _Waiting(write, future)
+        waiting = _Waiting(write, future, is_alone=is_alone)
         if self._closed is not None:
             waiting.fail(StoreError(self._closed))
             return future
@@ -176,21 +176,30 @@ class GroupCommit:
             await self._speak_afterwards()
 
     async def _gather(self, batch: list[_Waiting], acts: list[Callable[[], None]]) -> None:
-        transaction = Transaction(self._connection, acts)
         while self._queue and len(batch) < _MOST_WRITES:
-            waiting = self._queue.popleft()
-            batch.append(waiting)
-            waiting.tries += 1
+            turn = self._next_turn(_MOST_WRITES - len(batch))
+            batch += turn
+            transaction = Transaction(acts)
+            writings = [Writing(each.write, transaction) for each in turn]
             try:
-                waiting.value = await run(lambda write=waiting.write: write(transaction))  # type: ignore[misc]
-            except LOST:
-                raise
-            except asyncpg.PostgresError as error:
-                batch.pop()
-                raise _Culprit(waiting, error) from error
-            except Exception as error:  # noqa: BLE001 - whatever it is belongs to its caller alone
-                batch.pop()
-                waiting.fail(error)
+                await self._together.run(self._connection, writings)
+            except Broken as broken:
+                suspects = [each for each, its in zip(turn, writings, strict=True) if its in broken.writings]
+                raise _Culprit(suspects, broken.error) from broken
+            for each, its in zip(turn, writings, strict=True):
+                each.value = its.value
+                if its.error is not None:
+                    each.fail(its.error)
+
+    def _next_turn(self, room: int) -> list[_Waiting]:
+        """The next write that runs alone, or the next few that may run side by side."""
+        turn = [self._queue.popleft()]
+        if not turn[0].is_alone:
+            while self._queue and not self._queue[0].is_alone and len(turn) < room:
+                turn.append(self._queue.popleft())
+        for each in turn:
+            each.tries += 1
+        return turn
 
     async def _speak(self) -> int | None:
         """Tell the other members, within the transaction; its number, if it has written anything."""
@@ -223,14 +232,23 @@ class GroupCommit:
 
     async def _go_on_without(self, culprit: _Culprit, batch: list[_Waiting]) -> None:
         await self._roll_back()
-        again = isinstance(culprit.error, AGAIN) and culprit.waiting.tries < _TRIES
+        if len(culprit.suspects) > 1:
+            for each in culprit.suspects:
+                each.is_alone = True  # so that the one whose fault it was is found
+            self._again(batch, culprit.error)
+            return
+        [found] = culprit.suspects
+        again = isinstance(culprit.error, AGAIN) and found.tries < _TRIES
         if not again:
-            culprit.waiting.fail(translated(culprit.error, str(self._place)))
-        self._queue.extendleft(reversed([*batch, culprit.waiting] if again else batch))
+            found.fail(translated(culprit.error, str(self._place)))
+        found.is_alone = True
+        self._queue.extendleft(each for each in reversed(batch) if not each.future.done())
 
     def _again(self, batch: list[_Waiting], error: BaseException) -> None:
         """Queue the writes once more; those that have been tried too often fail."""
         for each in reversed(batch):
+            if each.future.done():
+                continue  # it has raised an error of its own
             if each.tries < _TRIES:
                 self._queue.appendleft(each)
             else:
@@ -274,7 +292,7 @@ class GroupCommit:
         """Have a connection again; False when the server stays away for too long."""
         self._connection.terminate()
         try:
-            self._connection = await connect_patiently(self._place, self._patience_seconds)
+            self._connection = await connect_patiently(self._place, _PATIENCE_SECONDS)
         except RingbackError:
             return False
         return True

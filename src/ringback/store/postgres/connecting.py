@@ -81,10 +81,9 @@ class Brought:
 
     __slots__ = ("_rows", "rowcount")
 
-    def __init__(self, rows: list[Any], status: str | None) -> None:
+    def __init__(self, rows: list[Any], rowcount: int) -> None:
         self._rows = rows
-        count = (status or "").rpartition(" ")[2]
-        self.rowcount = int(count) if count.isdigit() else -1
+        self.rowcount = rowcount
 
     def fetchall(self) -> list[Any]:
         return self._rows
@@ -96,9 +95,13 @@ class Brought:
 async def execute(connection: asyncpg.Connection, sql: str, parameters: Mapping[str, object]) -> Brought:
     """Run one statement with parameters by name."""
     statement = _positional(sql)
-    prepared = await connection.prepare(statement.text)
-    rows = await prepared.fetch(*statement.arguments(parameters))
-    return Brought(rows, prepared.get_statusmsg())
+    # Not `prepare`: that would ask the server anew each time, where these two know what they have prepared.
+    if statement.brings_rows:
+        rows = await connection.fetch(statement.text, *statement.arguments(parameters))
+        return Brought(rows, len(rows))
+    status = await connection.execute(statement.text, *statement.arguments(parameters))
+    count = status.rpartition(" ")[2]
+    return Brought([], int(count) if count.isdigit() else -1)
 
 
 class Statements:

@@ -25,6 +25,11 @@ LOST: Final = (
 """The connection is gone, or the server is going or coming."""
 
 
+def is_lost(error: BaseException) -> bool:
+    """Whether the connection is gone; not when the driver could only not make sense of a value it was given."""
+    return isinstance(error, LOST) and not isinstance(error, ValueError)
+
+
 def translated(error: BaseException, place: str) -> RingbackError:
     """The error of our own tree that tells a caller what to do."""
     match error:
@@ -36,6 +41,6 @@ def translated(error: BaseException, place: str) -> RingbackError:
             return StoreBusy(f"{place} is busy: {error}", retry_after_seconds=1)
         case asyncpg.ReadOnlySQLTransactionError() | asyncpg.InsufficientPrivilegeError():
             return StoreError(f"{place} cannot be written: {error}")
-    if isinstance(error, LOST):
+    if is_lost(error):
         return StoreBusy(f"{place} cannot be reached: {error}", retry_after_seconds=2)
     return StoreError(f"{place}: {error}")

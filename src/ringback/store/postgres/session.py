@@ -21,6 +21,7 @@ from ringback.store.postgres.commits import GroupCommit
 from ringback.store.postgres.connecting import Place, Statements, execute
 from ringback.store.postgres.faults import LOST, translated
 from ringback.store.postgres.statements import all_statements
+from ringback.store.postgres.together import Together
 from ringback.store.postgres.words import Words
 from ringback.store.verbs.rows import Row
 from ringback.store.verbs.session import Connection, Session, Transaction
@@ -51,7 +52,9 @@ class PostgresSession(Session):
         self.place = place
         self.locks = locks
         self.words = Words(self.member, self.meeting)
-        self.commits = GroupCommit(place, writer, emit=emit, words=self.words, tallies=self.tallies)
+        self.commits = GroupCommit(
+            place, writer, emit=emit, words=self.words, tallies=self.tallies, together=Together(self.sql)
+        )
         self.readers: asyncpg.Pool | None = None
         self._loop = loop
 
@@ -71,6 +74,7 @@ class PostgresSession(Session):
         return super().unfinished(tx, api, tenant)
 
     def hold_line(self, tx: Transaction, endpoint: str, order_key: str) -> None:
+        tx.hold(("line", endpoint, order_key))
         tx.execute(_KEEP_OUT, {"key": f"line of {order_key} at {endpoint}"})
 
     async def read(self, statement: str, **parameters: object) -> list[Row]:

@@ -23,7 +23,8 @@ FRAGMENTS: Final = {
     "skip_locked": "FOR UPDATE SKIP LOCKED",
 }
 
-_PARAMETER: Final = re.compile(r"(?<![:\w]):([a-z_]\w*)")
+PARAMETER: Final = re.compile(r"(?<![:\w]):([a-z_]\w*)")
+_WRITES: Final = re.compile(r"\b(INSERT INTO|DELETE FROM|UPDATE \w+\s+SET)\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,8 @@ class Positional:
 
     text: str
     names: tuple[str, ...]
+    brings_rows: bool
+    """Whether what counts is the rows it brings; else how many it has changed."""
 
     def arguments(self, parameters: Mapping[str, object]) -> list[object]:
         return [parameters[name] for name in self.names]
@@ -46,7 +49,7 @@ def positional(text: str) -> Positional:
             names.append(found[1])
         return f"${names.index(found[1]) + 1}"
 
-    return Positional(_PARAMETER.sub(numbered, text), tuple(names))
+    return Positional(PARAMETER.sub(numbered, text), tuple(names), "RETURNING" in text or not _WRITES.search(text))
 
 
 def all_statements() -> dict[str, str]:

@@ -10,7 +10,7 @@ import asyncio
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,6 +41,9 @@ class Transaction:
     def after(self, act: Callable[[], None]) -> None:
         """Run `act` on the loop once the commit is done; never, if it fails."""
         self._after.append(act)
+
+    def hold(self, what: Hashable) -> None:
+        """Nothing: writes run one after the other anyway."""
 
 
 Write = Callable[[Transaction], T]
@@ -122,6 +125,10 @@ class GroupCommit:
         else:
             self._run(waiting)
         return future
+
+    def write_beside(self, write: Write[T]) -> asyncio.Future[T]:
+        """As `write`: on a local file, nothing is gained by having statements wait for each other."""
+        return self.write(write)
 
     @property
     def is_committing(self) -> bool:

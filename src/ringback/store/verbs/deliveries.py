@@ -56,9 +56,10 @@ class Deliveries:
     # ── Writing down what was tried ─────────────────────────────────────────────────────────────
 
     def record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> Future[None]:
-        return self._session.commits.write(lambda tx: self._record(tx, delivery, attempt, verdict))
+        return self._session.commits.write_beside(lambda tx: self._record(tx, delivery, attempt, verdict))
 
     def _record(self, tx: Transaction, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> None:
+        tx.hold(("delivery", delivery.seq))
         if self._move_held(tx, delivery, attempt, verdict):
             columns = rows.attempt_parameters(delivery.seq, attempt)
             if tx.execute(self._sql["insert_attempt"], columns).rowcount == 0:

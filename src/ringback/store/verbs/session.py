@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from asyncio import AbstractEventLoop, Future
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -64,12 +64,21 @@ class Transaction(Protocol):
         """Run `act` on the loop once the commit is done; never, if it fails."""
         ...
 
+    def hold(self, what: Hashable) -> None:
+        """Let no other write of the same batch that holds the same come between from here to this one's end."""
+        ...
+
 
 class Commits(Protocol):
     """Where writes go that share commits."""
 
     def write(self, write: Callable[[Any], T]) -> Future[T]:
         """Run `write` in the batch that is gathering; the future is done once that batch is on disk."""
+        ...
+
+    def write_beside(self, write: Callable[[Any], T]) -> Future[T]:
+        """As `write`, but the statements of others written so may come between its own: whatever must stay as this
+        write has found it, it holds."""
         ...
 
     @property

@@ -53,7 +53,7 @@ class Workloads:
     # ── Taking in ───────────────────────────────────────────────────────────────────────────────
 
     def submit(self, submission: Submission, limit: int | None) -> Future[Accepted]:
-        return self._session.commits.write(lambda tx: self._submit(tx, submission, limit))
+        return self._session.commits.write_beside(lambda tx: self._submit(tx, submission, limit))
 
     def _submit(self, tx: Transaction, submission: Submission, limit: int | None) -> Accepted:
         session, api = self._session, submission.api
@@ -66,6 +66,7 @@ class Workloads:
         make_room(session, tx, api, submission.wish.tenant, limit)
         if submission.blob is not None:
             self._blobs.must_be_young(submission.blob)
+        session.count(api, submission.wish.tenant, +1)  # before anything is written, so that the limit holds
         workload_id = submission.id or session.ids.new()
         columns = self._columns(submission, workload_id, mark)
         if submission.wish is NO_WISH:
@@ -76,7 +77,6 @@ class Workloads:
         if submission.blob is not None:
             [(_, _, seq)] = tx.execute(self._sql["find_by_id"], {"api": api, "id": workload_id}).fetchall()
             self._blobs.attach(tx, seq, PAYLOAD, submission.blob)
-        session.count(api, submission.wish.tenant, +1)
         self._queue.enter(tx, api, submission.wish.tenant)
         return Accepted(id=workload_id, created=True)
 
@@ -130,6 +130,7 @@ class Workloads:
         ):
             if value is None:
                 continue
+            tx.hold((column, submission.api, value))
             found = tx.execute(self._sql[statement], {"api": submission.api, column: value}).fetchall()
             if not found:
                 continue
@@ -148,7 +149,7 @@ class Workloads:
     # ── Running ─────────────────────────────────────────────────────────────────────────────────
 
     def claim(self, api: str, room: int) -> Future[tuple[list[Claimed], float | None]]:
-        return self._session.commits.write(lambda tx: self._claim(tx, api, room))
+        return self._session.commits.write_beside(lambda tx: self._claim(tx, api, room))
 
     def _claim(self, tx: Transaction, api: str, room: int) -> tuple[list[Claimed], float | None]:
         session = self._session
@@ -222,12 +223,13 @@ class Workloads:
         self, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint], entries: Sequence[Entry]
     ) -> Future[Status]:
         def write(tx: Transaction) -> Status:
+            tx.hold(("workload", held.seq))
             status, has_last_words = self._end(tx, held, outcome, endpoints)
             if has_last_words:
                 self._journal.write(tx, held, entries)
             return status
 
-        return self._session.commits.write(write)
+        return self._session.commits.write_beside(write)
 
     def _end(self, tx: Transaction, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> tuple[Status, bool]:
         """How it has ended, and whether that was only now and is still kept."""

@@ -1,0 +1,177 @@
+"""Writes of one batch side by side: each goes on to its next statement; those that wait for the same get it at once.
+
+The verbs know nothing of it, but for what they `hold`: whoever comes second to that waits until all others are done,
+and then runs with nothing in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import asyncpg
+from greenlet import GreenletExit, getcurrent, greenlet
+
+from ringback.store.postgres.connecting import Brought, execute
+from ringback.store.postgres.faults import is_lost
+from ringback.store.postgres.sets import BY, Many, many
+
+_STAND_ASIDE: Final = object()
+"""What a write says instead of a statement when another holds what it wants to."""
+
+
+class Transaction:
+    """What a write sees: statements, and a place for what must happen only once it is on disk."""
+
+    __slots__ = ("_acts", "_held")
+
+    def __init__(self, acts: list[Callable[[], None]]) -> None:
+        self._acts = acts
+        self._held: dict[Hashable, greenlet] = {}
+
+    def execute(self, sql: str, parameters: Mapping[str, object] | None = None, /) -> Brought:
+        outer = getcurrent().parent
+        assert outer is not None
+        brought: Brought = outer.switch((sql, parameters or {}))
+        return brought
+
+    def hold(self, what: Hashable) -> None:
+        this = getcurrent()
+        if self._held.setdefault(what, this) is not this:
+            assert this.parent is not None
+            this.parent.switch(_STAND_ASIDE)
+            self._held[what] = this
+
+    def after(self, act: Callable[[], None]) -> None:
+        self._acts.append(act)
+
+
+class Writing:
+    """One write on its way, as far as its next statement."""
+
+    __slots__ = ("_greenlet", "error", "parameters", "sql", "stands_aside", "value")
+
+    def __init__(self, write: Callable[[Transaction], Any], transaction: Transaction) -> None:
+        self._greenlet = greenlet(lambda: write(transaction))
+        self.value: Any = None
+        self.error: Exception | None = None
+        """What the write itself has raised; it belongs to its caller alone."""
+        self.sql = ""
+        self.parameters: Mapping[str, object] = {}
+        self.stands_aside = False
+
+    @property
+    def is_done(self) -> bool:
+        return self._greenlet.dead
+
+    def go_on(self, brought: Brought | None = None) -> None:
+        """As far as the next statement, with what the last one has brought."""
+        try:
+            told = self._greenlet.switch(brought) if self.sql or self.stands_aside else self._greenlet.switch()
+        except Exception as error:  # noqa: BLE001 - whatever it is belongs to its caller alone
+            self.error = error
+            return
+        self.stands_aside = told is _STAND_ASIDE
+        if self._greenlet.dead:
+            self.value = told
+        elif not self.stands_aside:
+            self.sql, self.parameters = told
+
+    def give_up(self) -> None:
+        """It comes to nothing."""
+        if not self._greenlet.dead:
+            self._greenlet.throw(GreenletExit)
+
+
+class Broken(Exception):
+    """A statement has failed, and the transaction with it."""
+
+    def __init__(self, writings: Sequence[Writing], error: Exception) -> None:
+        super().__init__(str(error))
+        self.writings = writings
+        """Whose it was: one of these."""
+        self.error = error
+
+
+class Together:
+    """Runs writes side by side on one connection after another."""
+
+    def __init__(self, sql: Mapping[str, str]) -> None:
+        """Begin; `sql` has the statements by their names."""
+        self._by = {sql[name]: by for name, by in BY.items()}
+        self._many: dict[str, Many] = {}
+
+    async def run(self, connection: asyncpg.Connection, writings: Sequence[Writing]) -> None:
+        """Have all of them done, or leave all of them given up.
+
+        Raises:
+            Broken: a statement has failed.
+            Exception: of the driver, if the connection is lost.
+        """
+        try:
+            for each in writings:
+                each.go_on()
+            await self._advance(connection, writings)
+            for each in writings:
+                if each.stands_aside:
+                    each.go_on()
+                    await self._advance(connection, [each])
+        finally:
+            for each in writings:
+                each.give_up()
+
+    async def _advance(self, connection: asyncpg.Connection, writings: Sequence[Writing]) -> None:
+        """Until each is done or stands aside."""
+        while waiting := [each for each in writings if not (each.is_done or each.stands_aside)]:
+            alike: dict[str, list[Writing]] = {}
+            for each in waiting:
+                alike.setdefault(each.sql, []).append(each)
+            for group in alike.values():
+                await self._answer(connection, group)
+
+    async def _answer(self, connection: asyncpg.Connection, group: list[Writing]) -> None:
+        """Run the statement that all of these wait for, or that some do, and let those go on."""
+        sql = group[0].sql
+        if len(group) == 1:
+            return await self._answer_alike(connection, group)
+        if sql not in self._by:
+            for alike in _with_the_same_parameters(group):
+                await self._answer_alike(connection, alike)
+            return None
+        form = self._many.get(sql)
+        if form is None:
+            form = self._many[sql] = await many(connection, sql, self._by[sql])
+        fit = form.fit_together([each.parameters for each in group])
+        taken = [each for each, does_fit in zip(group, fit, strict=True) if does_fit]
+        try:
+            answers = await form.execute(connection, [each.parameters for each in taken])
+        except Exception as error:
+            raise broken_by(taken, error) from error
+        for each, brought in zip(taken, answers, strict=True):
+            each.go_on(brought)
+        return None
+
+    async def _answer_alike(self, connection: asyncpg.Connection, alike: Sequence[Writing]) -> None:
+        """Run one statement for all that ask the same."""
+        first = alike[0]
+        try:
+            brought = await execute(connection, first.sql, first.parameters)
+        except Exception as error:
+            raise broken_by(alike, error) from error
+        for each in alike:
+            each.go_on(brought)
+
+
+def _with_the_same_parameters(group: Sequence[Writing]) -> Iterable[list[Writing]]:
+    """Those that only look, and for the same, get the same answer; each of the others is alone."""
+    if not group[0].sql.startswith("SELECT "):
+        return ([each] for each in group)
+    alike: dict[tuple[object, ...], list[Writing]] = {}
+    for each in group:
+        alike.setdefault(tuple(each.parameters.values()), []).append(each)
+    return alike.values()
+
+
+def broken_by(writings: Sequence[Writing], error: Exception) -> Exception:
+    """What a statement's error means: the connection is lost, or it is the fault of one of these."""
+    return error if is_lost(error) else Broken(writings, error)

@@ -1,0 +1,97 @@
+"""Writes side by side: how many statements they take, and whose fault it is when one of them fails."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ringback.core.clock import SystemClock
+from ringback.core.errors import StoreError
+from ringback.store.postgres import PostgresStore, open_postgres
+from ringback.store.postgres.connecting import execute
+from ringback.store.postgres.sets import BY, derived, many
+from ringback.store.postgres.statements import all_statements, positional
+from support.postgres import clean_database_of, database_of
+from support.stores import API, DONE, HOOK, rows_of, submission
+
+SQL = all_statements()
+
+
+def value(kind: str, number: int) -> object:
+    """Something of a type, another for each number."""
+    return {"int4": number, "int8": number, "text": f"x{number}", "bytea": b"x%d" % number}[kind]
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[PostgresStore]:
+    opened = await open_postgres(await asyncio.to_thread(database_of, tmp_path), clock=SystemClock())
+    yield opened
+    await opened.close()
+    await asyncio.to_thread(clean_database_of, tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(BY))
+async def test_a_statement_for_many_brings_each_what_it_would_have_brought_alone(
+    name: str, store: PostgresStore
+) -> None:
+    connection = store._session.commits._connection
+    types = [each.name for each in (await connection.prepare(positional(SQL[name]).text)).get_parameters()]
+    sets = [
+        {parameter: value(kind, number) for parameter, kind in zip(positional(SQL[name]).names, types, strict=True)}
+        for number in (1, 2, 3)
+    ]
+    form = await many(connection, SQL[name], BY[name])
+    together = connection.transaction()
+    await together.start()
+    at_once = await form.execute(connection, sets)
+    await together.rollback()
+    apart = connection.transaction()
+    await apart.start()
+    one_by_one = [await execute(connection, SQL[name], each) for each in sets]
+    await apart.rollback()
+    assert [each.rowcount for each in at_once] == [each.rowcount for each in one_by_one]
+    assert [len(each.fetchall()) for each in at_once] == [len(each.fetchall()) for each in one_by_one]
+
+
+def test_what_has_no_form_for_many_is_refused() -> None:
+    with pytest.raises(ValueError, match="no statement for many"):
+        derived("DELETE FROM t WHERE a = :a", ["a"], ["int8"], [])
+
+
+async def statements_of(store: PostgresStore, count: int) -> int:
+    """How many statements so many workloads take, from submit to end, with a webhook each."""
+    ran: list[str] = []
+
+    def note(record: Any) -> None:
+        ran.append(record.query)
+
+    with store._session.commits._connection.query_logger(note):
+        await asyncio.gather(*(store.submit(submission(), limit=1_000) for _ in range(count)))
+        claimed, _ = await store.claim(API, count)
+        await asyncio.gather(*(store.finish(each.held, DONE, [HOOK]) for each in claimed))
+    return len(ran)
+
+
+async def test_many_take_no_more_statements_than_a_few(store: PostgresStore) -> None:
+    await statements_of(store, 2)  # the first time, types are asked for
+    assert await statements_of(store, 200) == await statements_of(store, 10)
+
+
+async def test_a_write_that_cannot_be_fails_alone(store: PostgresStore) -> None:
+    """NUL is in no text that PostgreSQL keeps; the driver itself refuses a number that is too large."""
+    wrong = [
+        submission(workload_id="nul\0"),
+        submission(workload_id="surrogate\ud800"),
+    ]
+    right = [submission(workload_id=f"w{each}") for each in range(20)]
+    answers = await asyncio.gather(
+        *(store.submit(each) for each in [*right[:10], *wrong, *right[10:]]), return_exceptions=True
+    )
+    failed = [each for each in answers if isinstance(each, BaseException)]
+    assert [type(each) for each in failed] == [StoreError, StoreError]
+    assert await rows_of(store, "SELECT count(*) FROM workloads") == [(20,)]
+    assert (await store.depths())[API].in_queue == 20
