@@ -25,6 +25,7 @@ FRAGMENTS: Final = {
     "by_key": " WITHOUT ROWID",
     "concurrently": "",
     "skip_locked": "",
+    "tidied_often": "",
     "head_has": "instr(lower(CAST(head AS TEXT)), :header) > 0",
     "body_has": "instr(body, :body) > 0",
     "for_update": "",

@@ -1,0 +1,83 @@
+"""Whatever the planner knows of the tables, or does not: each statement on a workload's way goes down an index."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+import pytest
+
+from ringback.core.clock import SystemClock
+from ringback.store.postgres import open_postgres
+from ringback.store.postgres.commits import BEGIN
+from ringback.store.postgres.sets import BY, many
+from ringback.store.postgres.statements import all_statements, positional
+from support.postgres import clean_database_of, database_of
+from support.stores import submission
+
+SQL: Final = all_statements()
+ON_THE_WAY: Final = (
+    "claim",
+    "claim_of_tenant",
+    "next_moments",
+    "count_unfinished",
+    "finish",
+    "requeue",
+    "take_due",
+    "next_due",
+    "settle_held",
+    "retry_held",
+    "is_in_the_way",
+    "let_the_next_go",
+    "find_by_id",
+    "find_by_key",
+)
+STEPS_THAT_GROW: Final = re.compile(
+    r"Seq Scan on (workloads|deliveries|attempts|tallies)|Sort Key: (?!picked)|Hash Join"
+)
+COPIES: Final = """
+    INSERT INTO workloads (api, id, status, due_at, submitted_at, content_type, headers, payload, place)
+    SELECT api, id || number, status, due_at, submitted_at, content_type, headers, payload, place
+    FROM workloads, generate_series(1, 20000) AS number
+"""
+
+
+@pytest.fixture
+async def connection(tmp_path: Path) -> AsyncIterator[asyncpg.Connection]:
+    """In a transaction as writes have it, over a queue that no statistics tell of."""
+    url = await asyncio.to_thread(database_of, tmp_path)
+    store = await open_postgres(url, clock=SystemClock())
+    await store.submit(submission(workload_id="w"))
+    opened = await asyncpg.connect(url)
+    await opened.execute(BEGIN)
+    await opened.execute(COPIES)
+    yield opened
+    await opened.execute("ROLLBACK")
+    await opened.close()
+    await store.close()
+    await asyncio.to_thread(clean_database_of, tmp_path)
+
+
+async def steps_that_grow(connection: asyncpg.Connection, text: str, values: list[str]) -> list[str]:
+    await connection.execute(f"PREPARE asked AS {text}")
+    plan = await connection.fetch(f"EXPLAIN EXECUTE asked ({', '.join(values)})")
+    await connection.execute("DEALLOCATE asked")
+    return [row[0] for row in plan if STEPS_THAT_GROW.search(row[0])]
+
+
+async def test_nothing_on_a_workloads_way_grows_with_the_queue(connection: asyncpg.Connection) -> None:
+    for name in ON_THE_WAY:
+        statement = positional(SQL[name])
+        found = await steps_that_grow(connection, statement.text, ["'1'"] * len(statement.names))
+        assert (name, found) == (name, [])
+
+
+async def test_nor_does_a_statement_for_many(connection: asyncpg.Connection) -> None:
+    for name in BY.keys() & set(ON_THE_WAY):
+        form = await many(connection, SQL[name], BY[name])
+        found = await steps_that_grow(connection, form.text, ["'{1}'"] * len(form.names))
+        assert (name, found) == (name, [])
