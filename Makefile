@@ -31,8 +31,10 @@ check: $(VENV)/.test $(VENV)/.bench $(VENV)/.browser ## Format, lint, types, imp
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/pytest --quiet tests/architecture tests/docs
 
-bench: $(VENV)/.bench ## Measure, beside the seed's own design and taskiq
+bench: $(VENV)/.bench ## Measure, beside the seed's own design, taskiq and Procrastinate
 	@$(BIN)/python -m benchmarks
+	@$(BIN)/python -m benchmarks --store postgresql
+	@$(BIN)/python -m benchmarks.scale
 	@$(BIN)/python -m benchmarks.delivery
 	@$(BIN)/python -m benchmarks.queue
 	@$(BIN)/python -m benchmarks.inspector

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.processes import NotThere, cpu_seconds, family, free_port, resident_mb
-from benchmarks.systems import Running, System, ringback, seed, taskiq
+from benchmarks.systems import Running, System, procrastinate, ringback, seed, taskiq
 from benchmarks.traffic import Figures, Order
 
 SYSTEMS: Final = (
@@ -25,6 +25,7 @@ SYSTEMS: Final = (
 ON_POSTGRESQL: Final = (
     System(name="ringback", start=ringback.start_on_postgresql, workloads=10_000),
     System(name="taskiq", start=taskiq.start, workloads=6_000),
+    System(name="procrastinate", start=procrastinate.start, workloads=2_000),
 )
 _CONNECTIONS: Final = 64
 _RATE: Final = 20.0
@@ -150,13 +151,13 @@ def percentile(values: Sequence[float], fraction: float) -> float:
 def table(rows: Sequence[Row]) -> str:
     """The figures for people; ratios are Ringback's to the others."""
     ours = next((row.per_second for row in rows if row.name == "ringback"), None)
-    head = f"{'':10}{'workloads/s':>12}{'ratio':>8}{'lost':>6}{'dup':>5}{'submit p50/p99 ms':>20}"
+    head = f"{'':14}{'workloads/s':>12}{'ratio':>8}{'lost':>6}{'dup':>5}{'submit p50/p99 ms':>20}"
     lines = [f"{head}{'to webhook p50/p99 ms':>23}{'RSS MB':>8}{'idle':>7}{'first':>8}"]
     for row in rows:
         ratio = f"{ours / row.per_second:.1f}x" if ours is not None and row.name != "ringback" else ""
         first = "" if row.first_accepted_seconds is None else f"{row.first_accepted_seconds:.2f} s"
         lines.append(
-            f"{row.name:10}{row.per_second:>12,.0f}{ratio:>8}{row.lost:>6}{row.duplicates:>5}"
+            f"{row.name:14}{row.per_second:>12,.0f}{ratio:>8}{row.lost:>6}{row.duplicates:>5}"
             f"{f'{row.submit_p50_ms:.2f} / {row.submit_p99_ms:.2f}':>20}"
             f"{f'{row.ring_p50_ms:.2f} / {row.ring_p99_ms:.2f}':>23}"
             f"{row.resident_mb:>8.0f}{f'{row.idle_percent:.1f}%':>7}{first:>8}"

