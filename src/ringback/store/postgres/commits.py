@@ -72,6 +72,11 @@ class _Waiting:
         if not self.future.done():
             self.future.set_exception(error)
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether its caller has been told of an error; one that nobody waits for any more has not failed."""
+        return self.future.done() and not self.future.cancelled()
+
 
 class _Culprit(Exception):
     """A write has broken the shared transaction; the others must run again without it."""
@@ -252,13 +257,13 @@ class GroupCommit:
         if not again:
             found.fail(translated(culprit.error, str(self._place)))
         found.is_alone = True
-        self._queue.extendleft(each for each in reversed(batch) if not each.future.done())
+        self._queue.extendleft(each for each in reversed(batch) if not each.has_failed)
 
     def _again(self, batch: list[_Waiting], error: BaseException) -> None:
         """Queue the writes once more; those that have been tried too often fail."""
         for each in reversed(batch):
-            if each.future.done():
-                continue  # it has raised an error of its own
+            if each.has_failed:
+                continue
             if each.tries < _TRIES:
                 self._queue.appendleft(each)
             else:

@@ -6,7 +6,7 @@ The sets come as arrays, a row of `given` for each; whatever the statement bring
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -38,6 +38,8 @@ _UPDATE: Final = re.compile(
 )
 _MOST: Final = 256
 """Sets of parameters in one statement."""
+_MOST_BYTES: Final = 1 << 23
+"""Byte strings in one statement, unless a single set has more: it stands in memory several times."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +49,24 @@ class Many:
     text: str
     names: tuple[str, ...]
     by: tuple[str, ...]
+    large: tuple[str, ...]
+    """The parameters that may be: byte strings."""
     shared_out: Callable[[Sequence[Mapping[str, object]], list[Any]], list[Brought]]
     """What the rows it has brought are to each set."""
 
-    def fit_together(self, sets: Sequence[Mapping[str, object]]) -> list[bool]:
+    def fit(self, sets: Iterable[Mapping[str, object]]) -> list[bool]:
         """Which of the sets may go in one statement: the first of each row that is changed, and not too many."""
         seen: set[tuple[object, ...]] = set()
         fit: list[bool] = []
+        room, room_bytes = _MOST, _MOST_BYTES
         for each in sets:
             key = tuple(each[name] for name in self.by)
-            fit.append(len(seen) < _MOST and (not self.by or key not in seen))
-            seen.add(key if self.by else (len(seen),))
+            fits = room > 0 and room_bytes > 0 and (not key or key not in seen)
+            if fits:
+                room -= 1
+                room_bytes -= sum(len(value) for name in self.large if isinstance(value := each[name], bytes))
+            seen.add(key)
+            fit.append(fits)
         return fit
 
     async def execute(self, connection: asyncpg.Connection, sets: Sequence[Mapping[str, object]]) -> list[Brought]:
@@ -72,7 +81,8 @@ async def many(connection: asyncpg.Connection, sql: str, by: tuple[str, ...]) ->
     prepared = await connection.prepare(positional(sql).text)
     types = [parameter.name for parameter in prepared.get_parameters()]
     text, shared_out = derived(sql, names, types, by)
-    return Many(text, names, by, shared_out)
+    large = tuple(name for name, kind in zip(names, types, strict=True) if kind == "bytea")
+    return Many(text, names, by, large, shared_out)
 
 
 def derived(

@@ -6,7 +6,8 @@ and then runs with nothing in between.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import asyncpg
@@ -129,37 +130,38 @@ class Together:
             for group in alike.values():
                 await self._answer(connection, group)
 
-    async def _answer(self, connection: asyncpg.Connection, group: list[Writing]) -> None:
-        """Run the statement that all of these wait for, or that some do, and let those go on."""
+    async def _answer(self, connection: asyncpg.Connection, group: Sequence[Writing]) -> None:
+        """Run the statement that all of these wait for, and let those go on that it was run for."""
         sql = group[0].sql
-        if len(group) == 1:
-            return await self._answer_alike(connection, group)
-        if sql not in self._by:
-            for alike in _with_the_same_parameters(group):
-                await self._answer_alike(connection, alike)
-            return None
-        form = self._many.get(sql)
-        if form is None:
-            form = self._many[sql] = await many(connection, sql, self._by[sql])
-        fit = form.fit_together([each.parameters for each in group])
-        taken = [each for each, does_fit in zip(group, fit, strict=True) if does_fit]
-        try:
-            answers = await form.execute(connection, [each.parameters for each in taken])
-        except Exception as error:
-            raise broken_by(taken, error) from error
-        for each, brought in zip(taken, answers, strict=True):
-            each.go_on(brought)
-        return None
+        if len(group) > 1 and sql in self._by:
+            with _blaming(group):
+                form = self._many.get(sql)
+                if form is None:
+                    form = self._many[sql] = await many(connection, sql, self._by[sql])
+            group = [
+                each for each, fits in zip(group, form.fit(each.parameters for each in group), strict=True) if fits
+            ]
+            with _blaming(group):
+                answers = await form.execute(connection, [each.parameters for each in group])
+            for each, brought in zip(group, answers, strict=True):
+                each.go_on(brought)
+            return
+        for alike in _with_the_same_parameters(group):
+            with _blaming(alike):
+                brought = await execute(connection, sql, alike[0].parameters)
+            for each in alike:
+                each.go_on(brought)
 
-    async def _answer_alike(self, connection: asyncpg.Connection, alike: Sequence[Writing]) -> None:
-        """Run one statement for all that ask the same."""
-        first = alike[0]
-        try:
-            brought = await execute(connection, first.sql, first.parameters)
-        except Exception as error:
-            raise broken_by(alike, error) from error
-        for each in alike:
-            each.go_on(brought)
+
+@contextlib.contextmanager
+def _blaming(writings: Sequence[Writing]) -> Iterator[None]:
+    """Whatever goes wrong, unless the connection is lost, is the fault of one of these."""
+    try:
+        yield
+    except Exception as error:
+        if is_lost(error):
+            raise
+        raise Broken(writings, error) from error
 
 
 def _with_the_same_parameters(group: Sequence[Writing]) -> Iterable[list[Writing]]:
@@ -170,8 +172,3 @@ def _with_the_same_parameters(group: Sequence[Writing]) -> Iterable[list[Writing
     for each in group:
         alike.setdefault(tuple(each.parameters.values()), []).append(each)
     return alike.values()
-
-
-def broken_by(writings: Sequence[Writing], error: Exception) -> Exception:
-    """What a statement's error means: the connection is lost, or it is the fault of one of these."""
-    return error if is_lost(error) else Broken(writings, error)

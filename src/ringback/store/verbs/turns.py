@@ -26,11 +26,11 @@ class Turns:
 
     def is_shared(self, tx: Transaction, api: str) -> bool:
         """Whether any tenant has lately submitted to the API."""
-        known = self._session.tallies.shared.get(api)
-        if known is None:
-            known = bool(tx.execute(self._sql["is_shared"], {"api": api}).fetchall())
-            self._session.tallies.shared[api] = known
-        return known
+        shared = self._session.tallies.shared
+        if api not in shared:
+            found = bool(tx.execute(self._sql["is_shared"], {"api": api}).fetchall())
+            shared[api] = found or shared.get(api, False)  # another write may have entered the first tenant meanwhile
+        return shared[api]
 
     def enter(self, tx: Transaction, api: str, tenant: str) -> None:
         """A workload of the tenant stands in line."""
