@@ -1,4 +1,7 @@
-"""The screenshots in the docs, taken when asked for: `make images`. They are looked at before they are committed."""
+"""The screenshots in the docs, taken when asked for: `make images`. They are looked at before they are committed.
+
+With `RINGBACK_IMAGES_ALL`, each page also in the dark and on a narrow screen, to be looked at and not kept.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ import requests
 
 from browser.conftest import Visits
 from support.catcher import Catcher
-from support.processes import Server, serving
+from support.processes import Server, free_port, serving
 from support.served import SECRET, file_of
 from support.waiting import pause, until
 
@@ -20,8 +23,13 @@ playwright = pytest.importorskip("playwright.sync_api")
 from playwright.sync_api import Page, expect  # noqa: E402
 
 FOLDER: Final = os.environ.get("RINGBACK_IMAGES")
+IS_ALL: Final = "RINGBACK_IMAGES_ALL" in os.environ
 SECONDS: Final = float(os.environ.get("RINGBACK_IMAGES_SECONDS", "20"))
 """How long the server works before the first picture: the charts show whole minutes, up to an hour of them."""
+
+INBOX: Final = "classified"
+DESK: Final = {"width": 1280, "height": 860}
+PHONE: Final = {"width": 390, "height": 844}
 
 pytestmark = [
     pytest.mark.skipif(FOLDER is None, reason="only taken on request: make images"),
@@ -60,6 +68,7 @@ def busy_server(tmp_path: Path) -> Iterator[Server]:
     folder.mkdir()
     (folder / "predictor.py").write_text(PREDICTOR)
     (folder / "sample.json").write_text('{\n  "document": "contract-17.pdf",\n  "pages": 4,\n  "language": "auto"\n}\n')
+    port = free_port()
     with Catcher() as well, Catcher() as ill:
         predictor = {"type": "python", "path": "predictor.py"}
         apis = [
@@ -67,7 +76,10 @@ def busy_server(tmp_path: Path) -> Iterator[Server]:
                 "name": "classify",
                 "kind": "AsyncAPI",
                 "predictor": predictor,
-                "webhook": {"url": well.url, "secret": SECRET},
+                "webhooks": [
+                    {"url": well.url, "secret": SECRET},
+                    {"url": f"http://127.0.0.1:{port}/-/inspector/in/{INBOX}", "secret": SECRET, "retry": ["2s"]},
+                ],
             },
             {
                 "name": "read-document",
@@ -78,7 +90,10 @@ def busy_server(tmp_path: Path) -> Iterator[Server]:
                 "webhook": {"url": ill.url, "secret": SECRET, "retry": ["1s", "2s"]},
             },
         ]
-        with serving(file_of(folder, *apis), tmp_path / "store" / "ringback.db") as server:
+        with serving(file_of(folder, *apis), tmp_path / "store" / "ringback.db", port=port) as server:
+            lines = b"".join(b'{"document": "archive-%d.txt", "blank": %s}\n' % (n, blank(n)) for n in range(240))
+            headers = {"Content-Type": "application/x-ndjson", "Ringback-Batch": "true"}
+            requests.post(f"{server.url}/classify", data=lines, headers=headers, timeout=30).raise_for_status()
             work(server, SECONDS)
             with ill.busy():
                 ask(server, "read-document", {"document": "contract-18.pdf", "pages": 3})
@@ -86,6 +101,10 @@ def busy_server(tmp_path: Path) -> Iterator[Server]:
                 work(server, 12, each_seconds=1.0)
             work(server, 3)
             yield server
+
+
+def blank(number: int) -> bytes:
+    return b"true" if number % 40 == 7 else b"false"
 
 
 def work(server: Server, seconds: float, *, each_seconds: float = 0.15) -> None:
@@ -112,6 +131,7 @@ def test_take_the_pictures(busy_server: Server, visits: Visits) -> None:
     running = ask(server, "read-document", {"document": "contract-20.pdf", "pages": 40, "pause": 0.5})
     until(lambda: parked(server), within=30, wanted="a parked delivery")
     delivery = parked(server)[0]["id"]
+    message, captured = retried(server)
     shots: dict[str, str] = {
         "overview": "/",
         "workloads": "/-/ui/workloads",
@@ -119,16 +139,29 @@ def test_take_the_pictures(busy_server: Server, visits: Visits) -> None:
         "deliveries": "/-/ui/deliveries",
         "delivery": f"/-/ui/deliveries/{delivery}",
         "endpoints": "/-/ui/endpoints",
+        "batch": f"/-/ui/batches/{batch(server)}",
+        "inbox": f"/-/inspector/{INBOX}",
+        "message": f"/-/inspector/messages/{message}",
     }
+    if IS_ALL:
+        shots |= {
+            "api": "/-/ui/apis/read-document",
+            "batches": "/-/ui/batches",
+            "submit": "/-/ui/submit?api=read-document",
+            "inboxes": "/-/inspector",
+            "capture": f"/-/inspector/{INBOX}/{captured}",
+            "inbox-settings": f"/-/inspector/{INBOX}/settings",
+            "failed": "/-/ui/workloads?status=failed",
+            "nothing": "/-/ui/workloads?q=no-such-thing",
+            "problem": "/-/ui/nothing-here",
+            "login": "/-/login",
+        }
     for name, path in shots.items():
         for scheme in ("light", "dark") if name == "overview" else ("light",):
-            page = visits.open(
-                server.url + path,
-                color_scheme=scheme,
-                viewport={"width": 1280, "height": 860},
-                device_scale_factor=2,
-            )
-            take(page, folder / f"{name}-{scheme}.png")
+            picture(visits, server.url + path, folder / f"{name}-{scheme}.png", scheme)
+        if IS_ALL:
+            picture(visits, server.url + path, folder / f"{name}-dark.png", "dark")
+            picture(visits, server.url + path, folder / f"{name}-narrow.png", "light", PHONE)
 
 
 def parked(server: Server) -> list[dict[str, str]]:
@@ -138,8 +171,35 @@ def parked(server: Server) -> list[dict[str, str]]:
     return listed
 
 
+def batch(server: Server) -> str:
+    told: str = requests.get(f"{server.url}/-/batches", timeout=10).json()["batches"][0]["batch"]
+    return told
+
+
+def retried(server: Server) -> tuple[str, int]:
+    """A webhook that was answered 500 and then 200, and the number of its last capture."""
+    box = f"{server.url}/-/inspector/{INBOX}"
+    script = {"script": [{"status": 500, "times": 1}, {"status": 200}]}
+    requests.patch(box, json=script, timeout=10).raise_for_status()
+    for name in ("note-a.txt", "note-b.txt"):
+        ask(server, "classify", {"document": name})
+    until(lambda: statuses(box)[:2] == [200, 200], within=30, wanted="a webhook that was sent twice")
+    newest = requests.get(f"{box}?limit=1", timeout=10).json()["captures"][0]
+    return newest["webhook_id"], newest["number"]
+
+
+def statuses(box: str) -> list[int]:
+    return [each["answer"]["status"] for each in requests.get(f"{box}?limit=4", timeout=10).json()["captures"]]
+
+
+def picture(visits: Visits, url: str, file: Path, scheme: str, viewport: dict[str, int] = DESK) -> None:
+    """What one sees without scrolling; of a page that is only to be looked at, all of it."""
+    page = visits.open(url, color_scheme=scheme, viewport=viewport, device_scale_factor=1 if IS_ALL else 2)
+    take(page, file)
+
+
 def take(page: Page, file: Path) -> None:
-    """What one sees without scrolling."""
-    expect(page.locator('[data-stream-state="live"]')).to_be_visible()
-    page.screenshot(path=file)
+    if page.locator("[data-stream-state]").count():
+        expect(page.locator('[data-stream-state="live"]')).to_be_visible()
+    page.screenshot(path=file, full_page=IS_ALL)
     page.context.close()

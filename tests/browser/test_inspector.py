@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import re
 from collections.abc import Callable
 from typing import Any
@@ -111,6 +113,57 @@ def test_each_verdict_says_why(serve: Serve, visits: Visits) -> None:
     expect(page.get_by_text("is hexadecimal; write those bytes in base64")).to_be_visible()
 
 
+def test_each_other_bad_verdict_says_why(serve: Serve, visits: Visits) -> None:
+    server = serve()
+    box = make(server, secret=SECRET, body_limit=64)
+    url, stamp = box["url"], SystemClock().now() // SECOND
+    code = SECRET.removeprefix("whsec_").encode()
+    made = base64.b64encode(hmac.digest(code, f"slip.{stamp}.x".encode(), "sha256")).decode()
+    signatures = {"slip": f"v1,{made}", "other": f"v1a,{'A' * 86}==", "unreadable": "nothing"}
+    for message_id, signature in signatures.items():
+        headers = {"webhook-id": message_id, "webhook-timestamp": str(stamp), "webhook-signature": signature}
+        requests.post(url, data="x", headers=headers, timeout=10)
+    ring(url, '{"long": "' + "x" * 200 + '"}', message_id="long")
+    ring(make(server, name="bare")["url"], message_id="unknown")
+    page = visits.open(f"{server.url}/-/inspector/{box['id']}")
+    verdicts = {"slip": "wrong key", "other": "other version", "unreadable": "malformed", "long": "cut"}
+    for message, words in verdicts.items():
+        expect(row(page, message).get_by_text(words).first).to_be_visible()
+    row(page, "slip").get_by_role("link", name="POST").click()
+    expect(page.get_by_text("was taken for the key; its base64 must be decoded first")).to_be_visible()
+    page.get_by_role("link", name="Inspector").last.click()
+    page.get_by_role("link", name="bare").click()
+    expect(row(page, "unknown").get_by_text("no secret")).to_be_visible()
+
+
+def test_a_registered_endpoint_is_judged_by_its_keys_and_by_those_before(serve: Serve, visits: Visits) -> None:
+    server = serve(options=("--allow", "127.0.0.1"))
+    box = make(server, name="registered")
+    wanted = {"url": box["url"], "events": ["completed"]}
+    endpoint = requests.post(f"{server.url}/-/endpoints", json=wanted, timeout=10).json()["endpoint"]
+
+    def tried(number: int) -> None:
+        requests.post(f"{server.url}/-/endpoints/{endpoint}/test", timeout=30).raise_for_status()
+        expect(page.locator("#rows tr")).to_have_count(number)
+
+    page = visits.open(f"{server.url}/-/inspector/{box['id']}")
+    expect(page.get_by_text("No secret to verify with")).to_have_count(0)
+    tried(1)
+    expect(page.locator("#rows").get_by_text("verified")).to_have_count(1)
+    requests.post(f"{server.url}/-/endpoints/{endpoint}/rotate", timeout=10).raise_for_status()
+    tried(2)
+    page.reload()
+    expect(page.locator("#rows").get_by_text("verified")).to_have_count(1)
+    expect(page.locator("#rows").get_by_text("old key")).to_have_count(1)
+    page.get_by_role("link", name="POST").last.click()
+    expect(page.get_by_text("signs on beside the new one until")).to_be_visible()
+
+    page.goto(f"{server.url}/-/inspector/{box['id']}/settings")
+    page.get_by_label("Secret").fill(new_secret())
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#rows").get_by_text("wrong key")).to_have_count(2)
+
+
 def test_a_scripted_failure_and_then_success_are_one_timeline(serve: Serve, visits: Visits) -> None:
     port = free_port()
     server = serve(webhook=f"http://127.0.0.1:{port}/-/inspector/in/rung-by-iris", port=port)
@@ -132,6 +185,9 @@ def test_a_scripted_failure_and_then_success_are_one_timeline(serve: Serve, visi
     expect(page.get_by_text("delivered", exact=True)).to_be_visible()
     page.get_by_role("link", name="dlv_").first.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("dlv_")
+    page.get_by_role("link", name="Captured request").first.click()
+    page.wait_for_url("**/-/inspector/messages/msg_*#dlv_1-2")
+    expect(page.locator("#dlv_1-2")).to_contain_text("attempt 2")
 
 
 def test_a_capture_is_sent_once_more(serve: Serve, visits: Visits) -> None:

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
+from ringback.core.clock import SECOND, isoformat
 from ringback.core.errors import SpecError, VerificationError
 from ringback.core.inbox import header
 from ringback.core.keys import Accepts, SharedKey, key_to_verify, public_key
 from ringback.core.keytext import SHARED, SIGNING, base64_bytes, separate
+from ringback.core.rotation import EndpointKey
 from ringback.core.verifying import TOLERANCE_SECONDS, check_id, check_signatures, own_headers, skew_seconds
 
 _MOST_RESHAPED_BYTES: Final = 256 * 1024
@@ -73,13 +75,13 @@ class Evidence:
     """The body under this `webhook-id` as it left its sender, where that is known."""
 
 
-def diagnose(evidence: Evidence, secrets: Sequence[str], former: Sequence[str] = ()) -> Finding:
+def diagnose(evidence: Evidence, secrets: Sequence[str], former: Sequence[EndpointKey] = ()) -> Finding:
     """The verdict.
 
     Args:
         evidence: what came.
         secrets: what it should verify with: `whsec_…`, `whpk_…`, or the sender's own `whsk_…`; any may.
-        former: what `secrets` were before.
+        former: what `secrets` were before, and until when each signs on.
     """
     texts = separate(secrets)
     if not texts:
@@ -91,7 +93,9 @@ def diagnose(evidence: Evidence, secrets: Sequence[str], former: Sequence[str] =
     return _judged(evidence, texts, keys, former)
 
 
-def _judged(evidence: Evidence, texts: Sequence[str], keys: Sequence[Accepts], former: Sequence[str]) -> Finding:
+def _judged(
+    evidence: Evidence, texts: Sequence[str], keys: Sequence[Accepts], former: Sequence[EndpointKey]
+) -> Finding:
     if header(evidence.head, "webhook-signature") is None:
         return Finding(reason=Reason.UNSIGNED, sentence="there is no webhook-signature header: it is not signed")
     try:
@@ -137,6 +141,17 @@ def _key(text: str) -> Accepts:
     return key_to_verify(public_key(text) if text.startswith(SIGNING) else text)
 
 
+def _of_old_key(key: EndpointKey, now_seconds: int) -> str:
+    """What is to be said of a signature under a key that has been replaced."""
+    told = "it is signed with a key that has been replaced, and with that one alone"
+    if key.signs_until is None:
+        return f"{told}: the sender still uses the old one"
+    until = f"{isoformat(key.signs_until)[:16].replace('T', ' ')} UTC"
+    if key.signs_until // SECOND > now_seconds:
+        return f"{told}; that one signs on beside the new one until {until}"
+    return f"{told}; its time was over at {until}"
+
+
 # ── Causes ──────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -159,14 +174,13 @@ class _Signed:
         return None
 
     def cause(
-        self, evidence: Evidence, texts: Sequence[str], keys: Sequence[Accepts], former: Sequence[str]
+        self, evidence: Evidence, texts: Sequence[str], keys: Sequence[Accepts], former: Sequence[EndpointKey]
     ) -> Finding | None:
         """What lies behind a mismatch, as far as it shows."""
         body, sent = evidence.body, evidence.sent
-        for text in separate(former):
-            if self._holds_under(text, body):
-                sentence = "it is signed with a key that has been replaced here: the sender still uses the old one"
-                return Finding(reason=Reason.OLD_KEY, sentence=sentence)
+        for key in former:
+            if any(self._holds_under(text, body) for text in separate(key.secret)):
+                return Finding(reason=Reason.OLD_KEY, sentence=_of_old_key(key, evidence.received_at_seconds))
         if sent is not None and sent != body and self.mismatch(keys, sent) is None:
             sentence = f"the key is right, but the body was altered on its way: {_difference(sent, body)}"
             return Finding(reason=Reason.BODY_ALTERED, sentence=sentence)

@@ -35,7 +35,8 @@ def exchanges(deliveries: Sequence[DeliveryRecord], captures: Sequence[Capture])
     """All that is known of one message, in the order it began."""
     left = list(captures)
     joined: list[Exchange] = []
-    for delivery in deliveries:
+    # Those that lead to an inbox first: what it captured is theirs, whoever else was under way at that moment.
+    for delivery in sorted(deliveries, key=lambda each: _inbox_of(each) is None):
         for attempt in delivery.attempts:
             own = _of_attempt(delivery, attempt, left)
             left = [each for each in left if each not in own]
@@ -53,11 +54,12 @@ def _of_attempt(delivery: DeliveryRecord, attempt: Attempt, captures: Sequence[C
         if begins <= each.arrival.received_at <= ends
         and header(each.arrival.head, "ringback-attempt") == str(attempt.number)
         and header(each.arrival.head, HOPS_HEADER) is None  # else an inspector has sent it, not the attempt
+        and (attempt.status is None or each.answered.status in {None, attempt.status})
     ]
-    # The delivery's own inbox alone, if it leads to one: two endpoints' attempts may be under way at one moment.
-    own = inbox_id_of(_path(delivery.url))
+    own = _inbox_of(delivery)
     return tuple(each for each in fitting if own is None or each.inbox_id == own)
 
 
-def _path(url: str) -> str:
-    return "/" + url.partition("://")[2].partition("/")[2].partition("?")[0]
+def _inbox_of(delivery: DeliveryRecord) -> str | None:
+    """The inbox that a delivery leads to; None of one that leads elsewhere, perhaps to a tunnel that ends in one."""
+    return inbox_id_of("/" + delivery.url.partition("://")[2].partition("/")[2].partition("?")[0])

@@ -11,6 +11,7 @@ from ringback.core.delivery import DeliveryRecord
 from ringback.core.diagnosis import Evidence, Finding, Reason, diagnose
 from ringback.core.errors import UnknownCapture
 from ringback.core.inbox import CAPTURE_PATH, Capture, Inbox
+from ringback.core.rotation import EndpointKey
 from ringback.core.spec import Api, Endpoint
 from ringback.store.contract import Store
 
@@ -20,13 +21,13 @@ class Secrets:
     """What an inbox's captures are verified with."""
 
     texts: tuple[str, ...]
-    former: tuple[str, ...]
+    former: tuple[EndpointKey, ...]
     source: str | None
-    """Where they are from: `inbox`, or the endpoints of the file that ring it; None when there are none."""
+    """Where they are from: `inbox`, or the keys of the endpoints that ring it; None when there are none."""
 
 
 class Judge:
-    """Judges captures by the secret of their inbox, or of the file's endpoints that lead there."""
+    """Judges captures by the secret of their inbox, or of the endpoints that lead there: the file's, and registered."""
 
     def __init__(self, store: Store, apis: Sequence[Api]) -> None:
         self._store = store
@@ -38,14 +39,17 @@ class Judge:
         return self._endpoints
 
     def secrets_of(self, inbox: Inbox) -> Secrets:
-        """What its captures are verified with: its own secrets, else those of the file."""
+        """What its captures are verified with: its own secrets, else those of the endpoints that ring it."""
         settings = inbox.settings
+        former = tuple(EndpointKey(secret=each) for each in settings.former_secrets)
         if settings.secrets:
-            return Secrets(texts=settings.secrets, former=settings.former_secrets, source="inbox")
-        endpoints = [each for each in self._endpoints.get(inbox.id, ()) if each.secret]
+            return Secrets(texts=settings.secrets, former=former, source="inbox")
+        registered = (each.endpoint for each in self._store.registrations())
+        leading = (each for each in registered if inbox_id_of(urlsplit(each.url).path) == inbox.id)
+        endpoints = [each for each in (*self._endpoints.get(inbox.id, ()), *leading) if each.secret]
         return Secrets(
             texts=tuple(each.secret for each in endpoints if each.secret),
-            former=settings.former_secrets,
+            former=(*(key for each in endpoints for key in each.former), *former),
             source=", ".join(each.key for each in endpoints) or None,
         )
 

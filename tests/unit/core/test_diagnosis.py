@@ -8,8 +8,10 @@ import json
 
 import pytest
 
+from ringback.core.clock import SECOND, Instant
 from ringback.core.diagnosis import Evidence, Finding, Reason, diagnose
 from ringback.core.keys import new_secret, new_signing_key, public_key
+from ringback.core.rotation import EndpointKey
 from ringback.core.signing import Signer
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
@@ -35,7 +37,7 @@ def found(
     body: bytes = BODY,
     secret: str = SECRET,
     *,
-    former: tuple[str, ...] = (),
+    former: tuple[EndpointKey, ...] = (),
     sent: bytes | None = None,
     is_cut: bool = False,
 ) -> Finding:
@@ -81,8 +83,24 @@ def test_a_clock_that_is_off_is_no_excuse_for_a_wrong_key() -> None:
 def test_an_old_key_is_recognised() -> None:
     old = new_secret()
 
-    assert found(head_of(BODY, old), former=("broken", old)).reason is Reason.OLD_KEY
-    assert found(head_of(BODY, new_secret()), former=(old,)).reason is Reason.NO_MATCH
+    known = (EndpointKey(secret="broken"), EndpointKey(secret=old))
+    assert found(head_of(BODY, old), former=known).reason is Reason.OLD_KEY
+    assert found(head_of(BODY, new_secret()), former=known).reason is Reason.NO_MATCH
+
+
+@pytest.mark.parametrize(
+    ("after_seconds", "words"), [(60, "signs on beside the new one until"), (-60, "time was over")]
+)
+def test_of_an_old_key_it_is_told_until_when_it_signs(after_seconds: int, words: str) -> None:
+    old = EndpointKey(secret=new_secret(), signs_until=Instant((NOW + after_seconds) * SECOND))
+    finding = found(head_of(BODY, old.secret), former=(old,))
+    assert finding.reason is Reason.OLD_KEY
+    assert words in finding.sentence
+
+
+def test_while_both_keys_sign_it_is_good_under_either() -> None:
+    old = EndpointKey(secret=new_secret(), signs_until=Instant((NOW + 60) * SECOND))
+    assert found(head_of(BODY, f"{SECRET} {old.secret}"), former=(old,)).is_good
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -170,6 +171,23 @@ def test_two_endpoints_that_are_rung_at_once_are_told_apart_by_their_inboxes() -
     came = [numbered(1, tries=1, at=SECOND, inbox_id="other"), numbered(1, tries=1, at=SECOND, inbox_id="box")]
 
     assert [each.captures[0].inbox_id for each in exchanges(sent, came)] == ["box", "other"]
+
+
+def test_an_attempt_elsewhere_at_the_same_moment_takes_nothing_from_an_inbox() -> None:
+    sent = [
+        delivery(1, attempt(1, SECOND), url="http://127.0.0.1:9/hook"),
+        delivery(2, attempt(1, SECOND + 10), url="http://127.0.0.1:80/-/inspector/in/box"),
+    ]
+    came = [numbered(1, tries=1, at=SECOND + 20)]
+
+    assert joined(sent, came) == [(1, 1, []), (2, 1, [1])]
+
+
+def test_what_was_answered_otherwise_was_another_attempt() -> None:
+    sent = delivery(1, replace(attempt(1, SECOND), status=200), url="https://tunnel.example/")
+    came = [replace(numbered(1, tries=1, at=SECOND), answered=Answered(act=Act.ANSWER, status=500))]
+
+    assert joined([sent], came) == [(1, 1, []), (None, None, [1])]
 
 
 def test_what_no_attempt_explains_stands_by_itself() -> None:

@@ -11,6 +11,9 @@ import pytest
 
 from ringback.core.inbox import FORWARDS_KEPT
 from ringback.core.keys import new_secret
+from ringback.core.netguard import Trust
+from ringback.core.registration import Registration, rekeyed
+from ringback.core.spec import Endpoint
 from support.asgi import Caller
 from support.receiver import answering, receiving
 from support.served import SECRET
@@ -156,6 +159,31 @@ async def test_the_verdict_is_by_the_inbox_s_secret_and_by_the_file_s(bench: Ben
     for secret, reason in ((SECRET, "good"), (new_secret(), "old_key"), ("whsec_x", "malformed_secret")):
         await bench.call("PATCH", f"/-/inspector/{box}", json.dumps({"secret": secret}).encode())
         assert (await bench.captures(box))[0]["verdict"]["reason"] == reason
+
+
+async def test_the_verdict_knows_the_keys_of_registered_endpoints_and_what_they_were_before(bench: Bench) -> None:
+    box = await bench.make()
+    first, second = new_secret(), new_secret()
+    endpoint = Endpoint(key="ep_1", url=f"{BASE}/-/inspector/in/{box}/hooks", trust=Trust.GUEST, secret=first)
+    await bench.store.register(Registration(endpoint=endpoint, created_at=bench.clock.now()))
+    await bench.ring(box, secret=first)
+    assert (await bench.captures(box))[0]["verdict"]["reason"] == "good"
+    assert (await bench.get(f"/{box}"))["inbox"]["verifies_with"] == "ep_1"
+
+    now = bench.clock.now()
+    await bench.store.amend("ep_1", lambda known: rekeyed(known, second, now=now, overlap_seconds=60))
+    await bench.ring(box, secret=f"{second} {first}", message_id="both")
+    await bench.ring(box, secret=second, message_id="new")
+    await bench.ring(box, secret=new_secret(), message_id="neither")
+    told = {each["webhook_id"]: each["verdict"] for each in await bench.captures(box)}
+    reasons = {name: verdict["reason"] for name, verdict in told.items()}
+    assert reasons == {"msg_1": "old_key", "both": "good", "new": "good", "neither": "no_match"}
+    assert "signs on beside the new one until 2023-11-14 22:14 UTC" in told["msg_1"]["sentence"]
+
+    bench.clock.wind(61)
+    await bench.ring(box, secret=first, message_id="late")
+    late = (await bench.captures(box))[0]["verdict"]
+    assert (late["reason"], "time was over" in late["sentence"]) == ("old_key", True)
 
 
 async def test_a_long_body_is_judged_whole_in_listings(bench: Bench) -> None:

@@ -15,6 +15,15 @@ document.addEventListener("submit", (event) => {
   document.cookie = `ringback_theme=${page.dataset.theme}; Path=/; Max-Age=31536000; SameSite=Lax`;
 });
 
+// ── Where one is ────────────────────────────────────────────────────────────────────────────────
+// On a narrow screen the navigation is longer than the screen: the page's own entry is in sight.
+
+const here = document.querySelector(".bar nav a[aria-current]");
+if (here) here.closest("nav").scrollLeft = here.offsetLeft - (innerWidth - here.offsetWidth) / 2;
+
+// A log that is being written is read from its end.
+for (const box of document.querySelectorAll("[data-keep-scroll]")) box.scrollTop = box.scrollHeight;
+
 // ── Moments ─────────────────────────────────────────────────────────────────────────────────────
 
 const STEPS = [[60, "s"], [60, "min"], [24, "h"], [Infinity, "d"]];
