@@ -28,7 +28,7 @@ from ringback.gateway.repair import Repair
 from ringback.gateway.results import Results
 from ringback.gateway.rules import Rules
 from ringback.gateway.sweeping import Sweeps
-from ringback.pages import Mount, Sessions
+from ringback.pages import Mount, Sessions, Tries
 from ringback.store.contract import Store
 
 _OPEN_TO_ALL: Final = OPEN_PATHS | {JWKS_PATH}
@@ -49,9 +49,11 @@ class Gateway:
     ) -> None:
         self._apis = {api.endpoint: api for api in apis}
         self._emit = emit
-        sessions = Sessions(store.link_key, rules.api_keys, store.clock)
+        sessions = Sessions(store.link_key, rules.api_keys, store.clock, store.logouts)
         self._admission = Admission(rules.api_keys, rules.hosts, sessions)
-        self._door = FrontDoor(front or Front(), sessions, self._admission, rules.max_body_bytes)
+        self._door = FrontDoor(
+            front or Front(), sessions, self._admission, Tries(store.clock), max_body_bytes=rules.max_body_bytes
+        )
         results = Results(store, self._apis, rules.large, front.public_url if front is not None else "")
         bodies = Bodies(rules.max_body_bytes, rules.large)
         directory = Directory(store, self._apis)

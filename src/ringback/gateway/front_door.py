@@ -29,6 +29,7 @@ from ringback.pages import (
     Mount,
     Pages,
     Sessions,
+    Tries,
     place_visitor,
 )
 from ringback.pages.sessions import SESSION_SECONDS
@@ -57,13 +58,16 @@ class Front:
 class FrontDoor:
     """Mounted applications and the few routes that every page needs."""
 
-    def __init__(self, front: Front, sessions: Sessions, admission: Admission, max_body_bytes: int) -> None:
+    def __init__(
+        self, front: Front, sessions: Sessions, admission: Admission, tries: Tries, *, max_body_bytes: int
+    ) -> None:
         self._pages = front.pages
         self._mounts = front.mounts
         self._public = urlsplit(front.public_url)
         self._sessions = sessions
         self._admission = admission
         self._max_body_bytes = max_body_bytes
+        self._tries = tries
 
     @property
     def routes(self) -> list[Route]:
@@ -155,11 +159,17 @@ class FrontDoor:
             return self._login_page(request, _own_path(request.query_params.get("next", "/")))
         form = await self._form(request)
         target = _own_path(form.get("next", "/"))
-        cookie = self._sessions.begin(form.get("key", "").strip())
-        if cookie is None and self._admission.wants_no_key:
+        if self._admission.wants_no_key:
             return RedirectResponse(target, 303)
+        address = request.client.host if request.client is not None else ""
+        wait_seconds = self._tries.wait_seconds(address)
+        if wait_seconds:
+            return self._login_page(request, target, wait_seconds=wait_seconds)
+        cookie = self._sessions.begin(form.get("key", "").strip())
         if cookie is None:
-            return self._login_page(request, target, refused=True)
+            self._tries.failed(address)
+            return self._login_page(request, target, refusal="That is none of this server's API keys.")
+        self._tries.worked(address)
         answer = RedirectResponse(target, 303)
         is_secure = self._is_secure(request)
         answer.set_cookie(
@@ -173,16 +183,23 @@ class FrontDoor:
         )
         return answer
 
-    def _login_page(self, request: Request, target: str, *, refused: bool = False) -> Response:
+    def _login_page(
+        self, request: Request, target: str, *, refusal: str | None = None, wait_seconds: int = 0
+    ) -> Response:
+        """The form, as it is first shown, refused, or to be sent again only after so many seconds."""
         visitor = self._admission.visitor(request.scope)
-        page = self._pages.render("pages/login.html", {"next": target, "refused": refused}, visitor, path=LOGIN_PATH)
-        return Response(page, 403 if refused else 200, headers=PAGE_HEADERS)
+        status, headers = 200 if refusal is None else 403, dict(PAGE_HEADERS)
+        if wait_seconds:
+            refusal = f"Too many wrong keys have been tried. Try again in {wait_seconds} s."
+            status, headers["Retry-After"] = 429, str(wait_seconds)
+        page = self._pages.render("pages/login.html", {"next": target, "refusal": refusal}, visitor, path=LOGIN_PATH)
+        return Response(page, status, headers=headers)
 
     async def _logout(self, request: Request) -> Response:
         await self._form(request)
         session = self._admission.visitor(request.scope).session
         if session is not None:
-            self._sessions.end(session)
+            await self._sessions.end(session)
         answer = RedirectResponse(LOGIN_PATH, 303)
         answer.delete_cookie(SESSION_COOKIE)
         answer.delete_cookie(SECURE_SESSION_COOKIE, secure=True)

@@ -33,7 +33,9 @@ class Probes:
     ) -> None:
         self._emit = emit
         self._roles = ", ".join(sorted(store.roles))
-        self._admission = Admission(rules.api_keys, rules.hosts, Sessions(store.link_key, rules.api_keys, store.clock))
+        self._admission = Admission(
+            rules.api_keys, rules.hosts, Sessions(store.link_key, rules.api_keys, store.clock, store.logouts)
+        )
         self._health = Health(store, {api.endpoint: api for api in apis}, metrics)
         self._router = Router(routes=self._health.routes, default=self._elsewhere, redirect_slashes=False)
 

@@ -1,7 +1,7 @@
 """Sessions of people who have typed an API key into the login page, and the tokens their forms carry.
 
 A session is a signed cookie: who began it with which key, and until when. Nothing of it is stored, so it holds on every
-member of the store and after a restart. It ends with its time, with its key, or by logging out.
+member of the store and after a restart. It ends with its time, with its key, or by logging out, which alone is stored.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import base64
 import hmac
 import secrets
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Awaitable, Iterable
+from typing import Final, Protocol
 
-from ringback.core.clock import SECOND, Clock
+from ringback.core.clock import SECOND, Clock, Instant
 
 FORM_TOKEN_FIELD: Final = "form_token"  # noqa: S105 - a field's name
 """The field of a form that carries the token."""
@@ -22,19 +22,26 @@ FORM_TOKEN_HEADER: Final = "x-form-token"  # noqa: S105 - a header's name
 SESSION_SECONDS: Final = 12 * 3_600
 """How long a session lasts, used or not."""
 
-_MOST_ENDED: Final = 10_000
 _NOBODY: Final = "nobody"
+
+
+class Ended(Protocol):
+    """Remembers which sessions have been ended before their time, for as long as that lasts."""
+
+    def end(self, login: str, until: Instant) -> Awaitable[None]: ...
+
+    def has_ended(self, login: str) -> bool: ...
 
 
 class Sessions:
     """Makes and judges sessions and form tokens."""
 
-    def __init__(self, signing_key: bytes, api_keys: Iterable[str], clock: Clock) -> None:
+    def __init__(self, signing_key: bytes, api_keys: Iterable[str], clock: Clock, ended: Ended) -> None:
         self._clock = clock
+        self._ended = ended
         self._session_key = hmac.digest(signing_key, b"ringback session", "sha256")
         self._form_key = hmac.digest(signing_key, b"ringback form", "sha256")
         self._marks = {_mark(self._session_key, key): key for key in api_keys}
-        self._ended: dict[str, int] = {}
 
     def begin(self, api_key: str) -> str | None:
         """The cookie of a new session, or None when that is none of the server's keys."""
@@ -52,15 +59,11 @@ class Sessions:
             return None
         session, mark, until = word.split(".")
         is_over = int(until) <= self._clock.now() // SECOND
-        return None if is_over or mark not in self._marks or session in self._ended else session
+        return None if is_over or mark not in self._marks or self._ended.has_ended(session) else session
 
-    def end(self, session: str) -> None:
-        """Have a session hold no longer, in this process."""
-        now = self._clock.now() // SECOND
-        self._ended = {each: until for each, until in self._ended.items() if until > now}
-        while len(self._ended) >= _MOST_ENDED:
-            del self._ended[next(iter(self._ended))]
-        self._ended[session] = now + SESSION_SECONDS
+    async def end(self, session: str) -> None:
+        """Have a session hold no longer: here from now on, on the store's other members within moments."""
+        await self._ended.end(session, Instant(self._clock.now() + SESSION_SECONDS * SECOND))
 
     def form_token(self, session: str | None) -> str:
         """What forms of a session carry; None stands for everyone who has none."""

@@ -25,6 +25,7 @@ FILES: Final = (
     "endpoints",
     "blobs",
     "inboxes",
+    "logouts",
     "checking",
     "exporting",
 )

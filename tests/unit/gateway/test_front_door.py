@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -14,8 +15,9 @@ from ringback.core.errors import NotFound
 from ringback.gateway import Front, Gateway, Rules
 from ringback.pages import ASSETS_PATH, Mount, Pages, Visitor, visitor_of
 from ringback.pages.sessions import SESSION_SECONDS
-from ringback.store.sqlite import SqliteStore
+from ringback.store.sqlite import SqliteStore, open_sqlite
 from support.asgi import Answer, Caller
+from support.waiting import eventually
 from unit.gateway.conftest import IRIS, Facts
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -283,6 +285,38 @@ async def test_logging_out_ends_the_session(store: SqliteStore, part: Part) -> N
     assert (left.status, left.headers["location"]) == (303, "/-/login")
     assert (await call("GET", "/-/part", headers=HOST | cookie)).problem == "unauthorized"
     assert (await call("GET", "/-/logout", headers=HOST)).problem == "method_not_allowed"
+
+
+async def test_logging_out_of_one_member_is_logging_out_of_all(store: SqliteStore, part: Part, tmp_path: Path) -> None:
+    elsewhere = await open_sqlite(tmp_path / "ringback.db", clock=store.clock)
+    here, there = caller(store, part, "sesame"), caller(elsewhere, part, "sesame")
+    cookie = cookie_of(await log_in(here))
+    assert (await there("GET", "/-/part", headers=HOST | cookie)).status == 200
+    assert part.visitors[-1] is not None
+    await here("POST", "/-/logout", form(form_token=part.visitors[-1].form_token), OWN | FORM | cookie)
+
+    session = part.visitors[-1].session
+    assert session is not None
+    await eventually(lambda: elsewhere.logouts.has_ended(session))
+    assert (await there("GET", "/-/part", headers=HOST | cookie)).problem == "unauthorized"
+    await elsewhere.close()
+
+
+async def test_wrong_keys_are_slowed_down_in_so_many_words_and_the_right_one_is_then_no_key_either(
+    store: SqliteStore, part: Part
+) -> None:
+    call = caller(store, part, "sesame")
+    answers = [await log_in(call, key="barley") for _ in range(12)]
+    assert [answer.status for answer in answers] == [403] * 10 + [429] * 2
+    assert answers[-1].headers["retry-after"] == "6"
+    assert b"Too many wrong keys have been tried. Try again in 6 s." in answers[-1].body
+    assert (await log_in(call)).status == 429, "else whoever guesses would learn of the right one"
+    assert (await call("GET", "/-/part", headers=HOST | {"authorization": "Bearer sesame"})).status == 200
+
+    assert isinstance(store.clock, HandWound)
+    store.clock.wind(6)
+    assert (await log_in(call)).status == 303
+    assert (await log_in(call, key="barley")).status == 403, "a slip is forgiven whoever has the key"
 
 
 async def test_a_session_ends_with_its_time(store: SqliteStore, part: Part) -> None:

@@ -22,6 +22,7 @@ from ringback.store.contract.endpoints import Endpoints
 from ringback.store.contract.inboxes import Inboxes
 from ringback.store.contract.journal import Journal
 from ringback.store.contract.lives import Lives
+from ringback.store.contract.logouts import Logouts
 from ringback.store.contract.meeting import NOTICE_SECONDS, Meeting, Outlet
 from ringback.store.contract.members import Members
 from ringback.store.contract.queue import Queue
@@ -40,6 +41,7 @@ __all__ = [
     "Batches",
     "Blobs",
     "Inboxes",
+    "Logouts",
     "Outlet",
     "Part",
     "QueueDepth",
@@ -89,4 +91,9 @@ class Store(Members, Workloads, Queue, Lives, Journal, Deliveries, Endpoints, Up
     @property
     def inboxes(self) -> Inboxes:
         """What the inspector keeps."""
+        ...
+
+    @property
+    def logouts(self) -> Logouts:
+        """Logins that have been ended."""
         ...

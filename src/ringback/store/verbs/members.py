@@ -55,6 +55,7 @@ class Members:
             session.hear_of_pauses(tx)
             known = tx.execute(self._sql["endpoints_since"], {"revision": session.registry.revision}).fetchall()
             tx.after(partial(session.retell_endpoints, known))
+            tx.after(partial(session.retell_logouts, tx.execute(self._sql["logouts"]).fetchall()))
 
         return session.commits.write(write)
 

@@ -107,6 +107,7 @@ class Session(ABC):
         self.paces = Paces(sql, clock)
         self.pauses: dict[str, Pause] = {}
         self.registry = Registry()
+        self.logouts: frozenset[str] = frozenset()
         self.part = WHOLE
         self.link_key = b""  # found on joining
         self.blob_space = ""  # found on joining
@@ -227,6 +228,10 @@ class Session(ABC):
         key, removed_at, revision = row[0], row[6], row[7]
         if self.registry.learn(revision, key, None if removed_at else registrations.registration(row)):
             self.meeting.tell_endpoint(key)
+
+    def retell_logouts(self, found: Iterable[Row]) -> None:
+        """Take in which logins have been ended: all rows of `logouts`."""
+        self.logouts = frozenset(login for (login,) in found)
 
     def retell_cancels(self, found: Iterable[Row]) -> None:
         """Tell those who work on them which workloads somebody wants to end: rows of `cancels_asked`."""

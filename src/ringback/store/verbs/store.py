@@ -39,6 +39,7 @@ from ringback.store.verbs.inboxes import Inboxes
 from ringback.store.verbs.journal import Journal
 from ringback.store.verbs.listings import Listings
 from ringback.store.verbs.lives import Lives
+from ringback.store.verbs.logouts import Logouts
 from ringback.store.verbs.members import Members
 from ringback.store.verbs.queue import Queue
 from ringback.store.verbs.readers import Readers
@@ -65,6 +66,7 @@ class VerbStore(ABC):
         self._readers = Readers(session)
         self._listings = Listings(session)
         self.inboxes = Inboxes(session, self._readers)
+        self.logouts = Logouts(session)
         self._blobs = BlobRows(session)
         self._closed = False
 
@@ -375,6 +377,7 @@ class VerbStore(ABC):
         session.retell_pauses(await session.read("pauses"))
         session.retell_cancels(await session.read("cancels_asked", member=session.member))
         session.retell_endpoints(await session.read("endpoints_since", revision=session.registry.revision))
+        session.retell_logouts(await session.read("logouts"))
         await self._readers.tell_ended_elsewhere()
         session.meeting.stir_all()
 
