@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 
 from support.chromium import ARGUMENTS, chromium
 from support.processes import Server, serving
@@ -137,3 +139,11 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
     yield start
     for manager in running:
         manager.__exit__(None, None, None)
+
+
+def submit_batch(server: Server, payloads: list[object]) -> str:
+    """Submit a workload for each; the batch's id."""
+    lines = "\n".join(json.dumps(each) for each in payloads)
+    headers = {"Content-Type": "application/x-ndjson", "Ringback-Batch": "true"}
+    told: str = requests.post(f"{server.url}/iris", data=lines, headers=headers, timeout=10).json()["batch"]
+    return told

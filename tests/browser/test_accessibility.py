@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import requests
 
-from browser.conftest import Visits
+from browser.conftest import Visits, submit_batch
 from support.catcher import Catcher
 from support.processes import Server
 
@@ -15,17 +15,21 @@ playwright = pytest.importorskip("playwright.sync_api")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 
 
+@pytest.mark.timeout(300)  # some seconds for each page where the machine is busy
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_page_has_a_fault(serve: Callable[..., Server], visits: Visits, scheme: str) -> None:
     with Catcher() as catcher, catcher.busy():
         server = serve(webhook=catcher.url)
         failed = submit(server, {"raise": "no flower"})
+        batch = submit_batch(server, [{"raise": "no flower"}, {}])
         running = submit(server, {"steps": 1_000, "pause": 0.2})
         for path in (
             "/",
             "/-/ui/workloads",
             f"/-/ui/workloads/iris/{failed}",
             f"/-/ui/workloads/iris/{running}",
+            "/-/ui/batches",
+            f"/-/ui/batches/{batch}",
             "/-/ui/deliveries",
             "/-/ui/deliveries?state=parked",
             "/-/ui/deliveries/dlv_1",

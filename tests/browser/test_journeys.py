@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import requests
 
-from browser.conftest import Visits
+from browser.conftest import Visits, submit_batch
 from support.catcher import Catcher
 from support.processes import Server
 from support.waiting import until
@@ -150,6 +150,27 @@ def test_the_stream_goes_on_after_the_server_has_been_restarted(serve: Serve, vi
     expect(page.get_by_role("link", name=before)).to_be_visible()
 
 
+def test_a_batch_is_watched_to_its_end(serve: Serve, visits: Visits) -> None:
+    server = serve()
+    batch = submit_batch(server, [{"raise": NASTY}, {"steps": 3_000, "pause": 0.1}, {}])
+    page = visits.open(f"{server.url}/-/ui/batches")
+    live(page)
+    page.get_by_role("link", name=batch).click()
+    expect(page.get_by_role("img", name="1 failed, 1 in progress, 1 in queue")).to_be_visible()
+    running = page.locator("tr").filter(has_text="in progress").get_by_role("link").inner_text()
+    requests.post(f"{server.url}/iris/{running}/cancel", timeout=10).raise_for_status()
+    # No reload: the stream brings it.
+    expect(page.get_by_role("img", name="1 completed, 1 failed, 1 canceled")).to_be_visible()
+    expect(page.locator(".state").get_by_text("completed", exact=True).first).to_be_visible()
+    page.get_by_role("link", name="failed", exact=True).click()
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.locator("tbody")).to_contain_text("ValueError: <script>")
+    page.locator("tbody a").first.click()
+    expect(page.get_by_label("Payload")).to_contain_text("document.title='taken'")
+    page.get_by_role("link", name=batch).click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text(batch)
+
+
 def test_what_a_predictor_says_stays_text(serve: Serve, visits: Visits) -> None:
     server = serve()
     workload_id = submit(server, {"raise": NASTY, "steps": 1, NASTY: NASTY})
@@ -185,10 +206,13 @@ def test_on_a_narrow_screen_nothing_runs_over_its_edge(serve: Serve, visits: Vis
         with catcher.busy():
             workload_id = submit(server, {"raise": "a_name_without_any_place_to_break_" * 8})
             ended(server, workload_id)
+            batch = submit_batch(server, [{}])
             for path in (
                 "/",
                 "/-/ui/workloads",
                 f"/-/ui/workloads/iris/{workload_id}",
+                "/-/ui/batches",
+                f"/-/ui/batches/{batch}",
                 "/-/ui/deliveries",
                 "/-/ui/deliveries/dlv_1",
                 "/-/ui/endpoints",
