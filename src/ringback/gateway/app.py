@@ -28,7 +28,8 @@ from ringback.gateway.repair import Repair
 from ringback.gateway.results import Results
 from ringback.gateway.rules import Rules
 from ringback.gateway.sweeping import Sweeps
-from ringback.pages import Mount, Sessions, Tries
+from ringback.pages import Mount, Sessions
+from ringback.pages.throttle import Tries
 from ringback.store.contract import Store
 
 _OPEN_TO_ALL: Final = OPEN_PATHS | {JWKS_PATH}

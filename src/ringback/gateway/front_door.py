@@ -29,10 +29,10 @@ from ringback.pages import (
     Mount,
     Pages,
     Sessions,
-    Tries,
     place_visitor,
 )
 from ringback.pages.sessions import SESSION_SECONDS
+from ringback.pages.throttle import Tries
 
 LOGIN_PATH: Final = "/-/login"
 LOGOUT_PATH: Final = "/-/logout"

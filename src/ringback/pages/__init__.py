@@ -9,7 +9,6 @@ from ringback.pages.book import PAGE_HEADERS, Link, Pages
 from ringback.pages.mounting import Mount
 from ringback.pages.paging import BACK, CURSOR, Pager, pager
 from ringback.pages.sessions import FORM_TOKEN_FIELD, FORM_TOKEN_HEADER, Sessions
-from ringback.pages.throttle import Tries
 from ringback.pages.visitor import THEME_COOKIE, Visitor, place_visitor, visitor_of
 
 __all__ = [
@@ -28,7 +27,6 @@ __all__ = [
     "Pages",
     "Sessions",
     "Told",
-    "Tries",
     "Visitor",
     "pager",
     "place_visitor",
