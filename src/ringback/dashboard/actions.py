@@ -20,6 +20,9 @@ DONE: Final[Mapping[str, str]] = {
     "submitted": "Submitted.",
     "cancel": "It is told to stop.",
     "retry": "It runs again.",
+    "batch-cancel": "Told to stop: {count}.",
+    "batch-retry": "Run again: {count}.",
+    "batch-more": "Done for {count} so far; there are more: press the button again.",
     "delete": "Payload, result, log and deliveries are erased.",
     "replay": "Will be sent again: {count}.",
     "skip": "It stands aside; what waited for it goes on.",
@@ -30,6 +33,8 @@ DONE: Final[Mapping[str, str]] = {
 """What a page says after a button, by the word in its address: nobody can have it say anything else."""
 
 _FIELDS_MOST: Final = 2_000
+_MOST_SWEEPS: Final = 4
+"""Requests of some seconds each that one press of a button makes."""
 
 
 class Refused(Exception):
@@ -59,6 +64,7 @@ class Actions:
             for path, handler in (
                 ("/submit", self._submit),
                 ("/workloads/{api}/{id}/{verb:str}", self._workload),
+                ("/batches/{id}/{verb:str}", self._batch),
                 ("/deliveries/replay", self._replay),
                 ("/deliveries/recover", self._recover),
                 ("/deliveries/{id}/skip", self._skip),
@@ -90,6 +96,24 @@ class Actions:
                 return _on(f"{PREFIX}/workloads", verb)
             case _:
                 raise InvalidPayload(f"there is no button {verb[:40]!r}")
+
+    async def _batch(self, request: Request) -> Response:
+        """Cancel or retry what can be of a batch: a portion at a time, as long as somebody waits for it."""
+        verb = request.path_params["verb"]
+        if verb not in {"cancel", "retry"}:
+            raise InvalidPayload(f"there is no button {verb[:40]!r}")
+        batch = quote(request.path_params["id"], safe="")
+        page = f"{PREFIX}/batches/{batch}"
+        changed, wanted = 0, dict[str, str]()
+        for _ in range(_MOST_SWEEPS):
+            told = await self._done("POST", f"/-/batches/{batch}/{verb}", page, wanted)
+            changed += told.value["changed"]
+            if told.value["cursor"] is None:
+                return _on(page, f"batch-{verb}", changed)
+            if told.value["wait_seconds"] is not None:
+                break
+            wanted = {"cursor": told.value["cursor"]}
+        return _on(page, "batch-more", changed)
 
     async def _replay(self, request: Request) -> Response:
         pairs = await pairs_of(request)

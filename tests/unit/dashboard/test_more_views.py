@@ -12,7 +12,7 @@ from ringback.core.delivery import AttemptClass, TryAgain
 from ringback.core.inbox import DEFAULTS, Arrival
 from ringback.core.queueing import Wish
 from ringback.core.spec import Api, Endpoint, Event
-from ringback.core.workload import Completed, Failed
+from ringback.core.workload import Completed, Failed, Status
 from ringback.store.sqlite import SqliteStore
 from support.stores import attempt, claim_one, submission, take_one
 from unit.dashboard.conftest import BROWSER, Browser
@@ -127,6 +127,25 @@ async def test_batches_are_listed_and_one_is_shown_with_its_counts(
     assert (held[1].id in one, held[0].id in one) == (True, False)
     assert f'href="{UI}/batches/{batch_id}"' in await browser.get(f"{UI}/workloads/iris/{held[0].id}")
     assert (await browser.call("GET", f"{UI}/batches/none", headers=BROWSER)).status == 404
+
+
+async def test_a_batch_is_canceled_and_what_failed_of_it_runs_again(browser: Browser, store: SqliteStore) -> None:
+    batch_id = await batch_of(store, 250)
+    held = [each.held for each in (await store.claim("iris", 2))[0]]
+    await store.finish(held[0], Failed(type="ValueError", message="no"), [])
+    path = f"{UI}/batches/{batch_id}"
+    assert "Cancel all that have not ended" in await browser.get(path)
+
+    done = await browser.post(f"{path}/cancel")
+    assert done.headers["location"] == f"{path}?done=batch-cancel&count=249"
+    assert "Told to stop: 249." in await browser.get(done.headers["location"])
+    assert (await store.batches.get(batch_id)).counts.canceled == 248
+
+    done = await browser.post(f"{path}/retry")
+    assert done.headers["location"] == f"{path}?done=batch-retry&count=1"
+    assert (await store.get("iris", held[0].id)).status is Status.IN_QUEUE
+    assert (await browser.post(f"{UI}/batches/none/retry")).status == 404
+    assert (await browser.post(f"{path}/explode")).status == 400
 
 
 async def test_a_batchs_own_webhook_leads_to_the_batch(browser: Browser, store: SqliteStore) -> None:
