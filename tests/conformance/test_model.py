@@ -15,11 +15,20 @@ from typing import ClassVar, TypeVar
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    MultipleResults,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+)
 
 from ringback.core.clock import HandWound
 from ringback.core.delivery import Delivered, Delivery, Park, TryAgain
 from ringback.core.errors import RingbackError
+from ringback.core.queueing import STEP_SECONDS, Wish
 from ringback.core.spec import Event
 from ringback.core.workload import Completed, Failed, Held, Outcome, Progress, Spent, Status
 from ringback.store.contract import QueueDepth, Store
@@ -37,7 +46,18 @@ WHY = Failed(type="ValueError", message="not yet")
 HOOKS = [HOOK, replace(OTHER_HOOK, events=frozenset({Event.COMPLETED, Event.CANCELED}))]
 
 slots = st.integers(0, MEMBERS - 1)
-rooms = st.integers(1, 3)
+rooms = st.integers(1, 4)
+
+
+def wishes(*tenants: str) -> st.SearchStrategy[list[Wish]]:
+    """Those of some workloads of these tenants."""
+    wish = st.builds(
+        Wish,
+        tenant=st.sampled_from(tenants),
+        priority=st.sampled_from([0, 1, -1]),
+        delay_seconds=st.sampled_from([0.0, 0.0, 5.0]),
+    )
+    return st.lists(wish, min_size=2, max_size=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +138,9 @@ class StoreMachine(RuleBasedStateMachine):
 
     # ── Members ─────────────────────────────────────────────────────────────────────────────────
 
-    @rule(seconds=st.sampled_from([0.000001, 1.0, LEASE_SECONDS - 1, LEASE_SECONDS, RETENTION_SECONDS]))
+    @rule(
+        seconds=st.sampled_from([0.000001, 1.0, 5.0, STEP_SECONDS, LEASE_SECONDS - 1, LEASE_SECONDS, RETENTION_SECONDS])
+    )
     def time_passes(self, seconds: float) -> None:
         self.clock.wind(seconds)
 
@@ -159,13 +181,35 @@ class StoreMachine(RuleBasedStateMachine):
         if accepted is not None:
             assert (accepted.id, accepted.created) == (workload_id, new)
 
+    @rule(
+        target=holdings,
+        slot=slots,
+        wished=wishes("") | wishes("", "navy", "army"),
+        seconds=st.sampled_from([0.0, 0.0, 5.0, STEP_SECONDS]),
+        room=rooms,
+        gives_back=st.booleans(),
+    )
+    def submit_with_wishes_and_claim(
+        self, slot: int, wished: list[Wish], seconds: float, room: int, gives_back: bool
+    ) -> object:
+        """A short way to a queue whose order is not that of the submits."""
+        for wish in wished:
+            workload_id = f"w{len(self.model.workloads) + 100}"
+            self.model.submit(workload_id, b"{}", wish)
+            self.run(self.stores[slot].submit(submission(workload_id=workload_id, wish=wish)))
+        self.clock.wind(seconds)
+        taken = self.claim(slot, room)
+        if gives_back and taken.values:
+            self.requeue(taken.values[0], Spent.NOTHING, 0.0, None)
+        return taken
+
     @rule(target=holdings, slot=slots, room=rooms)
-    def claim(self, slot: int, room: int) -> object:
+    def claim(self, slot: int, room: int) -> MultipleResults[Holding]:
         store = self.stores[slot]
         claimed, _ = self.run(store.claim(API, room))
         return self.held(store, self.model.claim(store.member, room), claimed)
 
-    def held(self, store: Store, wanted: list[tuple[str, int]] | None, taken: object) -> object:
+    def held(self, store: Store, wanted: list[tuple[str, int]] | None, taken: object) -> MultipleResults[Holding]:
         if wanted is None:
             return multiple()
         assert isinstance(taken, list)
@@ -303,6 +347,9 @@ class StoreMachine(RuleBasedStateMachine):
             assert (seen.status, seen.attempt, seen.finished_at) == (wanted.status, wanted.attempt, wanted.finished_at)
             assert (seen.result, seen.error) == outcome_of(wanted)
             assert seen.status is Status.IN_PROGRESS or seen.progress is None
+            line = self.model.line(wanted.wish.tenant)
+            position = await reader.position(API, workload_id, 100)
+            assert position == (line.index(workload_id) + 1 if workload_id in line else None)
             made = (await reader.describe(API, workload_id)).attempts
             assert [(each.number, each.ending) for each in made] == self.model.attempts_of(workload_id)
             if not wanted.deliveries:
@@ -316,6 +363,7 @@ class StoreMachine(RuleBasedStateMachine):
             ]
 
 
+@pytest.mark.timeout(300)  # thirty seconds of work, on a machine that may have much else to do
 @pytest.mark.parametrize("backend_name", sorted(BACKENDS))
 def test_the_store_and_the_model_never_part(backend_name: str) -> None:
     machine = type(f"StoreMachine_{backend_name}", (StoreMachine,), {"backend_name": backend_name})

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ringback.core.body import event_of
-from ringback.core.clock import HandWound, after
+from ringback.core.clock import HandWound, Instant, after
 from ringback.core.delivery import Delivered, DeliveryState, Park, TryAgain, Verdict
 from ringback.core.errors import AlreadyEnded, CancelAsked, Conflict, Erased, IdTaken, LeaseLost, UnknownWorkload
+from ringback.core.queueing import NO_WISH, Wish, place
 from ringback.core.spec import Endpoint
 from ringback.core.workload import (
     STATUS_AFTER,
@@ -25,6 +26,7 @@ from ringback.core.workload import (
     Status,
 )
 from ringback.store.contract import Asked
+from support.turns import Turns
 
 REFUSED: Final = (Conflict, Erased, UnknownWorkload)
 """What verbs may raise, in the model as in the store."""
@@ -55,6 +57,9 @@ class ModelWorkload:
     payload: bytes
     due_at: int
     place: int
+    wish: Wish = NO_WISH
+    stands: bool = False
+    """Whether it stands in line: it is due, and somebody has seen that it is."""
     status: Status = Status.IN_QUEUE
     attempt: int = 0
     raised: int = 0
@@ -70,6 +75,11 @@ class ModelWorkload:
     """The attempts before that one."""
     deliveries: list[ModelDelivery] = field(default_factory=list)
 
+    @property
+    def line(self) -> tuple[int, int]:
+        """What its tenant's line is sorted by."""
+        return place(Instant(self.due_at), self.wish.priority), self.place
+
 
 ENDINGS: Final = {Spent.ATTEMPT: Ending.FAILED, Spent.LOSS: Ending.LOST, Spent.NOTHING: Ending.INTERRUPTED}
 
@@ -81,6 +91,7 @@ class Model:
         self._clock = clock
         self._lease_seconds = lease_seconds
         self._places = 0
+        self._turns = Turns()
         self.workloads: dict[str, ModelWorkload] = {}
         self.leases: dict[str, int] = {}
         self.crashed: set[str] = set()
@@ -112,7 +123,7 @@ class Model:
             if each.status is Status.IN_PROGRESS and each.holder not in self.leases
         ]
         orphans = sorted(orphans, key=lambda pair: pair[1].place)[:room]
-        orphans.sort(key=lambda pair: (pair[1].due_at, pair[1].place))
+        orphans.sort(key=lambda pair: pair[1].line)
         for _, each in orphans:
             if each.has_begun and not each.is_erased:
                 each.past.append((each.attempt, Ending.LOST))
@@ -132,11 +143,15 @@ class Model:
 
     # ── Workloads ───────────────────────────────────────────────────────────────────────────────
 
-    def submit(self, workload_id: str, payload: bytes) -> bool:
+    def submit(self, workload_id: str, payload: bytes, wish: Wish = NO_WISH) -> bool:
         """Whether it is new."""
         known = self.workloads.get(workload_id)
         if known is None:
-            self.workloads[workload_id] = ModelWorkload(payload, self._clock.now(), self._next_place())
+            now = self._clock.now()
+            due_at = after(now, wish.delay_seconds) if wish.delay_seconds else now
+            new = ModelWorkload(payload, due_at, self._next_place(), wish, stands=due_at == now)
+            self.workloads[workload_id] = new
+            self._turns.enter(wish.tenant)
             return True
         if known.payload != payload:
             raise IdTaken
@@ -144,21 +159,42 @@ class Model:
 
     def claim(self, member: str, room: int) -> list[tuple[str, int]]:
         """What a claim brings, in order, as (id, attempt)."""
+        self._let_due_stand()
         if member not in self.leases:
             return []
+
+        def take(line: list[str], share: int) -> list[tuple[str, int]]:
+            for workload_id in line[:share]:
+                each = self.workloads[workload_id]
+                each.status, each.stands, each.holder = Status.IN_PROGRESS, False, member
+                each.attempt += 1
+                each.has_begun = True
+            return [(workload_id, self.workloads[workload_id].attempt) for workload_id in line[:share]]
+
+        taken = self._turns.take(room, lambda tenant, share: take(self.line(tenant), share))
+        rest = sorted({each.wish.tenant for each in self.workloads.values()})
+        return taken + take([workload_id for tenant in rest for workload_id in self.line(tenant)], room - len(taken))
+
+    def line(self, tenant: str) -> list[str]:
+        """Who stands there, in the order in which they are claimed."""
+        standing = [
+            (each.line, workload_id)
+            for workload_id, each in self.workloads.items()
+            if each.stands and each.wish.tenant == tenant
+        ]
+        return [workload_id for _, workload_id in sorted(standing)]
+
+    def _let_due_stand(self) -> None:
         now = self._clock.now()
         due = [
-            (workload_id, each)
-            for workload_id, each in self.workloads.items()
-            if each.status is Status.IN_QUEUE and each.due_at <= now
+            each
+            for each in self.workloads.values()
+            if each.status is Status.IN_QUEUE and not each.stands and each.due_at <= now
         ]
-        due.sort(key=lambda pair: (pair[1].due_at, pair[1].place))
-        for _, each in due[:room]:
-            each.status = Status.IN_PROGRESS
-            each.holder = member
-            each.attempt += 1
-            each.has_begun = True
-        return [(workload_id, each.attempt) for workload_id, each in due[:room]]
+        for each in due:
+            each.stands = True
+        for tenant in sorted({each.wish.tenant for each in due}):
+            self._turns.enter(tenant)
 
     def finish(self, member: str, held: Held, outcome: Outcome, endpoints: list[Endpoint]) -> Status:
         workload = self.workloads[held.id]
@@ -181,8 +217,10 @@ class Model:
         workload.status, workload.holder, workload.has_begun = Status.IN_QUEUE, None, False
         workload.raised += spent is Spent.ATTEMPT
         workload.losses += spent is Spent.LOSS
+        workload.stands = delay_seconds == 0
         if delay_seconds > 0:
             workload.due_at = after(self._clock.now(), delay_seconds)
+        self._turns.enter(workload.wish.tenant)
 
     def tell(self, member: str, held: Held) -> None:
         """Raise `LeaseLost` unless the member holds that very attempt and may tell of it."""
@@ -210,7 +248,8 @@ class Model:
             workload.past.append((workload.attempt if workload.has_begun else None, Ending(workload.status.value)))
             workload.status, workload.outcome, workload.finished_at = Status.IN_QUEUE, None, None
             workload.raised = workload.losses = 0
-            workload.has_begun, workload.due_at = False, self._clock.now()
+            workload.has_begun, workload.due_at, workload.stands = False, self._clock.now(), True
+            self._turns.enter(workload.wish.tenant)
         return Asked(status=workload.status, changed=changed)
 
     def erase(self, workload_id: str) -> None:
@@ -231,7 +270,7 @@ class Model:
     def _end(self, workload: ModelWorkload, outcome: Outcome, endpoints: list[Endpoint]) -> Status:
         workload.status = STATUS_AFTER[type(outcome)]
         workload.outcome, workload.holder, workload.finished_at = outcome, None, self._clock.now()
-        workload.is_canceling = False
+        workload.is_canceling = workload.stands = False
         if not workload.is_erased:
             workload.deliveries += [
                 ModelDelivery(each.key, self._clock.now(), self._next_place())

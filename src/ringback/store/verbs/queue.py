@@ -134,7 +134,7 @@ class Queue:
         due_at, expires_at = self._moments(tx, api)
         if due_at is not None and due_at <= now:
             wanted: Columns = {"api": api, "now": now, "step": STEP, "room": _AT_ONCE}
-            for tenant in {tenant for (tenant,) in tx.execute(self._sql["let_due_stand"], wanted).fetchall()}:
+            for tenant in sorted({tenant for (tenant,) in tx.execute(self._sql["let_due_stand"], wanted).fetchall()}):
                 self._turns.enter(tx, api, tenant)
             due_at, expires_at = self._moments(tx, api)
         if expires_at is not None and expires_at <= now:
