@@ -19,6 +19,9 @@ STUCK_SECONDS: Final = 0.25
 _SHORT_SECONDS: Final = 0.010
 """Workloads shorter than this are handed over several at a time, so that the child never waits for the next."""
 
+_LONG_SECONDS: Final = 0.025
+"""One that has taken longer than this was no short one that had to wait for a processor."""
+
 _AHEAD_SECONDS: Final = 0.008
 _AHEAD_MOST: Final = 64
 _MEMORY_OF_RUNS: Final = 0.8
@@ -116,7 +119,7 @@ class Hand:
         return done, run, following
 
     def ask_back(self) -> list[int]:
-        """Those that should be taken back because the last was no short one; each once.
+        """Those that should be taken back because they are short no longer; each once.
 
         They stay in hand until the child has said that it has not begun them: see `returned`.
         """
@@ -214,6 +217,6 @@ class Hand:
 
 
 def _depth_for(mean_run: float, last_run: float) -> int:
-    if mean_run > _SHORT_SECONDS or last_run > _SHORT_SECONDS:
+    if mean_run > _SHORT_SECONDS or last_run > _LONG_SECONDS:
         return 1
     return max(2, min(_AHEAD_MOST, int(_AHEAD_SECONDS / max(mean_run, 1e-6))))

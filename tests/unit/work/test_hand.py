@@ -55,10 +55,14 @@ def test_when_one_turns_out_long_what_stands_behind_the_next_is_asked_back_once(
     assert hand.room(now + LONG) == 0
 
 
-def test_a_moment_longer_than_usual_is_not_long() -> None:
+def test_one_that_had_to_wait_for_a_processor_changes_nothing_but_several_do() -> None:
     hand, numbers, now = filled()
-    hand.end(numbers["w0"], now + 0.009)
-    assert hand.ask_back() == []
+    asked = []
+    for name in list(numbers)[:4]:
+        now += 0.02
+        hand.end(numbers[name], now)
+        asked.append(hand.ask_back())
+    assert asked == [[], [], list(numbers.values())[4:], []]
 
 
 def test_what_ended_together_with_a_long_one_shows_that_it_was_no_workload_that_took_so_long() -> None:
