@@ -107,8 +107,11 @@ def test_the_lines_that_cancel_retry_and_erase(server: Server, catcher: Catcher)
     assert json.loads(catcher.wait_for(ID).body)["status"] == "canceled"
 
     assert json.loads(run(server, retrying[0])) == {"id": ID, "status": "in_queue"}
+    until(lambda: status(server, ID) == "in_progress", within=20, wanted="another attempt")
+    run(server, canceling[0])  # else the next line may find that it has completed, and be refused
+    until(lambda: status(server, ID) == "canceled", within=20, wanted="its end")
     assert "completed" in run(server, retrying[1])
-    assert re.findall(r"canceled|completed", run(server, retrying[2])) == ["canceled", "completed"]
+    assert re.findall(r"canceled|completed", run(server, retrying[2])) == ["canceled", "canceled", "completed"]
 
     for line in erasing:
         run(server, line)
