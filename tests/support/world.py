@@ -17,7 +17,8 @@ from ringback.core.workload import Workload
 from ringback.store.blobs import Large
 from ringback.store.sqlite import SqliteStore
 from ringback.work import Pool
-from ringback.work.engine import Engine
+from ringback.work.cluster import RayEngine
+from ringback.work.engine import Engine, LocalEngine
 from ringback.work.environments import Environments
 from ringback.work.memory import Reaper
 from support.facts import Facts
@@ -38,6 +39,8 @@ class World:
     store: SqliteStore
     clock: HandWound
     facts: Facts = field(default_factory=Facts)
+    ray: RayEngine | None = None
+    """What replicas run on, instead of this machine."""
 
     def api(self, predict: str, *, replicas: int = 1, **spec: Any) -> Api:
         """What serves this predictor class (or body of `predict`), which is written down for it."""
@@ -49,7 +52,7 @@ class World:
     def engine(self, *, reaper: Reaper | None = None, uv: str | None = None) -> Engine:
         """An engine whose environments are kept in the folder."""
         environments = Environments(self.folder / "environments", self.facts, uv=uv)
-        return Engine(environments=environments, reaper=reaper or Reaper())
+        return LocalEngine(environments=environments, reaper=reaper or Reaper())
 
     @contextlib.asynccontextmanager
     async def serving(
@@ -64,7 +67,9 @@ class World:
     ) -> AsyncIterator[Pool]:
         """A pool of replicas with this predictor class (or body of `predict`), drained at the end."""
         api = self.api(predict, replicas=replicas, **spec)
-        pool = Pool(api, self.store, self.facts, chance=lambda: 0.0, engine=engine or self.engine(), large=large)
+        pool = Pool(
+            api, self.store, self.facts, chance=lambda: 0.0, engine=engine or self.ray or self.engine(), large=large
+        )
         await pool.start()
         try:
             yield pool
@@ -89,8 +94,10 @@ class World:
                 await asyncio.to_thread(os.sched_yield)
 
     def pid(self, number: int = -1) -> int:
-        pid = self.facts.of("replica.started")[number]["pid"]
+        """The process of a replica, by its place among those that have started; on Ray, among those that run."""
+        pid = self.facts.of("replica.started")[number]["pid"] if self.ray is None else running_in(self.folder)[number]
         assert isinstance(pid, int)
+        assert pid > 0
         return pid
 
 
@@ -100,6 +107,16 @@ def predictor_of(predict: str) -> str:
         return text
     body = "\n".join(f"        {line}" for line in text.strip().splitlines())
     return f"class PythonPredictor:\n    def predict(self, payload, workload, request_id):\n{body}\n"
+
+
+def running_in(folder: Path) -> list[int]:
+    """The replicas whose predictor is in a folder, oldest first."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if (process / "cwd").readlink() == folder and b"child/__main__.py" in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
+    return sorted(found)
 
 
 def is_running(pid: int) -> bool:

@@ -28,7 +28,12 @@ class Room:
 class Budget:
     """Keeps account of what replicas were promised."""
 
-    def __init__(self, look_at: Callable[[], Machine] = look) -> None:
+    def __init__(self, look_at: Callable[[], Machine] | None = look) -> None:
+        """Nothing is promised yet.
+
+        Args:
+            look_at: how large the machine is; None where somebody else keeps account, as a cluster does.
+        """
         self._look = look_at
         self._promised: dict[str, tuple[Compute, int]] = {}
 
@@ -47,6 +52,8 @@ class Budget:
             compute: what the file says one needs.
             replica_bytes: the size of the largest there is, for an API whose file does not say.
         """
+        if self._look is None:
+            return None
         machine = self._look()
         rooms = [
             *self._by_cores(compute, machine),

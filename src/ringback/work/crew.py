@@ -48,7 +48,7 @@ class Crew:
         self._failures = 0
         self._number = 0
         self._problem: str | None = None
-        self._preparation = Preparation(engine.environments, emit, chance=chance, changed=self._settle)
+        self._preparation = Preparation(engine, emit, chance=chance, changed=self._settle)
         self._reported: ReplicaState | None = None
         self._is_replacing = False
         self._ending = False
@@ -289,9 +289,7 @@ class Crew:
         assert self._preparation.python is not None
         self._number += 1
         version = Version(number=self._version, api=self._api, python=self._preparation.python)
-        replica = Replica(
-            version, self._owner, self._number, reaper=self._engine.reaper, logs_as_json=self._engine.logs_as_json
-        )
+        replica = Replica(version, self._owner, self._number, engine=self._engine)
         self._serving[replica.number] = replica
         task = self._loop.create_task(self._started(replica))
         self._starts.add(task)

@@ -1,20 +1,67 @@
-"""What one machine gives to the replicas of all APIs: room, environments, and what is known of how they end."""
+"""Where replicas run: what starts them, what room there is for them, and what is known of how they end."""
 
 from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from ringback.core.emit import Emit
+from ringback.core.spec import Api
 from ringback.work.budget import Budget
 from ringback.work.environments import Environments
 from ringback.work.memory import Reaper
+from ringback.work.process import LocalProcess, Process
+
+
+class Engine(Protocol):
+    """What the replicas of all APIs of one member share."""
+
+    @property
+    def budget(self) -> Budget:
+        """How many more replicas there may be."""
+        ...
+
+    @property
+    def reaper(self) -> Reaper:
+        """Knows whom this machine's kernel has killed."""
+        ...
+
+    @property
+    def logs_as_json(self) -> bool:
+        """How replicas write into the server's log what they print."""
+        ...
+
+    async def python_for(self, requirements: Path) -> Path:
+        """The interpreter for an API with these requirements, made ready if need be.
+
+        Raises:
+            Unavailable: there can be none; the message says why.
+        """
+        ...
+
+    def start(self, api: Api, python: Path, folder: Path | None) -> Process:
+        """Begin a replica's process; from the main thread, and without waiting for it.
+
+        Args:
+            api: what it runs, and what it asks of the machine.
+            python: what `python_for` came to.
+            folder: where its results that are files belong.
+
+        Raises:
+            Unavailable: there is no room for another.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Let go of what it holds. No replica runs any more."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
-    """The local engine: replicas are child processes of this one."""
+class LocalEngine:
+    """Replicas are child processes of this one."""
 
     environments: Environments
     budget: Budget = field(default_factory=Budget)
@@ -22,8 +69,17 @@ class Engine:
     logs_as_json: bool = False
     """How replicas write into the server's log what they print."""
 
+    async def python_for(self, requirements: Path) -> Path:
+        return await self.environments.python_for(requirements)
 
-def local_engine(environments: Path, emit: Emit, *, logs_as_json: bool = False) -> Engine:
+    def start(self, api: Api, python: Path, folder: Path | None) -> Process:  # noqa: ARG002 - a file is seen by both
+        return LocalProcess(api.predictor, python)
+
+    async def close(self) -> None:
+        """There is nothing to let go of."""
+
+
+def local_engine(environments: Path, emit: Emit, *, logs_as_json: bool = False) -> LocalEngine:
     """The engine of this machine.
 
     Args:
@@ -31,4 +87,5 @@ def local_engine(environments: Path, emit: Emit, *, logs_as_json: bool = False) 
         emit: is told of each environment that is made.
         logs_as_json: how replicas write into the server's log.
     """
-    return Engine(environments=Environments(environments, emit, uv=shutil.which("uv")), logs_as_json=logs_as_json)
+    environments_of = Environments(environments, emit, uv=shutil.which("uv"))
+    return LocalEngine(environments=environments_of, logs_as_json=logs_as_json)

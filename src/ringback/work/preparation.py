@@ -12,7 +12,7 @@ from ringback.core.emit import Emit
 from ringback.core.errors import Unavailable
 from ringback.core.retry import doubling_wait
 from ringback.core.spec import Api
-from ringback.work.environments import Environments
+from ringback.work.engine import Engine
 
 _AGAIN_SECONDS: Final = 10.0
 _AGAIN_MOST_SECONDS: Final = 600.0
@@ -21,13 +21,11 @@ _AGAIN_MOST_SECONDS: Final = 600.0
 class Preparation:
     """Comes to one API's interpreter, as of the version that was begun with last."""
 
-    def __init__(
-        self, environments: Environments, emit: Emit, *, chance: Callable[[], float], changed: Callable[[], None]
-    ) -> None:
+    def __init__(self, engine: Engine, emit: Emit, *, chance: Callable[[], float], changed: Callable[[], None]) -> None:
         """Begin with nothing.
 
         Args:
-            environments: has the interpreters of APIs with requirements.
+            engine: has the interpreters of APIs with requirements.
             emit: is told of what cannot be made.
             chance: spreads the times at which it is tried again.
             changed: is called whenever `python`, `doing` or `problem` has.
@@ -38,7 +36,7 @@ class Preparation:
         """What is being done, in words."""
         self.problem: str | None = None
         """Why there is no interpreter; it is tried again."""
-        self._environments = environments
+        self._engine = engine
         self._emit = emit
         self._chance = chance
         self._changed = changed
@@ -67,7 +65,7 @@ class Preparation:
                 self.doing = doing
                 self._changed()
             try:
-                self.python = await self._environments.python_for(requirements)
+                self.python = await self._engine.python_for(requirements)
             except Unavailable as error:
                 failures += 1
                 self.problem = str(error)

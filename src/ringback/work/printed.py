@@ -13,7 +13,7 @@ import fcntl
 import os
 import termios
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 LOOK_SECONDS: Final = 1.0
 """What has lain unread from one look to the next, with no word from the child, is read here. A child that picks it up
@@ -76,6 +76,25 @@ class Printed:
             os.close(ours)
 
 
+class Hearing(Protocol):
+    """Hears what a child prints and cannot tell of itself."""
+
+    is_deaf: bool
+    """While True nothing is heard: the child is being made to wait."""
+
+    def watch(self) -> None:
+        """The child has something to do."""
+        ...
+
+    def said(self) -> None:
+        """The child has told of its words itself."""
+        ...
+
+    def last(self) -> None:
+        """The child has died: hear the rest, and no more."""
+        ...
+
+
 class Overhearing:
     """Looks now and then, while something runs, whether words lie about that the child does not pick up."""
 
@@ -94,19 +113,15 @@ class Overhearing:
         self._timer: asyncio.TimerHandle | None = None
         self._was_unread = False
         self.is_deaf = False
-        """While True nothing is read: the child is being made to wait."""
 
     def watch(self) -> None:
-        """The child has something to do."""
         if self._timer is None:
             self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
 
     def said(self) -> None:
-        """The child has told of its words itself."""
         self._was_unread = False
 
     def last(self) -> None:
-        """The child has died: hear the rest, and no more."""
         if self._timer is not None:
             self._timer.cancel()
         if rest := self._printed.read():

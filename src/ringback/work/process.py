@@ -7,28 +7,63 @@ import os
 import signal
 import socket
 import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from ringback.core.errors import Unavailable
 from ringback.core.spec import Predictor
 from ringback.work.environments import variables_of
-from ringback.work.printed import Printed
+from ringback.work.printed import Hearing, Overhearing, Printed
 
 _ENTRY: Final = Path(__file__).parent / "child" / "__main__.py"
 _STANDARD_ERROR: Final = 2
 _SOCKET_BYTES: Final = 256 * 1024
 
 
-class ReplicaProcess:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class End:
+    """How a process ended."""
+
+    how: str
+    """As a clause: "was killed by SIGKILL"."""
+    code: int | None = None
+    """Its return code as `subprocess` has it, negative for a signal; None when nobody knows."""
+    out_of_memory: bool = False
+    """Whether that was for lack of memory, as whoever watched it there knows."""
+
+
+class Process(Protocol):
+    """A replica's process, wherever it runs."""
+
+    end: socket.socket
+    """Our end of the wire, non-blocking; whoever connects to it owns it."""
+    pid: int
+    """Its number on this machine; 0 when it runs elsewhere."""
+
+    def overhear(self, *, is_busy: Callable[[], bool], heard: Callable[[bytes], None]) -> Hearing:
+        """Be given, while `is_busy`, what it prints and cannot tell of itself; called once."""
+        ...
+
+    def kill(self) -> None:
+        """End it at once, and what it has started; harmless when it has gone already. The wire closes."""
+        ...
+
+    def ended(self) -> End | None:
+        """How it ended, once the wire has closed; None as long as it may still run."""
+        ...
+
+
+class LocalProcess:
     """A child process, our end of its socket, and what it prints.
 
     It runs in a session of its own, so a Ctrl-C in the terminal reaches the server alone.
     """
 
-    __slots__ = ("_popen", "end", "pid", "printed")
+    __slots__ = ("_popen", "_printed", "end", "pid")
 
-    def __init__(self, predictor: Predictor, python: Path) -> None:
+    def __init__(self, predictor: Predictor, python: Path, *, log: int = _STANDARD_ERROR) -> None:
         """Start it.
 
         Must be called from the main thread: the kernel ties the child's life to the thread that made it.
@@ -36,6 +71,7 @@ class ReplicaProcess:
         Args:
             predictor: what it is to run, and in which surroundings.
             python: the interpreter to run it with.
+            log: a descriptor for the lines of its log; the child gets its own.
 
         Raises:
             Unavailable: the system has no room for another process.
@@ -47,20 +83,23 @@ class ReplicaProcess:
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SOCKET_BYTES)
                 printed = Printed()
                 opened.callback(printed.close)
-                log = os.dup(_STANDARD_ERROR)
+                lines = os.dup(log)
                 with contextlib.closing(theirs):
                     try:
-                        self._popen = _start(predictor, python, (theirs.fileno(), printed, log))
+                        self._popen = _start(predictor, python, (theirs.fileno(), printed, lines))
                     finally:
                         printed.close_theirs()
-                        os.close(log)
+                        os.close(lines)
                 opened.pop_all()
         except OSError as error:
             raise Unavailable(f"no process for a replica could be started: {error}") from error
         ours.setblocking(False)
         self.end = ours
-        self.printed = printed
+        self._printed = printed
         self.pid = self._popen.pid
+
+    def overhear(self, *, is_busy: Callable[[], bool], heard: Callable[[bytes], None]) -> Hearing:
+        return Overhearing(self._printed, is_busy=is_busy, heard=heard)
 
     def kill(self) -> None:
         """SIGKILL to it, and to what it has started and not set free; harmless when it has gone already."""
@@ -70,9 +109,10 @@ class ReplicaProcess:
             except (ProcessLookupError, PermissionError):  # the latter on macOS, for a group that has ended
                 self._popen.kill()
 
-    def ended(self) -> int | None:
-        """Its return code as `subprocess` has it, negative for a signal; None while it runs."""
-        return self._popen.poll()
+    def ended(self) -> End | None:
+        """How it ended; None while it runs."""
+        code = self._popen.poll()
+        return None if code is None else End(how=in_words(code), code=code)
 
 
 def _start(predictor: Predictor, python: Path, ends: tuple[int, Printed, int]) -> subprocess.Popen[bytes]:

@@ -17,14 +17,14 @@ from ringback.core.quantities import about_size
 from ringback.core.workload import Canceled, Claimed, Completed, ErrorType, Held, Outcome, Progress
 from ringback.work.child import wire
 from ringback.work.child.wire import Kind, WireError
+from ringback.work.engine import Engine
 from ringback.work.failures import failure_in
 from ringback.work.files import Lent, Stored, stored_in
 from ringback.work.hand import STUCK_SECONDS, Hand
 from ringback.work.limits import run_limit
-from ringback.work.memory import Reaper
 from ringback.work.owner import Gone, Owner, Version
-from ringback.work.printed import Overhearing
-from ringback.work.process import ReplicaProcess, in_words
+from ringback.work.printed import Hearing
+from ringback.work.process import Process
 
 _REAP_SECONDS: Final = 0.01
 
@@ -32,17 +32,14 @@ _REAP_SECONDS: Final = 0.01
 class Replica(asyncio.Protocol):
     """One child process, from its start to its end."""
 
-    def __init__(
-        self, version: Version, owner: Owner, number: int, *, reaper: Reaper, logs_as_json: bool = False
-    ) -> None:
+    def __init__(self, version: Version, owner: Owner, number: int, *, engine: Engine) -> None:
         """Begin with no process.
 
         Args:
             version: what it runs, how, and with which interpreter; a later one replaces it.
             owner: is told.
             number: its own among its crew's, for people.
-            reaper: knows whom the kernel has killed.
-            logs_as_json: how it writes into the server's log.
+            engine: starts it, and knows whom the kernel has killed.
         """
         self.number = number
         self.version = version.number
@@ -50,8 +47,7 @@ class Replica(asyncio.Protocol):
         self._python = version.python
         self.is_ready = False
         self._owner = owner
-        self._reaper = reaper
-        self._logs_as_json = logs_as_json
+        self._engine = engine
         self._loop = asyncio.get_running_loop()
         self._frames = wire.Frames()
         self._hand = Hand(api.concurrency, most=api.recycle_after)
@@ -65,9 +61,9 @@ class Replica(asyncio.Protocol):
         self._over_memory: str | None = None
         self._began = perf_counter()
         self._transport: asyncio.Transport | None = None
-        self._process: ReplicaProcess | None = None
+        self._process: Process | None = None
         self._folder: Path | None = None
-        self._overhearing: Overhearing | None = None
+        self._overhearing: Hearing | None = None
 
     # ── From the owner ──────────────────────────────────────────────────────────────────────────
 
@@ -83,15 +79,13 @@ class Replica(asyncio.Protocol):
             self._folder = self._owner.files.new_folder()
         except OSError as error:
             raise Unavailable(f"a replica could not be given a folder: {error}") from error
-        self._process = ReplicaProcess(self.api.predictor, self._python)
-        self._overhearing = Overhearing(
-            self._process.printed, is_busy=lambda: bool(self._hand), heard=self._on_overheard
-        )
+        self._process = self._engine.start(self.api, self._python, self._folder)
+        self._overhearing = self._process.overhear(is_busy=lambda: bool(self._hand), heard=self._on_overheard)
         try:
             await self._loop.create_unix_connection(lambda: self, sock=self._process.end)
         except OSError as error:
             self._process.kill()
-            self._process.printed.close()
+            self._overhearing.last()
             raise Unavailable(f"a replica could not be spoken to: {error}") from error
 
     @property
@@ -219,7 +213,7 @@ class Replica(asyncio.Protocol):
             "python_path": None if predictor.python_path is None else str(predictor.python_path),
             "config": predictor.config,
             "log_level": predictor.log_level,
-            "log_as_json": self._logs_as_json,
+            "log_as_json": self._engine.logs_as_json,
             "concurrency": self.api.concurrency,
             "spool": self._owner.files.hello(self._folder, self.api),
         }
@@ -372,17 +366,19 @@ class Replica(asyncio.Protocol):
 
     def _reap(self, was_ready: bool) -> None:
         assert self._process is not None
-        code = self._process.ended()
-        if code is None:  # SIGKILL is on its way
+        end = self._process.ended()
+        if end is None:  # SIGKILL is on its way
             self._loop.call_later(_REAP_SECONDS, self._reap, was_ready)
             return
         if self._overhearing is not None:
             self._overhearing.last()
         how, kind = self._over_memory, ErrorType.OUT_OF_MEMORY
-        if how is None and code == -signal.SIGKILL and not self._killed and self._reaper.was_it():
+        if how is None and end.out_of_memory:
+            how = end.how
+        if how is None and end.code == -signal.SIGKILL and not self._killed and self._engine.reaper.was_it():
             how = "was killed by the kernel for lack of memory"
         if how is None:
-            how, kind = self._fault or in_words(code), ErrorType.REPLICA_LOST
+            how, kind = self._fault or end.how, ErrorType.REPLICA_LOST
         gone = Gone(how, was_ready, self._broken, kind=kind, by_force=self._by_force)
         self._hand.leave(gone, by_force=self._by_force, now=perf_counter())
         self._owner.on_gone(self, gone)

@@ -12,6 +12,8 @@ from ringback.core.workload import Ending, Status
 from support.stores import API, SqliteBackend, submission
 from support.world import World
 
+pytestmark = pytest.mark.every_engine
+
 HEEDS = """
 (HERE / f"begun-{request_id}").touch()
 while not workload.cancelled:

@@ -12,6 +12,8 @@ from ringback.core.workload import Status
 from support.stores import API
 from support.world import World
 
+pytestmark = pytest.mark.every_engine
+
 STEPS = """
 before = workload.resume()
 if before is None:

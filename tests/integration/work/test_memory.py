@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 
+import pytest
+
 from ringback.core.spec import Compute, Retries
 from ringback.core.workload import Status
 from ringback.work.memory import Reaper
@@ -23,6 +25,7 @@ return workload.attempt
 """
 
 
+@pytest.mark.every_engine
 async def test_a_workload_that_takes_too_much_memory_is_ended_and_the_next_runs(world: World) -> None:
     async with world.serving(GROWS, compute=LIMIT, retries=Retries(max_losses=2)):
         hungry, modest = await world.submit(b"true"), await world.submit(b"false")
@@ -35,6 +38,7 @@ async def test_a_workload_that_takes_too_much_memory_is_ended_and_the_next_runs(
     assert fine.status is Status.COMPLETED
 
 
+@pytest.mark.every_engine
 async def test_what_its_children_take_counts(world: World) -> None:
     predict = """
     import subprocess
@@ -70,6 +74,7 @@ async def test_memory_that_is_shared_is_not_counted_twice(world: World) -> None:
         assert (await world.run()).result == b'"fine"'
 
 
+@pytest.mark.every_engine
 async def test_a_predictor_that_is_too_large_to_load_says_so(world: World) -> None:
     predictor = """
     class PythonPredictor:

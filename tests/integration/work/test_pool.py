@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -15,7 +14,9 @@ from ringback.core.spec import Retries
 from ringback.core.workload import Status
 from ringback.store.contract import Store
 from support.stores import API, submission
-from support.world import World
+from support.world import World, until_gone
+
+pytestmark = pytest.mark.every_engine
 
 
 async def status_of(store: Store, workload_id: str) -> tuple[Status, int]:
@@ -202,9 +203,10 @@ async def test_several_replicas_share_the_work(world: World) -> None:
     async with world.serving(predict, replicas=2):
         await world.facts.wait_for("replica.ready", 2)
         assert world.store.replicas(API).ready == 2
+        pids = {b"%d" % world.pid(0), b"%d" % world.pid(1)}
         ids = [await world.submit() for _ in range(2)]
         results = {(await world.ended(each)).result for each in ids}
-    assert results == {b"%d" % world.pid(0), b"%d" % world.pid(1)}
+    assert results == pids
 
 
 async def test_a_long_one_does_not_keep_those_behind_it_from_a_free_replica(world: World) -> None:
@@ -362,10 +364,9 @@ async def test_an_abandoned_pool_ends_its_replicas_and_says_nothing(world: World
     async with world.serving(UNTIL_TOLD) as pool:
         await world.submit(workload_id="runs")
         await world.begun("begun-runs")
+        pid = world.pid()
         pool.abandon()
-        async with asyncio.timeout(10):
-            while await asyncio.to_thread(Path(f"/proc/{world.pid()}").exists):
-                pass
+        await until_gone(pid)
     assert await status_of(world.store, "runs") == (Status.IN_PROGRESS, 1)
 
 

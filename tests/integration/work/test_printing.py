@@ -29,6 +29,8 @@ def lines_of(log: str) -> list[tuple[str | None, str]]:
 # ── Whose it is ─────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.every_engine
+@pytest.mark.every_engine
 async def test_all_that_predict_prints_is_its_log_and_in_the_servers_too(world: World, capfd: Capture) -> None:
     predict = """
     import ctypes, logging, subprocess
@@ -138,6 +140,11 @@ async def test_a_forked_process_speaks_for_the_workload_that_made_it(world: Worl
     assert await log_of(world.store, workload.id) == "from a fork\nfrom the parent\n"
 
 
+@pytest.mark.every_engine
+@pytest.mark.every_engine
+@pytest.mark.every_engine
+@pytest.mark.every_engine
+@pytest.mark.every_engine
 @pytest.mark.parametrize(
     "mischief",
     [
