@@ -98,6 +98,7 @@ def serve(
         list[str] | None,
         typer.Option(help="gateway, worker, dispatcher: what of the work it does; repeatable [default: all]."),
     ] = None,
+    engine: Annotated[str | None, typer.Option(help="local, ray: where replicas run [default: local].")] = None,
     api_key: Annotated[list[str] | None, typer.Option(help="A key that requests must bring; repeatable.")] = None,
     public_url: Annotated[
         str | None, typer.Option(help="Where receivers reach the server [default: where it listens].")
@@ -133,6 +134,7 @@ def serve(
         "store": store,
         "blobs": blobs,
         "roles": ",".join(roles) if roles else None,
+        "engine": engine,
         "public-url": public_url,
         "allow": ",".join(allow) if allow else None,
         "trusted-hosts": ",".join(trusted_hosts) if trusted_hosts else None,

@@ -18,6 +18,7 @@ from ringback.core.roles import EVERY_ROLE, Role, read_roles, written
 from ringback.core.urls import webhook_url
 
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error")
+_ENGINES: Final = ("local", "ray")
 _LOG_FORMATS: Final = ("text", "json")
 _SQLITE: Final = "sqlite:///"
 _POSTGRES: Final = ("postgresql://", "postgres://")
@@ -170,6 +171,13 @@ OPTIONS: Final = (
         parse=read_roles,
     ),
     Option(
+        name="engine",
+        default="local",
+        meaning="local: replicas are processes of this machine. ray: they are actors of the Ray cluster "
+        "that RAY_ADDRESS names, or else of one on this machine",
+        parse=_one_of(*_ENGINES),
+    ),
+    Option(
         name="api-keys",
         default="",
         meaning="Keys, comma-separated, one of which every request must bring; without any, only loopback is served",
@@ -240,6 +248,7 @@ class Settings:
     blobs: str
     """A folder or a URL; empty means beside the store."""
     roles: frozenset[Role]
+    engine: str
     api_keys: frozenset[str]
     public_url: str
     """Without a slash at its end; empty means where it listens."""

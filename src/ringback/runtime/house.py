@@ -6,6 +6,7 @@ Knows who exists, never what they do. A member that is declared dead drops every
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -73,12 +74,16 @@ class Plan:
     roles: frozenset[Role] = EVERY_ROLE
     logs_as_json: bool = False
     """How replicas write into the server's log."""
+    engine: str = "local"
+    """Where replicas run: `local` or `ray`."""
 
 
 class House:
     """One member: its store and its parts."""
 
-    def __init__(self, plan: Plan, store: VerbStore, large: Large, facts: Facts, metrics: Metrics) -> None:
+    def __init__(
+        self, plan: Plan, store: VerbStore, large: Large, engine: Engine, *, facts: Facts, metrics: Metrics
+    ) -> None:
         chance = random.Random().random  # noqa: S311 - spreads retries, guards nothing
         guard, resolve = Guard(plan.allow, is_own=is_own), Names()
         self._plan = plan
@@ -88,7 +93,7 @@ class House:
         self._dispatcher = Dispatcher(
             store, self._sent_here(plan.apis), facts, chance=chance, dialling=Dialling(guard=guard, resolve=resolve)
         )
-        engine = local_engine(plan.environments, facts, logs_as_json=plan.logs_as_json)
+        self._engine = engine
         self._pool_of: Callable[[Api], Pool] = partial(_pool, store, facts, chance, engine, large)
         self._pools = {api.name: self._pool_of(api) for api in self._run_here(plan.apis)}
         self._leaving: dict[asyncio.Task[None], Pool] = {}
@@ -113,7 +118,17 @@ class House:
 
         Raises:
             StoreError: the store or the place for blobs cannot be opened; the message says why.
+            Unavailable: the engine cannot be had.
         """
+        engine = await _engine(plan, facts)
+        async with contextlib.AsyncExitStack() as opened:
+            opened.push_async_callback(engine.close)
+            house = await cls._over(plan, engine, facts, metrics)
+            opened.pop_all()
+        return house
+
+    @classmethod
+    async def _over(cls, plan: Plan, engine: Engine, facts: Facts, metrics: Metrics) -> House:
         store = await open_store(
             plan.store,
             clock=plan.clock,
@@ -131,7 +146,7 @@ class House:
             blob_threshold_bytes=plan.blob_threshold_bytes,
             file_threshold_bytes=plan.file_threshold_bytes,
         )
-        return cls(plan, store, large, facts, metrics)
+        return cls(plan, store, large, engine, facts=facts, metrics=metrics)
 
     @property
     def plan(self) -> Plan:
@@ -203,6 +218,7 @@ class House:
                 self._abandon()
                 await self._face.close()
                 await self._blobs.close()
+                await self._engine.close()
                 await self._upkeep
         finally:
             waiter.cancel()
@@ -226,6 +242,7 @@ class House:
             await asyncio.gather(self._upkeep, return_exceptions=True)
         await self._store.close()
         await self._blobs.close()
+        await self._engine.close()
 
     def _face_of(self, apis: Sequence[Api], hour: Hour | None = None) -> Face:
         """What the world sees of these APIs."""
@@ -265,6 +282,14 @@ class House:
             pool.abandon()
         self._dispatcher.abandon()
         self._face.close_streams()
+
+
+async def _engine(plan: Plan, facts: Facts) -> Engine:
+    if plan.engine == "ray" and Role.WORKER in plan.roles:
+        from ringback.work.cluster import ray_engine  # noqa: PLC0415 - only those load it who run replicas there
+
+        return await ray_engine(facts, logs_as_json=plan.logs_as_json)
+    return local_engine(plan.environments, facts, logs_as_json=plan.logs_as_json)
 
 
 def _reach(plan: Plan) -> Reach | None:

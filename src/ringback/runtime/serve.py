@@ -74,6 +74,7 @@ def plan_of(spec: SpecFile, settings: Settings, clock: Clock) -> Plan:
         lease_seconds=settings.lease,
         roles=settings.roles,
         logs_as_json=settings.log_format == "json",
+        engine=settings.engine,
     )
 
 

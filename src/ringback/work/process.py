@@ -32,6 +32,7 @@ class End:
     """Its return code as `subprocess` has it, negative for a signal; None when nobody knows."""
     out_of_memory: bool = False
     """Whether that was for lack of memory, as whoever watched it there knows."""
+    never_began: bool = False
 
 
 class Process(Protocol):

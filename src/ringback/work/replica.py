@@ -379,6 +379,7 @@ class Replica(asyncio.Protocol):
             how = "was killed by the kernel for lack of memory"
         if how is None:
             how, kind = self._fault or end.how, ErrorType.REPLICA_LOST
-        gone = Gone(how, was_ready, self._broken, kind=kind, by_force=self._by_force)
+        broken = f"its replica {end.how}" if end.never_began else self._broken
+        gone = Gone(how, was_ready, broken, kind=kind, by_force=self._by_force)
         self._hand.leave(gone, by_force=self._by_force, now=perf_counter())
         self._owner.on_gone(self, gone)

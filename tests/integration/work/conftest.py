@@ -11,6 +11,7 @@ import pytest
 from ringback.core.clock import HandWound
 from ringback.store.sqlite import open_sqlite
 from ringback.work.cluster.engine import RayEngine, engine_on, join
+from support.facts import Facts
 from support.world import World
 
 
@@ -39,10 +40,11 @@ def blob_place() -> str:
 async def world(tmp_path: Path, engine_name: str, request: pytest.FixtureRequest) -> AsyncIterator[World]:
     clock = HandWound()
     engine: RayEngine | None = None
+    facts = Facts()
     if engine_name == "ray":
-        engine = await engine_on(request.getfixturevalue("ray_cluster"), "127.0.0.1")
+        engine = await engine_on(request.getfixturevalue("ray_cluster"), "127.0.0.1", facts)
     store = await open_sqlite(tmp_path / "ringback.db", clock=clock)
-    yield World(tmp_path, store, clock, ray=engine)
+    yield World(tmp_path, store, clock, facts, ray=engine)
     await store.close()
     if engine is not None:
         await engine.door.close()

@@ -8,22 +8,26 @@ from __future__ import annotations
 import asyncio
 import importlib
 import os
+import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from ringback.core.emit import Emit
 from ringback.core.errors import Unavailable
+from ringback.core.quantities import about_size
 from ringback.core.spec import Api
 from ringback.work.budget import Budget
 from ringback.work.cluster.door import Door
 from ringback.work.cluster.host import Host, Order
 from ringback.work.cluster.link import Line
 from ringback.work.cluster.remote import RemoteProcess
+from ringback.work.environments import digest_of
 from ringback.work.memory import Reaper
 from ringback.work.process import Process
 
 _LOOPBACK: Final = "127.0.0.1"
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _ADDRESS: Final = "RAY_ADDRESS"
 _STORE_BYTES: Final = 100_000_000
 """Of a cluster of our own: nothing of ours goes through its object store."""
@@ -35,20 +39,23 @@ class RayEngine:
 
     ray: Any
     door: Door
+    emit: Emit
     host: str
     """The address of this server as the cluster's nodes see it."""
     budget: Budget
     reaper: Reaper
+    patience_seconds: float = 10.0
+    """A replica that has not begun by then is told of: the cluster may have no room for it."""
 
     async def python_for(self, requirements: Path) -> Path:
-        """Ray makes the environment, on the node; here it is only seen that there is something to make it from."""
-        try:
-            await asyncio.to_thread(requirements.read_bytes)
-        except OSError as error:
-            raise Unavailable(f"{requirements} cannot be read: {error.strerror}") from error
-        return requirements
+        """Ray makes the environment, on the node, for what the file says now; each content has one of its own.
 
-    def start(self, api: Api, python: Path, folder: Path | None) -> Process:  # noqa: ARG002 - Ray makes the environment
+        Returns:
+            A name for it, which is no interpreter's.
+        """
+        return Path(await asyncio.to_thread(digest_of, requirements))
+
+    def start(self, api: Api, python: Path, folder: Path | None) -> Process:
         token, line = self.door.expect()
         order = Order(
             host=self.host,
@@ -58,19 +65,21 @@ class RayEngine:
             mem_bytes=api.compute.mem_bytes,
         )
         try:
-            actor = self._actor(api)
+            actor = self._actor(api, python.name)
             fate = asyncio.wrap_future(actor.serve.remote(order).future())
         except Exception as error:
             line.cancel()
             raise Unavailable(f"Ray could not be asked for an actor: {error}") from error
-        return RemoteProcess(lambda: self._called(line, fate), lambda: self._end(actor, fate), folder)
+        return RemoteProcess(lambda: self._called(api, line, fate), lambda: self._end(actor, fate), folder)
 
     async def close(self) -> None:
         await self.door.close()
         self.ray.shutdown()
 
-    def _actor(self, api: Api) -> Any:
+    def _actor(self, api: Api, digest: str) -> Any:
         compute, requirements = api.compute, api.predictor.requirements
+        # The comment tells Ray, which keeps environments by their text, that the file has another content.
+        environment = None if requirements is None else {"pip": [f"-r {requirements}", f"# {digest}"]}
         return (
             self.ray.remote(Host)
             .options(
@@ -78,12 +87,12 @@ class RayEngine:
                 num_gpus=compute.gpu,
                 memory=compute.mem_bytes,
                 max_restarts=0,
-                runtime_env=None if requirements is None else {"pip": str(requirements)},
+                runtime_env=environment,
             )
             .remote()
         )
 
-    async def _called(self, line: asyncio.Future[Line], fate: asyncio.Future[None]) -> Line:
+    async def _called(self, api: Api, line: asyncio.Future[Line], fate: asyncio.Future[None]) -> Line:
         """The line of a host that has called.
 
         Raises:
@@ -91,7 +100,12 @@ class RayEngine:
         """
         try:
             waits: list[asyncio.Future[Any]] = [line, fate]
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(waits, timeout=self.patience_seconds, return_when=asyncio.FIRST_COMPLETED)
+            if not done:
+                self.emit(
+                    "replica.waiting", api=api.name, reason=f"Ray has not placed it yet; it asks for {_needs(api)}"
+                )
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             if line.done():
                 return line.result()
             error = fate.exception()
@@ -127,7 +141,7 @@ async def ray_engine(emit: Emit, *, logs_as_json: bool = False) -> RayEngine:
         raise Unavailable(f"Ray {where} cannot be used: {_in_words(error)}") from error
     host = ray.util.get_node_ip_address() if address else _LOOPBACK
     try:
-        engine = await engine_on(ray, host)
+        engine = await engine_on(ray, host, emit)
     except Unavailable:
         ray.shutdown()
         raise
@@ -138,34 +152,49 @@ async def ray_engine(emit: Emit, *, logs_as_json: bool = False) -> RayEngine:
 def join(ray: Any, address: str | None) -> None:
     """Become a part of a cluster; one's own has the loopback address alone, and asks nobody outside for anything.
 
-    Must be called from the main thread: Ray's own processes end with the thread that has started them.
+    Must be called from the main thread: Ray's own processes end with the thread that has started them. Signals stay
+    with whoever has them: Ray would take SIGTERM for itself, and leave the house without a word.
     """
-    if address:
-        ray.init(address=address, log_to_driver=False, configure_logging=False)
-        return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray.init(
-        _node_ip_address=_LOOPBACK,
-        object_store_memory=_STORE_BYTES,
-        include_dashboard=False,
-        log_to_driver=False,
-        configure_logging=False,
-    )
+    handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+    try:
+        if address:
+            ray.init(address=address, log_to_driver=False, configure_logging=False)
+        else:
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+            ray.init(
+                _node_ip_address=_LOOPBACK,
+                object_store_memory=_STORE_BYTES,
+                include_dashboard=False,
+                log_to_driver=False,
+                configure_logging=False,
+            )
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
-async def engine_on(ray: Any, host: str) -> RayEngine:
+async def engine_on(ray: Any, host: str, emit: Emit) -> RayEngine:
     """The engine on a cluster that has been joined.
 
     Args:
         ray: the module.
         host: the address of this machine as the cluster's nodes see it.
+        emit: is told of replicas that the cluster keeps waiting.
 
     Raises:
         Unavailable: it cannot be listened there.
     """
     door = Door()
     await door.open(host)
-    return RayEngine(ray, door, host, Budget(None), Reaper(kills=lambda: None))
+    return RayEngine(ray, door, emit, host, Budget(None), Reaper(kills=lambda: None))
+
+
+def _needs(api: Api) -> str:
+    """What a replica asks of a node."""
+    compute = api.compute
+    memory = None if compute.mem_bytes is None else about_size(compute.mem_bytes)
+    asked = {"compute.cpu": compute.cpu, "compute.gpu": compute.gpu or None, "compute.mem": memory}
+    return ", ".join(f"{name} {value}" for name, value in asked.items() if value is not None) or "nothing"
 
 
 def _in_words(error: BaseException | None) -> str:

@@ -99,7 +99,7 @@ class RemoteProcess:
         except asyncio.CancelledError:  # by `kill` alone
             pass
         except Unavailable as error:
-            how = str(error)
+            self._ended = End(how=str(error), never_began=True)
         finally:
             self._ended = self._ended or End(how=how)
             if self._line is not None:
