@@ -16,6 +16,7 @@ DEFAULTS = Settings(
     store="",
     blobs="",
     roles=frozenset(Role),
+    engine="local",
     api_keys=frozenset(),
     public_url="",
     allow=frozenset(),
@@ -58,6 +59,7 @@ GOOD = [
     ("grace", "1m", 60),
     ("lease", "10s", 10.0),
     ("log-level", "WARNING", "warning"),
+    ("engine", "ray", "ray"),
     ("log-format", "Json", "json"),
 ]
 
@@ -96,6 +98,7 @@ BAD = [
     ("grace", "soon", "'soon' is no duration; write for example 30s, 5m, 1h30m or 7d"),
     ("lease", "499ms", "'499ms' is not from 500ms to 1h"),
     ("log-level", "loud", "'loud' is none of debug, info, warning, error"),
+    ("engine", "dask", "'dask' is none of local, ray"),
     ("log-format", "xml", "'xml' is none of text, json"),
 ]
 
