@@ -44,6 +44,7 @@ class RayEngine:
     """The address of this server as the cluster's nodes see it."""
     budget: Budget
     reaper: Reaper
+    logs_as_json: bool = False
     patience_seconds: float = 10.0
     """A replica that has not begun by then is told of: the cluster may have no room for it."""
 
