@@ -45,6 +45,10 @@ ON_THE_WAY: Final = (
     "finish",
     "stands_behind",
     "read_workload",
+    "take_due",
+    "next_due",
+    "settle_held",
+    "retry_held",
 )
 STEPS_THAT_GROW: Final = re.compile(r"\bSCAN (?!picked|due|late|before|CONSTANT ROW)|USE TEMP B-TREE")
 

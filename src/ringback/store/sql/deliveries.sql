@@ -18,12 +18,12 @@ WHERE due_at = :never AND seq = (
 );
 
 -- name: take_due
--- In the order of the index, named in full: not every planner sees that its first columns are all the same here.
+-- Ordered by the holder, too: not every planner sees that it is the same for all, and goes down the index.
 WITH picked AS MATERIALIZED (
     SELECT seq FROM deliveries
     WHERE endpoint = :endpoint AND state = 'pending' AND holder IS NULL AND (tries > 0) = :again AND due_at <= :now
       AND EXISTS (SELECT 1 FROM members WHERE id = :member)
-    ORDER BY holder, (tries > 0), due_at, seq
+    ORDER BY holder, due_at, seq
     LIMIT :room {skip_locked}
 )
 UPDATE deliveries SET holder = :member
@@ -38,7 +38,7 @@ SELECT api, id, trace_id FROM workloads WHERE seq = :seq;
 SELECT due_at FROM deliveries
 WHERE endpoint = :endpoint AND state = 'pending' AND holder IS NULL AND (tries > 0) = :again AND due_at > :now
   AND due_at < :never
-ORDER BY holder, (tries > 0), due_at
+ORDER BY holder, due_at
 LIMIT 1;
 
 -- name: settle_held
