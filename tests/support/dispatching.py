@@ -20,6 +20,8 @@ from support.facts import Facts
 from support.stores import API, claim_one, submission
 
 PROBE_SECONDS: Final = 0.02
+LEASE_SECONDS: Final = 1e9
+"""Nobody renews it while the clock is wound."""
 
 
 @dataclass(slots=True)
@@ -65,6 +67,6 @@ class World:
 async def world_in(folder: Path) -> AsyncIterator[World]:
     """A fresh store in the folder, closed at the end of the block."""
     clock = HandWound()
-    store = await open_sqlite(folder / "ringback.db", clock=clock)
+    store = await open_sqlite(folder / "ringback.db", clock=clock, lease_seconds=LEASE_SECONDS)
     yield World(store, clock, Facts())
     await store.close()

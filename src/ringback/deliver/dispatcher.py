@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from ringback.core.delivery import Delivery
 from ringback.core.emit import Emit
 from ringback.core.errors import RingbackError, SpecError
+from ringback.core.roles import Role
 from ringback.core.spec import GUEST_PREFIX, Endpoint, guest_endpoint
 from ringback.deliver.flow import PROBE_SECONDS
 from ringback.deliver.lane import Lane
+from ringback.deliver.means import Means
 from ringback.deliver.sender import Dialling
+from ringback.deliver.sharing import chosen
 from ringback.store.contract import Store
 
 _BEFORE_SWEEP: Final = 256
 """Lanes that are not for good before those that are done with are looked for."""
 _AFTER_FAULT_SECONDS: Final = 5.0
 _SLACK_SECONDS: Final = 1.0
+_ORPHANS_SECONDS: Final = 3.0
+"""Between two looks for what nobody sends; twice seen is left to nobody any more."""
 
 
 class Dispatcher:
@@ -46,13 +52,13 @@ class Dispatcher:
         self._store = store
         self._loop = asyncio.get_running_loop()
         self._emit = emit
-        self._chance = chance
-        self._dialling = dialling
-        self._probe_seconds = probe_seconds
+        self._means = Means(dialling=dialling, chance=chance, probe_seconds=probe_seconds)
         self._lanes = {key: self._lane(endpoint) for key, endpoint in endpoints.items()}
         self._kept = frozenset(self._lanes)
         self._leaving: dict[asyncio.Task[None], Lane] = {}
         self._looking: asyncio.Task[None] | None = None
+        self._adopting: asyncio.Task[None] | None = None
+        self._orphans: frozenset[str] = frozenset()
         self._look_again = False
         self._stopped = False
 
@@ -64,6 +70,8 @@ class Dispatcher:
             lane.on_due()
         self._store.on_endpoints(self._on_endpoint)
         self._store.on_strangers(self._look_for_strangers)
+        self._store.on_roster(self._on_roster)
+        self._adopting = self._loop.create_task(self._adopt_orphans(), name="ringback-orphans")
         for key in await self._store.waiting():
             self._lane_of(key)
 
@@ -87,18 +95,20 @@ class Dispatcher:
 
     async def stop(self, grace_seconds: float) -> None:
         """Begin nothing more, give back what waits, let attempts under way end within the grace period."""
-        self._stopped = True
-        if self._looking is not None:
-            self._looking.cancel()
+        self._end_tasks()
         await asyncio.gather(*(lane.stop(grace_seconds) for lane in (*self._lanes.values(), *self._leaving.values())))
 
     def abandon(self) -> None:
         """Stop at once and tell the store nothing: others hold what was ours."""
-        self._stopped = True
-        if self._looking is not None:
-            self._looking.cancel()
+        self._end_tasks()
         for lane in (*self._lanes.values(), *self._leaving.values()):
             lane.abandon()
+
+    def _end_tasks(self) -> None:
+        self._stopped = True
+        for task in (self._looking, self._adopting):
+            if task is not None:
+                task.cancel()
 
     @property
     def is_still(self) -> bool:
@@ -124,11 +134,13 @@ class Dispatcher:
 
     # ── Lanes that come and go ──────────────────────────────────────────────────────────────────
 
-    def _lane_of(self, key: str) -> Lane | None:
-        """The endpoint's lane, made if there is none and there can be one."""
+    def _lane_of(self, key: str, *, is_adopted: bool = False) -> Lane | None:
+        """The endpoint's lane, made if there is none, there can be one, and it is for this member to have it."""
         lane = self._lanes.get(key)
-        if lane is not None or self._stopped or (endpoint := self._passing(key)) is None:
+        if lane is not None or self._stopped or not (is_adopted or self._is_meant_for_this(key)):
             return lane
+        if (endpoint := self._passing(key)) is None:
+            return None
         if len(self._lanes) - len(self._kept) >= _BEFORE_SWEEP:
             self._sweep()
         try:
@@ -150,9 +162,7 @@ class Dispatcher:
 
     def _sweep(self) -> None:
         for key in [key for key, lane in self._lanes.items() if key not in self._kept and lane.is_quiet]:
-            self._store.off_due(key)
-            self._lanes.pop(key).abandon()
-            self._emit("endpoint.closed", endpoint=key)
+            self._retire(key)
 
     def _on_endpoint(self, key: str) -> None:
         """A registered endpoint has come, changed or gone."""
@@ -202,11 +212,37 @@ class Dispatcher:
         self._loop.call_later(_AFTER_FAULT_SECONDS, self._look_for_strangers)
 
     def _lane(self, endpoint: Endpoint) -> Lane:
-        return Lane(
-            endpoint,
-            self._store,
-            self._emit,
-            chance=self._chance,
-            dialling=self._dialling,
-            probe_seconds=self._probe_seconds,
-        )
+        wanted = partial(self._is_meant_for_this, endpoint.key)
+        return Lane(endpoint, self._store, self._emit, means=self._means, wanted=wanted)
+
+    # ── Shared with other dispatchers ───────────────────────────────────────────────────────────
+
+    def _is_meant_for_this(self, key: str) -> bool:
+        """Whether this member is the one that all dispatchers would have send to the endpoint."""
+        everyone = self._store.roster(Role.DISPATCHER)
+        return len(everyone) < 2 or chosen(key, everyone) == self._store.member
+
+    def _on_roster(self) -> None:
+        """Dispatchers have come or gone: leave to others what is theirs now, take what is this one's."""
+        if self._stopped:
+            return
+        for lane in self._lanes.values():
+            lane.on_roster()
+        self._look_for_strangers()
+
+    async def _adopt_orphans(self) -> None:
+        while True:
+            await asyncio.sleep(_ORPHANS_SECONDS)
+            try:
+                await self._look_for_orphans()
+            except RingbackError as error:
+                self._emit("store.fault", detail=f"looking for what nobody sends: {error}")
+
+    async def _look_for_orphans(self) -> None:
+        """Send, for good measure, what those it is meant for do not: their file may not know the endpoint."""
+        if len(self._store.roster(Role.DISPATCHER)) < 2:
+            return  # all is meant for this one
+        before, self._orphans = self._orphans, await self._store.orphans()
+        for key in before & self._orphans:
+            if (lane := self._lane_of(key, is_adopted=True)) is not None:
+                lane.adopt()

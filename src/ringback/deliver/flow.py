@@ -192,6 +192,20 @@ class Flow:
         self._take_up_again()
         self._limit, self._pause_until = float(self._most), 0.0
 
+    def take_over(self, now: float, *, is_first: bool, is_tripped: bool) -> None:
+        """Begin with an endpoint that others may have sent to until now, and know of it what they have left word of.
+
+        Args:
+            now: seconds of any scale.
+            is_first: nobody has sent to it; otherwise its rate may have been used up just now.
+            is_tripped: it did not work at all, and is probed.
+        """
+        self.start_over()
+        if not is_first:
+            self._tokens, self._tokens_at = 0.0, now
+        if is_tripped:
+            self._trip(now)
+
     # ── Within ──────────────────────────────────────────────────────────────────────────────────
 
     def _follow(self, seconds: float) -> None:
@@ -214,10 +228,13 @@ class Flow:
     def _trip_if_dead(self, now: float) -> None:
         failures = len(self._last) - sum(self._last)
         if len(self._last) >= TRIP_AFTER and failures >= TRIP_SHARE * len(self._last):
-            self._breaker_since = now
-            self._stragglers = self._open
-            self._probe_wait = self._probe_first
-            self._probe_at = now + self._probe_wait
+            self._trip(now)
+
+    def _trip(self, now: float) -> None:
+        self._breaker_since = now
+        self._stragglers = self._open
+        self._probe_wait = self._probe_first
+        self._probe_at = now + self._probe_wait
 
     def _take_up_again(self) -> None:
         self._breaker_since = None

@@ -13,13 +13,15 @@ from ringback.core.delivery import Attempt, AttemptClass, Delivery, Pause, Pause
 from ringback.core.emit import Emit
 from ringback.core.spec import Endpoint
 from ringback.deliver.answer import Answer, Exchange
-from ringback.deliver.flow import PROBE_SECONDS, Failure, Flow, Stance
+from ringback.deliver.flow import Failure, Flow, Stance
 from ringback.deliver.intake import ROOM, Intake
+from ringback.deliver.means import Means
 from ringback.deliver.records import Records
 from ringback.deliver.request import Target
-from ringback.deliver.sender import Dialling, Line
+from ringback.deliver.sender import Line
+from ringback.deliver.tenure import Tenure
 from ringback.deliver.verdict import attempt_of, judge
-from ringback.store.contract import Store
+from ringback.store.contract import Store, TakenLane
 
 IDLE_SECONDS: Final = 30.0
 
@@ -37,18 +39,31 @@ class Lane:
         store: Store,
         emit: Emit,
         *,
-        chance: Callable[[], float],
-        dialling: Dialling,
-        probe_seconds: float = PROBE_SECONDS,
+        means: Means,
+        wanted: Callable[[], bool],
     ) -> None:
+        """Send nothing yet.
+
+        Args:
+            endpoint: whose deliveries.
+            store: where they come from.
+            emit: is told what happens.
+            means: what all lanes send with.
+            wanted: whether this member, of all dispatchers, is meant to send to it.
+
+        Raises:
+            SpecError: the endpoint's URL, headers or secret cannot be used.
+        """
+        self._wanted = wanted
+        self._tenure = Tenure(endpoint.key, store, emit, gained=self._on_gained, again=self.on_due)
         self._endpoint = endpoint
         self._target = Target(endpoint)
-        self._dialling = dialling
+        self._dialling = means.dialling
         self._store = store
         self._emit = emit
-        self._chance = chance
+        self._chance = means.chance
         self._loop = asyncio.get_running_loop()
-        self._flow = Flow(endpoint.concurrency, endpoint.rate_per_second, probe_seconds=probe_seconds)
+        self._flow = Flow(endpoint.concurrency, endpoint.rate_per_second, probe_seconds=means.probe_seconds)
         self._fresh = self._intake(again=False)
         self._again = self._intake(again=True)
         self._again_under_way = 0
@@ -68,7 +83,7 @@ class Lane:
 
     @property
     def has_room(self) -> bool:
-        return self._fresh.has_room and not self._stopped and not self._is_held_up
+        return self._fresh.has_room and not self._stopped and not self._is_held_up and self._tenure.is_held
 
     @property
     def stance(self) -> Stance:
@@ -88,6 +103,8 @@ class Lane:
     @property
     def is_quiet(self) -> bool:
         """Whether there is nothing to send, now or later, that this lane would have to remember."""
+        if self._tenure.is_idle:
+            return self.is_still
         return self.is_still and self._room_timer is None and self._fresh.is_quiet and self._again.is_quiet
 
     def become(self, endpoint: Endpoint) -> None:
@@ -104,7 +121,7 @@ class Lane:
             was_tripped = self._flow.is_tripped
             self._flow.start_over()
             if was_tripped:
-                self._emit("endpoint.mended", endpoint=endpoint.key)
+                self._tell_tripped(is_tripped=False)
         self.on_due()
 
     def put(self, delivery: Delivery) -> None:
@@ -114,6 +131,11 @@ class Lane:
 
     def on_due(self) -> None:
         """The store may have something due, or the endpoint's rest may have begun or ended."""
+        if not self._tenure.is_held:
+            self._give_back()
+            if self._wanted() and not self._stopped:
+                self._tenure.ask()
+            return
         if self._is_at_rest:
             self._give_back()
             return
@@ -121,9 +143,28 @@ class Lane:
         self._fresh.look()
         self._pump()
 
+    def on_roster(self) -> None:
+        """Dispatchers have come or gone: this endpoint may be meant for another now, or for this one."""
+        if self._wanted():
+            self.on_due()
+        elif self._tenure.is_held:
+            self._tenure.begin_to_leave()
+            self._give_back()
+            self._look_still()
+
+    def adopt(self) -> None:
+        """Send to it although it is meant for another, who does not."""
+        if not self._stopped:
+            self._tenure.ask()
+
+    def _on_gained(self, taken: TakenLane) -> None:
+        self._flow.take_over(self._loop.time(), is_first=taken.is_first, is_tripped=taken.is_tripped)
+        self.on_due()
+
     async def stop(self, grace_seconds: float) -> None:
         """Begin no attempt; give back what waits; let those under way end within the grace period."""
         self._stopped = True
+        self._tenure.stop()
         self._cancel_timers()
         self._give_back()
         self._end_idle_lines()
@@ -137,10 +178,13 @@ class Lane:
                 line.cancel()
             await asyncio.gather(*self._lines, return_exceptions=True)
             self._sending.clear()
+        if (left := self._tenure.leave()) is not None:
+            await asyncio.wait({left})
 
     def abandon(self) -> None:
         """Stop at once and tell the store nothing."""
         self._stopped = True
+        self._tenure.stop()
         self._cancel_timers()
         self._fresh.empty()
         self._again.empty()
@@ -173,7 +217,7 @@ class Lane:
 
     def _pump(self) -> None:
         """Set as many lines to work as there is room for."""
-        if self._stopped or self._is_at_rest:
+        if self._stopped or self._is_at_rest or not self._tenure.is_held:
             self._give_back()
             return
         while (delivery := self._pick()) is not None:
@@ -188,7 +232,7 @@ class Lane:
 
     def _pick(self) -> Delivery | None:
         """The next delivery to begin with, if there is one and room for it; it counts as begun."""
-        if not (self._fresh.waiting or self._again.waiting) or self._stopped:
+        if not (self._fresh.waiting or self._again.waiting) or self._stopped or not self._tenure.is_sure:
             return None
         now = self._loop.time()
         if self._flow.room(now) <= 0:
@@ -276,7 +320,7 @@ class Lane:
         if attempt.outcome is AttemptClass.OK:
             self._flow.arrived(attempt.duration_us / 1e6)
             if was_tripped:
-                self._emit("endpoint.mended", endpoint=self._endpoint.key)
+                self._tell_tripped(is_tripped=False)
                 self.on_due()
             return
         slow, answer = attempt.status in _SLOW_DOWN, exchange.result
@@ -284,9 +328,17 @@ class Lane:
         failure = Failure(timed_out=attempt.outcome in _TIMED_OUT, asks_to_slow=slow, retry_after_seconds=asked)
         self._flow.failed(failure, self._loop.time())
         if self._flow.is_tripped and not was_tripped:
-            self._emit("endpoint.tripped", endpoint=self._endpoint.key, detail=attempt.detail)
+            self._tell_tripped(is_tripped=True, detail=attempt.detail)
             self._give_back()
             self._wait_for_room()
+
+    def _tell_tripped(self, *, is_tripped: bool, detail: str | None = None) -> None:
+        """Tell the others, and whoever has the lane next."""
+        if is_tripped:
+            self._emit("endpoint.tripped", endpoint=self._endpoint.key, detail=detail)
+        else:
+            self._emit("endpoint.mended", endpoint=self._endpoint.key)
+        self._records.tripped(self._endpoint.key, is_tripped=is_tripped)
 
     def _rest(self) -> None:
         """It has answered 410 Gone: nothing more is sent until somebody resumes it, and nothing is lost."""
@@ -330,6 +382,8 @@ class Lane:
     def _look_still(self) -> None:
         if not (self._fresh.waiting or self._again.waiting or self._sending or self._records.unsaid):
             self._still.set()
+            if self._tenure.is_leaving:
+                self._tenure.leave()
 
     def _cancel_timers(self) -> None:
         self._fresh.stop()

@@ -48,6 +48,16 @@ class Records:
 
         released.add_done_callback(heard)
 
+    def tripped(self, endpoint: str, *, is_tripped: bool) -> None:
+        """Whether the endpoint works at all. Said once: whoever does not hear it finds out for itself."""
+        noted = asyncio.ensure_future(self._store.note_tripped(endpoint, is_tripped=is_tripped))
+
+        def heard(done: asyncio.Future[None]) -> None:
+            if not done.cancelled() and (error := done.exception()) is not None:
+                self._emit("store.fault", detail=f"telling of {endpoint}'s breaker: {error}")
+
+        noted.add_done_callback(heard)
+
     def _record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict, failures: int) -> None:
         recorded = asyncio.ensure_future(self._store.record(delivery, attempt, verdict))
 

@@ -22,6 +22,7 @@ FILES: Final = (
     "erasing",
     "journal",
     "deliveries",
+    "lanes",
     "endpoints",
     "blobs",
     "inboxes",

@@ -86,6 +86,21 @@ class ReplicaState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TakenLane:
+    """The right to send to an endpoint, as it was found."""
+
+    number: int
+    """How many times anybody has taken it, this one included."""
+    is_tripped: bool
+    """Whether the endpoint did not work at all when it was last sent to."""
+
+    @property
+    def is_first(self) -> bool:
+        """Whether nobody has had it before."""
+        return self.number == 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueDepth:
     """One API's unfinished workloads."""
 

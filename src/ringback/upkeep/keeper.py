@@ -113,6 +113,7 @@ class Keeper:
         longest = max((api.retention_seconds for api in self._apis.values()), default=0.0)
         while await self._store.batches.forget(longest, _ROOM) == _ROOM:
             pass
+        await self._store.forget_lanes()
 
     async def erase(self) -> None:
         """Erase what its API's retention no longer covers, and captures that are old."""

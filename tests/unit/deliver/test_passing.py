@@ -14,10 +14,11 @@ from ringback.core.delivery import DeliveryState
 from ringback.core.errors import VerificationError
 from ringback.core.netguard import Trust
 from ringback.core.registration import Registration, Undelivered, rekeyed
+from ringback.core.roles import Role
 from ringback.core.rotation import OVERLAP_SECONDS
 from ringback.core.spec import Endpoint, guest_endpoint
 from ringback.deliver.flow import TRIP_AFTER
-from ringback.store.contract import NOTICE_SECONDS
+from ringback.store.contract import NOTICE_SECONDS, Part
 from ringback.store.sqlite import open_sqlite
 from support.dispatching import World, world_in
 from support.receiver import Received, Receiver, answering, hanging, receiving
@@ -25,6 +26,7 @@ from support.signed import OTHER, SECRET
 from support.stores import API, DONE, claim_one
 
 KEY = "ep_1"
+NO_DISPATCHER = Part(roles=frozenset({Role.GATEWAY, Role.WORKER}))
 
 
 @pytest.fixture
@@ -79,7 +81,7 @@ async def test_guests_that_were_left_over_are_taken_up_at_the_start(world: World
 
 async def test_those_that_another_member_has_left_are_taken_up_without_a_restart(world: World, tmp_path: Path) -> None:
     async with receiving() as receiver, world.dispatching():
-        other = await open_sqlite(tmp_path / "ringback.db", clock=world.clock)
+        other = await open_sqlite(tmp_path / "ringback.db", clock=world.clock, part=NO_DISPATCHER)
         await other.finish((await claim_one(other, "w1")).held, DONE, [guest_endpoint(receiver.url)])
         await receiver.wait_for(1, within=4 * NOTICE_SECONDS)
         await world.facts.wait_for("delivery.settled", 1)
@@ -110,7 +112,7 @@ async def test_one_that_is_registered_is_rung_at_once_and_signed(world: World) -
 
 async def test_one_registered_and_told_by_another_member_is_rung_too(world: World, tmp_path: Path) -> None:
     async with receiving() as receiver, world.dispatching():
-        other = await open_sqlite(tmp_path / "ringback.db", clock=world.clock)
+        other = await open_sqlite(tmp_path / "ringback.db", clock=world.clock, part=NO_DISPATCHER)
         endpoint = Endpoint(key=KEY, url=receiver.url, trust=Trust.GUEST)
         await other.register(Registration(endpoint=endpoint, created_at=world.clock.now()))
         await other.finish((await claim_one(other, "w1")).held, DONE, [])

@@ -21,6 +21,7 @@ from ringback.store.contract.deliveries import Deliveries
 from ringback.store.contract.endpoints import Endpoints
 from ringback.store.contract.inboxes import Inboxes
 from ringback.store.contract.journal import Journal
+from ringback.store.contract.lanes import Lanes
 from ringback.store.contract.lives import Lives
 from ringback.store.contract.logouts import Logouts
 from ringback.store.contract.meeting import NOTICE_SECONDS, Meeting, Outlet
@@ -29,7 +30,7 @@ from ringback.store.contract.queue import Queue
 from ringback.store.contract.selections import Selections
 from ringback.store.contract.upkeep import MARKER_SECONDS, Upkeep
 from ringback.store.contract.workloads import SEARCH_ROWS, Workloads
-from ringback.store.values import Accepted, Asked, Backlog, Part, QueueDepth, ReplicaState, Swept
+from ringback.store.values import Accepted, Asked, Backlog, Part, QueueDepth, ReplicaState, Swept, TakenLane
 
 __all__ = [
     "MARKER_SECONDS",
@@ -49,10 +50,13 @@ __all__ = [
     "Selections",
     "Store",
     "Swept",
+    "TakenLane",
 ]
 
 
-class Store(Members, Workloads, Queue, Lives, Journal, Deliveries, Endpoints, Upkeep, BlobRows, Meeting, Protocol):
+class Store(
+    Members, Workloads, Queue, Lives, Journal, Deliveries, Lanes, Endpoints, Upkeep, BlobRows, Meeting, Protocol
+):
     """The only shared state.
 
     G1  A write whose awaitable is done survives the death of the process at any later moment.

@@ -10,7 +10,6 @@ from functools import partial
 
 from ringback.core.blob import SPACE_BYTES
 from ringback.core.clock import after
-from ringback.core.errors import LeaseLost
 from ringback.core.links import KEY_BYTES
 from ringback.core.queueing import STEP
 from ringback.core.roles import written
@@ -53,6 +52,7 @@ class Members:
             self._inherit_tallies(tx)
             self._hear_of_replicas(tx)
             session.hear_of_pauses(tx)
+            session.hear_of_tripped(tx)
             known = tx.execute(self._sql["endpoints_since"], {"revision": session.registry.revision}).fetchall()
             tx.after(partial(session.retell_endpoints, known))
             tx.after(partial(session.retell_logouts, tx.execute(self._sql["logouts"]).fetchall()))
@@ -66,7 +66,7 @@ class Members:
             lease_until = self._lease_until()
             renewed = tx.execute(self._sql["renew"], {"member": session.member, "lease_until": lease_until})
             if renewed.rowcount == 0:
-                raise self._declared_dead()
+                raise session.declared_dead()
             tx.after(partial(session.renewed, lease_until))
             tx.execute(self._sql["note_timeline"], {"epoch": session.clock.epoch, "seen": session.steady()})
             session.hear_of_roster(tx)
@@ -132,7 +132,7 @@ class Members:
         session = self._session
         leases = dict(tx.execute(self._sql["everyone"]).fetchall())
         if leases.pop(session.member, None) is None:
-            raise self._declared_dead()
+            raise session.declared_dead()
         now = session.steady()
         dead = [member for member, until in leases.items() if until <= now or session.is_gone(tx, member)]
         for member in dead:
@@ -169,9 +169,7 @@ class Members:
     def _strike_off(self, tx: Transaction, member: str) -> None:
         tx.execute(self._sql["forget_replicas"], {"member": member})
         tx.execute(self._sql["leave"], {"member": member})
+        tx.execute(self._sql["free_lanes"], {"member": member})  # last: see `Lanes.take`
 
     def _lease_until(self) -> int:
         return after(self._session.steady(), self._session.lease_seconds)
-
-    def _declared_dead(self) -> LeaseLost:
-        return LeaseLost("this member's lease had ended, and others have taken over what it held")

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 from ringback.core.clock import SECOND, Clock, Instant
 from ringback.core.delivery import Pause
-from ringback.core.errors import RingbackError
+from ringback.core.errors import LeaseLost, RingbackError
 from ringback.core.ids import Ids
 from ringback.core.roles import known_roles
 from ringback.core.workload import Held
@@ -106,6 +106,7 @@ class Session(ABC):
         self.tallies = Tallies(sql, self.member)
         self.paces = Paces(sql, clock)
         self.pauses: dict[str, Pause] = {}
+        self.tripped: frozenset[str] = frozenset()
         self.registry = Registry()
         self.logouts: frozenset[str] = frozenset()
         self.part = WHOLE
@@ -184,6 +185,10 @@ class Session(ABC):
         if had_ended:
             self.meeting.due.call_all()
 
+    def declared_dead(self) -> LeaseLost:
+        """What a verb raises that finds this member struck off."""
+        return LeaseLost("this member's lease had ended, and others have taken over what it held")
+
     def hear_of_roster(self, tx: Transaction) -> None:
         """Take in who the living members are, once this is on disk."""
         tx.after(partial(self.retell_roster, tx.execute(self.sql["roster"]).fetchall()))
@@ -211,6 +216,14 @@ class Session(ABC):
         before, self.pauses = self.pauses, {row[0]: rows.pause(row) for row in found}
         for endpoint in before.keys() ^ self.pauses.keys():
             self.meeting.due.call(endpoint)
+
+    def hear_of_tripped(self, tx: Transaction) -> None:
+        """Take in which endpoints do not work at all, this transaction's part included, once it is on disk."""
+        tx.after(partial(self.retell_tripped, tx.execute(self.sql["tripped"]).fetchall()))
+
+    def retell_tripped(self, found: Iterable[Row]) -> None:
+        """Take in which endpoints do not work at all: rows of `tripped`."""
+        self.tripped = frozenset(endpoint for (endpoint,) in found)
 
     def hear_of_endpoint(self, tx: Transaction, key: str) -> None:
         """Take in a registered endpoint as this transaction has made it, once it is on disk."""

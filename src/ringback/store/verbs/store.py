@@ -29,7 +29,7 @@ from ringback.core.workload import (
     Workload,
     WorkloadRecord,
 )
-from ringback.store.contract import Accepted, Asked, Backlog, Outlet, QueueDepth, ReplicaState
+from ringback.store.contract import Accepted, Asked, Backlog, Outlet, QueueDepth, ReplicaState, TakenLane
 from ringback.store.verbs.batches import Batches
 from ringback.store.verbs.blobs import BlobRows
 from ringback.store.verbs.deliveries import Deliveries
@@ -37,6 +37,7 @@ from ringback.store.verbs.endpoints import Endpoints
 from ringback.store.verbs.erasing import Erasing
 from ringback.store.verbs.inboxes import Inboxes
 from ringback.store.verbs.journal import Journal
+from ringback.store.verbs.lanes import Lanes
 from ringback.store.verbs.listings import Listings
 from ringback.store.verbs.lives import Lives
 from ringback.store.verbs.logouts import Logouts
@@ -61,6 +62,7 @@ class VerbStore(ABC):
         self.selections = Selections(session, self._lives)
         self._journal = Journal(session)
         self._deliveries = Deliveries(session)
+        self._lanes = Lanes(session)
         self._endpoints = Endpoints(session)
         self._members = Members(session)
         self._readers = Readers(session)
@@ -241,6 +243,28 @@ class VerbStore(ABC):
         self._refuse_if_closed()
         return await self._readers.deliveries(api, workload_id)
 
+    # ── Lanes ───────────────────────────────────────────────────────────────────────────────────
+
+    def take_lane(self, endpoint: str) -> Awaitable[TakenLane | None]:
+        return self._lanes.take(endpoint)
+
+    def leave_lane(self, endpoint: str, taken: TakenLane) -> Awaitable[None]:
+        return self._lanes.leave(endpoint, taken)
+
+    def note_tripped(self, endpoint: str, *, is_tripped: bool) -> Awaitable[None]:
+        return self._lanes.note_tripped(endpoint, is_tripped=is_tripped)
+
+    @property
+    def tripped(self) -> frozenset[str]:
+        return self._session.tripped
+
+    async def orphans(self) -> frozenset[str]:
+        self._refuse_if_closed()
+        return await self._lanes.orphans()
+
+    def forget_lanes(self) -> Awaitable[None]:
+        return self._lanes.forget()
+
     # ── Endpoints ───────────────────────────────────────────────────────────────────────────────
 
     def register(self, registration: Registration) -> Awaitable[None]:
@@ -375,6 +399,7 @@ class VerbStore(ABC):
         session.retell_roster(await session.read("roster"))
         session.retell_replicas(await session.read("reports"))
         session.retell_pauses(await session.read("pauses"))
+        session.retell_tripped(await session.read("tripped"))
         session.retell_cancels(await session.read("cancels_asked", member=session.member))
         session.retell_endpoints(await session.read("endpoints_since", revision=session.registry.revision))
         session.retell_logouts(await session.read("logouts"))
