@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from ringback.core.inbox import PATH
@@ -90,7 +91,7 @@ class FrontOfHouse:
         """
         self._pages = pages = Pages(_PARTS, _LINKS if reach is None else (*_LINKS, _INSPECTOR_LINK))
         self._ask = Inside()
-        self.hour = Hour(metrics.reading, store.queue_ages, store.clock) if hour is None else hour
+        self.hour = Hour(partial(metrics.reading, store), store.queue_ages, store.clock) if hour is None else hour
         self._dashboard = Dashboard(
             store, apis, pages=pages, hour=self.hour, ask=self._ask, has_inspector=reach is not None
         )

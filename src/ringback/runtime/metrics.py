@@ -116,7 +116,6 @@ class Metrics(Collector):
             "ringback_delivery_wait_seconds", "From terminal status to the first attempt", ["endpoint"], LONG
         )
         self._of_endpoints = (self._request, self._age, self._first)
-        self._tripped: set[str] = set()
         self._commit = Spread("ringback_store_commit_seconds", "One commit to the disk", [], QUICK)
         self._gauges: list[Metric] = []
         self._custom = CustomMetrics()
@@ -164,8 +163,8 @@ class Metrics(Collector):
             for key in gone:
                 del each[key]
 
-    def reading(self) -> Reading:
-        """The running totals that the dashboard's charts are made of."""
+    def reading(self, store: Store) -> Reading:
+        """The running totals that the dashboard's charts are made of, and the endpoints that do not work now."""
         attempts: dict[tuple[str, bool], int] = defaultdict(int)
         for (endpoint, outcome), count in self._attempts.values.items():
             attempts[endpoint, outcome == AttemptClass.OK.value] += count
@@ -174,7 +173,7 @@ class Metrics(Collector):
             ran=self._ran.tallies(),
             arrived=self._age.tallies(),
             attempts=attempts,
-            tripped=frozenset(self._tripped),
+            tripped=store.tripped,
         )
 
     def _listen(self, facts: Facts) -> None:
@@ -188,20 +187,17 @@ class Metrics(Collector):
         facts.listen("blobs.removed", self._on_blobs_removed)
         facts.listen("delivery.attempted", self._on_attempted)
         facts.listen("delivery.settled", self._on_settled)
-        facts.listen("endpoint.tripped", lambda *, endpoint, **_: self._tripped.add(endpoint))
-        facts.listen("endpoint.mended", lambda *, endpoint, **_: self._tripped.discard(endpoint))
-        facts.listen("endpoint.closed", lambda *, endpoint: self._tripped.discard(endpoint))
         facts.listen("store.committed", self._on_committed)
 
     def _endpoint_states(self, store: Store) -> Metric:
         """How each endpoint is treated that has been tried, or is to be; guests are too many to be told apart."""
         family = GaugeMetricFamily("ringback_endpoint_state", "1 for the state it is in", labels=["endpoint", "state"])
         tried = {endpoint for endpoint, _ in self._attempts.values}
-        for endpoint in sorted(each for each in tried | self._tripped if not each.startswith(_GUESTS)):
+        for endpoint in sorted(each for each in tried | store.tripped if not each.startswith(_GUESTS)):
             if _is_registered(endpoint) and store.registered(endpoint) is None:
                 continue  # it was removed
             pause = store.paused(endpoint)
-            now = "tripped" if endpoint in self._tripped else "active"
+            now = "tripped" if endpoint in store.tripped else "active"
             state = now if pause is None else pause.kind.value
             for each in _STATES:
                 family.add_metric([endpoint, each], float(each == state))

@@ -158,7 +158,8 @@ async def test_how_each_endpoint_is_treated_and_guests_as_one(
     made = {"outcome": "ok", "status": 200, "duration_us": 1, "waited_us": None}
     for endpoint in ("well", "broken", "left", "guest:http://a.example/", "guest:http://b.example/", "ep_removed"):
         facts("delivery.attempted", endpoint=endpoint, **made)
-    facts("endpoint.tripped", endpoint="broken", detail="answered 500")
+    await store.take_lane("broken")
+    await store.note_tripped("broken", is_tripped=True)
     await store.pause("left", Pause(kind=PauseKind.GONE, reason="410", since=store.clock.now()))
     await store.finish((await claim_one(store, "w-1", api="iris")).held, Completed(result=b"1"), GUESTS)
 
@@ -172,7 +173,7 @@ async def test_how_each_endpoint_is_treated_and_guests_as_one(
     assert at(found, "ringback_delivery_attempts_total", endpoint="guest", outcome="ok") == 2
     assert at(found, "ringback_deliveries_waiting", endpoint="guest", state="pending") == 2
 
-    facts("endpoint.mended", endpoint="broken")
+    await store.note_tripped("broken", is_tripped=False)
     found = samples_of(await metrics.exposition(store, []))
     assert at(found, "ringback_endpoint_state", endpoint="broken", state="active") == 1
 
