@@ -12,7 +12,6 @@ from ringback.core.clock import Clock, Instant
 from ringback.core.delivery import Attempt, Delivery, DeliveryPage, DeliveryRecord, DeliveryState, Pause, Verdict
 from ringback.core.journal import Entry, Story
 from ringback.core.registration import Registration, Removed, Undelivered
-from ringback.core.roles import Role
 from ringback.core.spec import Endpoint, Event
 from ringback.core.workload import (
     Claimed,
@@ -29,7 +28,7 @@ from ringback.core.workload import (
     Workload,
     WorkloadRecord,
 )
-from ringback.store.contract import Accepted, Asked, Backlog, Outlet, QueueDepth, ReplicaState, TakenLane
+from ringback.store.contract import Accepted, Asked, Backlog, QueueDepth, ReplicaState, TakenLane
 from ringback.store.verbs.batches import Batches
 from ringback.store.verbs.blobs import BlobRows
 from ringback.store.verbs.deliveries import Deliveries
@@ -37,6 +36,7 @@ from ringback.store.verbs.endpoints import Endpoints
 from ringback.store.verbs.erasing import Erasing
 from ringback.store.verbs.inboxes import Inboxes
 from ringback.store.verbs.journal import Journal
+from ringback.store.verbs.known import Known
 from ringback.store.verbs.lanes import Lanes
 from ringback.store.verbs.listings import Listings
 from ringback.store.verbs.lives import Lives
@@ -49,7 +49,7 @@ from ringback.store.verbs.session import Session
 from ringback.store.verbs.workloads import Workloads
 
 
-class VerbStore(ABC):
+class VerbStore(Known, ABC):
     """A `store.contract.Store` over one session."""
 
     def __init__(self, session: Session) -> None:
@@ -80,25 +80,7 @@ class VerbStore(ABC):
     def link_key(self) -> bytes:
         return self._session.link_key
 
-    @property
-    def member(self) -> str:
-        return self._session.member
-
-    @property
-    def roles(self) -> frozenset[Role]:
-        return self._session.part.roles
-
-    @property
-    def holds_lease(self) -> bool:
-        return self._session.holds_lease
-
     # ── Members ─────────────────────────────────────────────────────────────────────────────────
-
-    def roster(self, role: Role) -> tuple[str, ...]:
-        return tuple(member for member, roles in self._session.meeting.roster.items() if role in roles)
-
-    def on_roster(self, changed: Callable[[], None]) -> None:
-        self._session.meeting.changes_of_roster.append(changed)
 
     def heartbeat(self) -> Awaitable[None]:
         return self._members.heartbeat()
@@ -353,39 +335,9 @@ class VerbStore(ABC):
     def report(self, api: str, state: ReplicaState | None) -> Awaitable[None]:
         return self._members.report(api, state)
 
-    def replicas(self, api: str) -> ReplicaState:
-        return self._session.meeting.replicas(api)
-
-    def own_replicas(self, api: str) -> ReplicaState:
-        return self._session.meeting.own_replicas(self._session.member, api)
-
-    def serving(self, api: str) -> Sequence[str]:
-        return self._session.meeting.serving(api)
-
-    def on_queued(self, api: str, wake: Callable[[], None]) -> None:
-        self._session.meeting.queued.register(api, wake)
-
-    def on_due(self, endpoint: str, wake: Callable[[], None]) -> None:
-        self._session.meeting.due.register(endpoint, wake)
-
-    def on_cancel(self, api: str, cancel: Callable[[Held], None]) -> None:
-        self._session.meeting.on_cancel(api, cancel)
-
-    def off_due(self, endpoint: str) -> None:
-        self._session.meeting.due.forget(endpoint)
-
-    def on_strangers(self, wake: Callable[[], None]) -> None:
-        self._session.meeting.strangers.append(wake)
-
     async def waiting(self) -> frozenset[str]:
         self._refuse_if_closed()
         return await self._readers.waiting()
-
-    def on_endpoints(self, changed: Callable[[str], None]) -> None:
-        self._session.meeting.endpoints.append(changed)
-
-    def hand_on(self, outlet: Outlet) -> None:
-        self._session.meeting.outlet = outlet
 
     # ── What others write ───────────────────────────────────────────────────────────────────────
 
