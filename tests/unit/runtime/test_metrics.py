@@ -188,12 +188,9 @@ async def test_endpoints_that_come_and_go_leave_nothing_behind(
         for endpoint in (f"ep_{number}", f"guest:http://{number}.example/", "ep_stays"):
             facts("delivery.attempted", endpoint=endpoint, **made)
             facts("delivery.settled", endpoint=endpoint, state="delivered", age_us=1)
-            facts("endpoint.tripped", endpoint=endpoint, detail="answered 500")
-            facts("endpoint.closed", endpoint=endpoint)
 
     found = samples_of(await metrics.exposition(store, []))
     assert {dict(labels)["endpoint"] for _, labels in found if "endpoint" in dict(labels)} == {"ep_stays", "guest"}
-    assert metrics.reading().tripped == frozenset()
 
 
 async def test_asking_twice_counts_nothing_twice(facts: Facts, metrics: Metrics, store: SqliteStore) -> None:
