@@ -12,6 +12,9 @@ from typing import Final
 
 import pytest
 
+from support.hosts import database_in
+from support.postgres import empty_database
+
 ROOT: Final = Path(__file__).parents[2]
 APART: Final = ["unshare", "--map-root-user", "--mount", "--net"]
 NEEDED: Final = ("unshare", "ip", "mount")
@@ -31,7 +34,14 @@ def why_not() -> str | None:
 def test_in_a_network_of_its_own(say: Callable[[str], None], tmp_path: Path) -> None:
     if (reason := why_not()) is not None:
         pytest.skip(reason)
-    done = subprocess.run(
+    with database_in(tmp_path / "database", empty_database()) as database:
+        done = run_apart(tmp_path / "apart", database)
+    assert done.returncode == 0, done.stdout[-6_000:] + done.stderr[-2_000:]
+    say(f"in a network of its own: {done.stdout.strip().splitlines()[-1]}")
+
+
+def run_apart(folder: Path, database: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [
             *APART,
             sys.executable,
@@ -40,15 +50,13 @@ def test_in_a_network_of_its_own(say: Callable[[str], None], tmp_path: Path) -> 
             "-q",
             "-p",
             "no:cacheprovider",
-            f"--basetemp={tmp_path}",
+            f"--basetemp={folder}",
             "tests/apart",
         ],
         cwd=ROOT,
-        env={**os.environ, "RINGBACK_APART": "1"},
+        env={**os.environ, "RINGBACK_APART": "1", "RINGBACK_APART_DATABASE": database},
         capture_output=True,
         text=True,
         timeout=580,
         check=False,
     )
-    assert done.returncode == 0, done.stdout[-6_000:] + done.stderr[-2_000:]
-    say(f"in a network of its own: {done.stdout.strip().splitlines()[-1]}")

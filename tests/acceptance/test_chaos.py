@@ -22,7 +22,7 @@ from support.members import Members, members
 from support.served import folder_of
 from support.waiting import until
 
-WORKLOADS: Final = int(os.environ.get("RINGBACK_CHAOS_WORKLOADS", "1000"))
+WORKLOADS: Final = int(os.environ.get("RINGBACK_CHAOS_WORKLOADS", "300"))
 EACH: Final = 3
 IN_FLIGHT: Final = min(1_000, WORKLOADS // 5)
 SECONDS_BETWEEN_KILLS: Final = 1.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,11 +22,11 @@ class Members:
     options: Sequence[str] = ()
     all: list[Server] = field(default_factory=list)
 
-    def start(self, roles: str, *options: str) -> Server:
+    def start(self, roles: str, *options: str, env: Mapping[str, str] | None = None) -> Server:
         """Start one with these roles; it has a port whatever they are."""
         place = self.folder / f"{roles.replace(',', '-')}-{len(self.all) + 1}.db"
         more = ("--store", self.store, "--roles", roles, *self.options, *options)
-        server = Server(file=self.file, store=place, options=more)
+        server = Server(file=self.file, store=place, options=more, env=env or {})
         self.all.append(server)
         server.start()
         return server

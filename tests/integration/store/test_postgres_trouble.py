@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -115,6 +116,25 @@ async def test_members_on_hosts_with_other_clocks_agree_on_what_is_due(url: str)
     assert abs(store._session.steady() - other._session.steady()) < 1_000_000
     await other.close()
     await store.close()
+
+
+async def test_connections_do_not_wait_for_ever_for_a_host_that_is_gone(url: str) -> None:
+    async with proxied(url) as proxy:
+        store = await open_postgres(proxy.url, clock=SystemClock())
+        readers = store._session.readers
+        assert readers is not None
+        await store.depths()
+        async with readers.acquire() as reader:
+            for connection in (store._session.commits._connection, store._listener, reader):
+                assert connection is not None
+                wire = connection._transport.get_extra_info("socket")
+                assert wire.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+                assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 15_000
+                assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5
+                # And the server gives up what such a host has left in the middle, with all its locks.
+                assert await connection.fetchval("SHOW idle_in_transaction_session_timeout") == "5s"
+                assert await connection.fetchval("SHOW tcp_user_timeout") == "15s"
+        await store.close()
 
 
 # ── Opening ─────────────────────────────────────────────────────────────────────────────────────

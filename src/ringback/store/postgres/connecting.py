@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +19,16 @@ from ringback.store.postgres.statements import positional
 
 _CONNECT_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.25
+_PATIENCE: Final = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2, "TCP_USER_TIMEOUT": 15_000}
+"""Seconds and a count, the last in milliseconds: together, a connection without a sign of life ends after 15 s."""
+
+_SESSION: Final = {
+    "idle_in_transaction_session_timeout": "5s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "2",
+    "tcp_user_timeout": "15s",
+}
 
 _positional = lru_cache(maxsize=1_024)(positional)
 
@@ -31,6 +42,15 @@ class Place:
     prepares: bool = True
     """Whether a connection is one's own, so that what is prepared on it or listened for stays: not behind a pooler that
     hands it on between transactions."""
+
+    @property
+    def session_settings(self) -> dict[str, str]:
+        """What the server is told of each connection: to give those up that are left in the middle, by a lost host.
+
+        Otherwise what such a one has locked would stay so until the server's own host gives up, after hours, and hold
+        up whoever wants to take over. A pooler refuses settings it does not know, and sees to its connections itself.
+        """
+        return {"application_name": "ringback", **(_SESSION if self.prepares else {})}
 
     def __str__(self) -> str:
         """The place without its password."""
@@ -47,16 +67,34 @@ async def connect(place: Place) -> asyncpg.Connection:
         RingbackError: there is none to be had; the message says why.
     """
     try:
-        return await asyncpg.connect(
+        connection = await asyncpg.connect(
             place.url,
             timeout=_CONNECT_SECONDS,
             statement_cache_size=256 if place.prepares else 0,
-            server_settings={"application_name": "ringback"},
+            server_settings=place.session_settings,
         )
     except (*LOST, asyncpg.PostgresError, TimeoutError) as error:
         raise translated(error, str(place)) from error
     except ValueError as error:
         raise StoreError(f"{place} is no usable address of a database: {error}") from error
+    await watch_over(connection)
+    return connection
+
+
+async def watch_over(connection: Any) -> None:
+    """Have the kernel give a connection up whose other end says nothing, when its host or the network is gone.
+
+    Without it a word that nobody acknowledges is repeated for a quarter of an hour (tcp(7), tcp_retries2), and one who
+    only listens never notices.
+    """
+    transport = connection._transport  # noqa: SLF001 - the driver has no option for it
+    wire = None if transport is None else transport.get_extra_info("socket")
+    if wire is None or wire.family not in {socket.AF_INET, socket.AF_INET6}:
+        return
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _PATIENCE.items():
+        if hasattr(socket, name):  # not every system has all
+            wire.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 async def connect_patiently(place: Place, patience_seconds: float) -> asyncpg.Connection:

@@ -18,7 +18,7 @@ from ringback.core.errors import RingbackError, StoreError
 from ringback.store.locks import MemberLocks
 from ringback.store.postgres.bridge import run
 from ringback.store.postgres.commits import GroupCommit
-from ringback.store.postgres.connecting import Place, Statements, execute
+from ringback.store.postgres.connecting import Place, Statements, execute, watch_over
 from ringback.store.postgres.faults import LOST, translated
 from ringback.store.postgres.statements import all_statements
 from ringback.store.postgres.together import Together
@@ -64,8 +64,9 @@ class PostgresSession(Session):
             self.place.url,
             min_size=0,
             max_size=_READERS,
+            init=watch_over,
             statement_cache_size=256 if self.place.prepares else 0,
-            server_settings={"application_name": "ringback"},
+            server_settings=self.place.session_settings,
         )
 
     def unfinished(self, tx: Transaction, api: str, tenant: str) -> int:
