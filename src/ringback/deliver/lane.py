@@ -185,6 +185,7 @@ class Lane:
         """Stop at once and tell the store nothing."""
         self._stopped = True
         self._tenure.stop()
+        self._records.abandon()
         self._cancel_timers()
         self._fresh.empty()
         self._again.empty()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from ringback.core.delivery import Attempt, Delivered, Delivery, Park, TryAgain, Verdict
@@ -28,6 +29,7 @@ class Records:
         self._emit = emit
         self._said = said
         self._loop = asyncio.get_running_loop()
+        self._abandoned = False
         self.unsaid = 0
 
     def attempted(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> None:
@@ -38,15 +40,11 @@ class Records:
     def not_tried(self, deliveries: list[Delivery]) -> None:
         """These may be had by anyone."""
         self.unsaid += 1
-        released = asyncio.ensure_future(self._store.release(deliveries))
+        self._release(deliveries, 0)
 
-        def heard(done: asyncio.Future[None]) -> None:
-            self.unsaid -= 1
-            if not done.cancelled() and (error := done.exception()) is not None:
-                self._emit("store.fault", detail=f"giving back deliveries for {deliveries[0].endpoint}: {error}")
-            self._said()
-
-        released.add_done_callback(heard)
+    def abandon(self) -> None:
+        """Say nothing any more: others hold what was ours."""
+        self._abandoned = True
 
     def tripped(self, endpoint: str, *, is_tripped: bool) -> None:
         """Whether the endpoint works at all. Said once: whoever does not hear it finds out for itself."""
@@ -58,16 +56,35 @@ class Records:
 
         noted.add_done_callback(heard)
 
+    def _release(self, deliveries: list[Delivery], failures: int) -> None:
+        """Unheard, they would stay in this member's hands, who does not send them, for as long as it lives."""
+        released = asyncio.ensure_future(self._store.release(deliveries))
+
+        def heard(done: asyncio.Future[None]) -> None:
+            error = None if done.cancelled() else done.exception()
+            if error is not None:
+                self._emit("store.fault", detail=f"giving back deliveries for {deliveries[0].endpoint}: {error}")
+                self._say_again(error, failures, partial(self._release, deliveries))
+                return
+            self.unsaid -= 1
+            self._said()
+
+        released.add_done_callback(heard)
+
+    def _say_again(self, error: BaseException, failures: int, say: Callable[[int], None]) -> None:
+        if not isinstance(error, RingbackError):
+            raise error
+        if not self._abandoned:
+            wait = doubling_wait(_FAULT_SECONDS, _FAULT_MOST_SECONDS, failures + 1, 0.0)
+            self._loop.call_later(wait, say, failures + 1)
+
     def _record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict, failures: int) -> None:
         recorded = asyncio.ensure_future(self._store.record(delivery, attempt, verdict))
 
         def heard(done: asyncio.Future[None]) -> None:
             error = None if done.cancelled() else done.exception()
             if error is not None:
-                if not isinstance(error, RingbackError):
-                    raise error
-                wait = doubling_wait(_FAULT_SECONDS, _FAULT_MOST_SECONDS, failures + 1, 0.0)
-                self._loop.call_later(wait, self._record, delivery, attempt, verdict, failures + 1)
+                self._say_again(error, failures, partial(self._record, delivery, attempt, verdict))
                 return
             self.unsaid -= 1
             self._tell(delivery, verdict)

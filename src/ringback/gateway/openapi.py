@@ -200,8 +200,11 @@ def _server_paths() -> dict[str, Any]:
         answer = {"200": {"description": summary, "content": {kind: {}}}}
         return {"get": {"tags": ["server"], "summary": summary, "responses": {**answer, **problems(*failures)}}}
 
-    ready = plain("Whether every API has a replica that takes work")
-    ready["get"]["responses"]["503"] = {"description": "Not every API is ready", "content": {JSON: {}}}
+    ready = plain("Whether the server does its part: the store in reach, its own replicas taking work")
+    ready["get"]["responses"]["503"] = {
+        "description": "Not ready; the body says why",
+        "content": {JSON: {}},
+    }
     return {
         "/healthz": plain("Whether the server is alive"),
         "/readyz": ready,
