@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from ringback.core.clock import HandWound
 from ringback.core.delivery import Attempt, AttemptClass, Delivery
@@ -26,6 +26,8 @@ LEASE_SECONDS: Final = 30.0
 API: Final = "iris"
 HOOK: Final = Endpoint(key="hook", url="http://127.0.0.1:1/")
 OTHER_HOOK: Final = Endpoint(key="other", url="http://127.0.0.1:2/")
+Member = TypeVar("Member", SqliteStore, PostgresStore)
+
 DONE: Final = Completed(result=b'{"label": "setosa"}')
 
 
@@ -63,13 +65,33 @@ class Backend(Protocol):
         ...
 
 
+@dataclass(slots=True, kw_only=True)
+class Members(Generic[Member]):
+    """Those opened on one place, and how each of them ends."""
+
+    clock: HandWound = field(default_factory=HandWound)
+    members: list[Member] = field(default_factory=list)
+
+    def crash(self, store: Member) -> None:
+        """End a member as a killed process ends: nothing written, its lock released."""
+        self.members.remove(store)
+        store.abandon()
+
+    async def leave(self, store: Member) -> None:
+        self.members.remove(store)
+        await store.close()
+
+    async def close(self) -> None:
+        """Close every member still open."""
+        for store in self.members:
+            await store.close()
+
+
 @dataclass(slots=True)
-class SqliteBackend:
+class SqliteBackend(Members[SqliteStore]):
     """One SQLite file and the members opened on it."""
 
     path: Path
-    clock: HandWound = field(default_factory=HandWound)
-    members: list[SqliteStore] = field(default_factory=list)
 
     async def open(
         self, *, clock: HandWound | None = None, part: Part = WHOLE, max_pages: int | None = None
@@ -80,20 +102,6 @@ class SqliteBackend:
         )
         self.members.append(store)
         return store
-
-    def crash(self, store: SqliteStore) -> None:
-        """End a member as a killed process ends: nothing written, its lock released."""
-        self.members.remove(store)
-        store.abandon()
-
-    async def leave(self, store: SqliteStore) -> None:
-        self.members.remove(store)
-        await store.close()
-
-    async def close(self) -> None:
-        """Close every member still open."""
-        for store in self.members:
-            await store.close()
 
     def remove(self) -> None:
         """Nothing: the folder goes with the test."""
@@ -107,12 +115,10 @@ class SqliteBackend:
 
 
 @dataclass(slots=True)
-class PostgresBackend:
+class PostgresBackend(Members[PostgresStore]):
     """One PostgreSQL database, the folder's own, and the members opened on it."""
 
     folder: Path
-    clock: HandWound = field(default_factory=HandWound)
-    members: list[PostgresStore] = field(default_factory=list)
 
     async def open(self, *, clock: HandWound | None = None, part: Part = WHOLE) -> PostgresStore:
         """Open one more member, by the shared clock unless it has its own."""
@@ -120,20 +126,6 @@ class PostgresBackend:
         store = await open_postgres(url, clock=clock or self.clock, lease_seconds=LEASE_SECONDS, part=part)
         self.members.append(store)
         return store
-
-    def crash(self, store: PostgresStore) -> None:
-        """End a member as a killed process ends: nothing written, its lock released."""
-        self.members.remove(store)
-        store.abandon()
-
-    async def leave(self, store: PostgresStore) -> None:
-        self.members.remove(store)
-        await store.close()
-
-    async def close(self) -> None:
-        """Close every member still open."""
-        for store in self.members:
-            await store.close()
 
     def remove(self) -> None:
         """Leave the database empty for another test."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from ringback.core.delivery import Attempt, AttemptClass, Delivered, Park, Pause, PauseKind, Trace, Verdict
 from ringback.core.spec import Order
 from ringback.core.workload import Completed
+from ringback.gateway.repair import _PORTION
 from ringback.store.sqlite import SqliteStore
 from support.asgi import Answer, Caller
 from support.stores import claim_one, submission
@@ -151,6 +153,19 @@ async def test_what_was_given_up_since_then_is_recovered(
     store.clock.wind(60)  # type: ignore[attr-defined]
     body = {"endpoint": "iris"} | ({} if since is None else {"since": since})
     assert (await posted(call, "/-/deliveries/recover", body)).json() == {"endpoint": "iris", "recovered": count}
+
+
+async def test_a_recovery_takes_all_there_are_in_portions(call: Caller, store: SqliteStore) -> None:
+    """In several transactions: nobody waits for one over all of them."""
+    many = _PORTION + 20
+    await asyncio.gather(*(store.submit(submission()) for _ in range(many)))
+    claimed, _ = await store.claim("iris", many)
+    await asyncio.gather(*(store.finish(each.held, Completed(result=b"1"), IRIS.webhooks) for each in claimed))
+    taken, _ = await store.take_due("iris", many, again=False)
+    await asyncio.gather(*(store.record(each, made(store), SPENT) for each in taken))
+
+    assert (await posted(call, "/-/deliveries/recover", {"endpoint": "iris"})).json()["recovered"] == many
+    assert (await store.backlogs())["iris"].pending == many
 
 
 @pytest.mark.parametrize(
