@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo demo-video test check bench images build
+.PHONY: help demo demo-video test crash check bench images build
 
 help: ## List these commands
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ check: $(VENV)/.test $(VENV)/.bench $(VENV)/.browser ## Format, lint, types, imp
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/pytest --quiet tests/architecture tests/docs
 
+crash: $(VENV)/.test ## Kill it thirty times with a thousand workloads in flight, three ways
+	@$(BIN)/pytest --quiet --capture=no tests/acceptance/test_crash.py
+
 bench: $(VENV)/.bench ## Measure, beside the seed's own design, taskiq and Procrastinate
 	@$(BIN)/python -m benchmarks
 	@$(BIN)/python -m benchmarks --store postgresql
@@ -44,9 +47,10 @@ bench: $(VENV)/.bench ## Measure, beside the seed's own design, taskiq and Procr
 images: $(VENV)/.test $(VENV)/.browser ## Make the screenshots of the docs anew
 	@RINGBACK_IMAGES=docs/images $(BIN)/pytest --quiet tests/browser/test_images.py
 
-build: $(VENV)/.pip ## Build the wheel into dist/
-	@$(PIP) wheel --no-deps --wheel-dir dist .
-	@ls -1 dist/*.whl
+build: $(VENV)/.pip ## Build the wheel and the source distribution into dist/
+	@$(PIP) install 'hatchling>=1.27' || { echo >&2 "hatchling could not be installed: see pip's own words above"; exit 1; }
+	@rm -rf dist
+	@$(BIN)/python -m hatchling build
 
 # Set-up. Each stamp stands for what it names; `pip install --group` came with pip 25.1.
 

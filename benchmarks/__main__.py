@@ -15,7 +15,7 @@ from typing import Final
 
 from benchmarks.processes import NotThere, cpu_seconds, family, free_port, resident_mb
 from benchmarks.systems import Running, System, procrastinate, ringback, seed, taskiq
-from benchmarks.traffic import Figures, Order
+from ringback.cli.traffic import Figures, Order, percentile
 
 SYSTEMS: Final = (
     System(name="ringback", start=ringback.start, workloads=20_000),
@@ -124,7 +124,7 @@ def send(up: Running, receiver_port: int, workloads: int, *, rate: float | None)
         patience_seconds=_PATIENCE_SECONDS,
     )
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.traffic"],
+        [sys.executable, "-m", "ringback.cli.traffic"],
         input=json.dumps(asdict(order)),
         capture_output=True,
         text=True,
@@ -141,11 +141,6 @@ def idle_percent(pids: Sequence[int]) -> float:
     before = cpu_seconds(pids)
     time.sleep(_IDLE_SECONDS)
     return (cpu_seconds(pids) - before) / _IDLE_SECONDS * 100
-
-
-def percentile(values: Sequence[float], fraction: float) -> float:
-    """The value below which that fraction lies; NaN without values."""
-    return sorted(values)[min(len(values) - 1, int(fraction * len(values)))] if values else float("nan")
 
 
 def table(rows: Sequence[Row]) -> str:

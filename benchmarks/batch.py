@@ -17,8 +17,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.__main__ import percentile
 from benchmarks.processes import free_port, running, wait_until_answers
+from ringback.cli.traffic import percentile
 from ringback.client import BatchHandle, Client
 
 _API: Final = "noop"

@@ -25,10 +25,10 @@ from typing import Final
 
 import uvloop
 
-from benchmarks.__main__ import percentile, send
+from benchmarks.__main__ import send
 from benchmarks.processes import NotThere, cpu_seconds, free_port, resident_mb, running, wait_until_answers
 from benchmarks.systems import Running
-from benchmarks.traffic import PAYLOAD, Figures
+from ringback.cli.traffic import PAYLOAD, Figures, percentile
 from ringback.core.clock import SystemClock
 from ringback.core.queueing import NO_WISH, Wish
 from ringback.core.workload import Submission

@@ -20,11 +20,11 @@ from typing import Final
 import asyncpg
 import uvloop
 
-from benchmarks.__main__ import percentile, send
+from benchmarks.__main__ import send
 from benchmarks.postgres import database
 from benchmarks.processes import NotThere, free_port, running, wait_until_answers
 from benchmarks.systems import Running
-from benchmarks.traffic import PAYLOAD
+from ringback.cli.traffic import PAYLOAD, percentile
 from ringback.core.clock import SystemClock
 from ringback.core.workload import Completed, Submission
 from ringback.store.postgres import PostgresStore, open_postgres

@@ -15,7 +15,7 @@ from typing import Final
 from benchmarks.postgres import database
 from benchmarks.processes import NotThere, free_port, running, wait_until_answers
 from benchmarks.systems import Running
-from benchmarks.traffic import PAYLOAD
+from ringback.cli.traffic import PAYLOAD
 
 _SECRET: Final = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 _PATIENCE_SECONDS: Final = 10.0

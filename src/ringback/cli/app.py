@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 from ringback import __version__
-from ringback.cli import batches, developing, endpoints, lives, logs, serving, storing, top, webhooks, workloads
+from ringback.cli import (
+    batches,
+    benching,
+    developing,
+    endpoints,
+    lives,
+    logs,
+    serving,
+    storing,
+    top,
+    webhooks,
+    workloads,
+)
 from ringback.cli.context import DEFAULT_URL, Context
 from ringback.cli.listening import listen
 
@@ -15,7 +27,7 @@ app = typer.Typer(
     name="ringback",
     help="Long Python work behind HTTP, that rings you back when it is done.",
     no_args_is_help=True,
-    add_completion=False,
+    epilog="Exit status: 0, 1 failed or refused, 2 usage.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -31,9 +43,7 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def root(
     context: typer.Context,
-    url: Annotated[
-        str, typer.Option("--url", envvar="RINGBACK_URL", help="The server that all but serve talk to.")
-    ] = DEFAULT_URL,
+    url: Annotated[str, typer.Option("--url", envvar="RINGBACK_URL", help="The server to talk to.")] = DEFAULT_URL,
     api_key: Annotated[
         str | None, typer.Option("--api-key", envvar="RINGBACK_API_KEY", help="Your key, if the server asks for one.")
     ] = None,
@@ -46,7 +56,7 @@ def root(
     context.obj = Context(url=url, api_key=api_key, as_json=as_json)
 
 
-app.command("listen")(listen)
+# In the order of `--help`, which shows groups last: what is written and served, workloads, webhooks, the whole.
 app.command("init")(serving.init)
 app.command("check")(serving.check)
 app.command("dev")(developing.dev)
@@ -54,13 +64,15 @@ app.command("serve")(serving.serve)
 app.command("submit")(workloads.submit)
 app.command("get")(workloads.get)
 app.command("list")(workloads.list_)
+app.command("logs")(logs.logs)
+app.command("attempts")(lives.attempts)
 app.command("cancel")(lives.cancel)
 app.command("retry")(lives.retry)
 app.command("erase")(lives.erase)
-app.command("attempts")(lives.attempts)
-app.command("logs")(logs.logs)
 app.add_typer(batches.batches, name="batches")
 app.add_typer(webhooks.deliveries, name="deliveries")
 app.add_typer(endpoints.endpoints, name="endpoints")
-app.add_typer(storing.store, name="store")
+app.command("listen")(listen)
 app.command("top")(top.top)
+app.command("bench")(benching.bench)
+app.add_typer(storing.store, name="store")

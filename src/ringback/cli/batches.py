@@ -54,7 +54,10 @@ def show_batch(context: typer.Context, batch: Id) -> None:
 
 @batches.command("results")
 def results(context: typer.Context, batch: Id) -> None:
-    """Print each workload with its result or error, one JSON object a line, in the order they were submitted."""
+    """Print each workload of a batch with its result or error.
+
+    One JSON object a line, in the order they were submitted.
+    """
     told: Context = context.obj
     with told.client() as client:
         for workload in client.results_of_batch(batch):

@@ -8,6 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import typer
+
+from ringback.core.urls import webhook_url
+
 if TYPE_CHECKING:
     from ringback.client import Client
 
@@ -22,10 +26,24 @@ class Context:
     api_key: str | None
     as_json: bool
 
+    @property
+    def server(self) -> str:
+        """Where the server is.
+
+        Raises:
+            typer.Exit: that is no URL.
+        """
+        try:
+            webhook_url(self.url)
+        except ValueError:
+            said = f"--url {self.url[:80]!r} is no URL of a server; write for example {DEFAULT_URL}"
+            raise typer.Exit(usage_error(said)) from None
+        return self.url
+
     def client(self) -> Client:
         from ringback.client import Client  # noqa: PLC0415 - serving needs no HTTP client
 
-        return Client(self.url, api_key=self.api_key)
+        return Client(self.server, api_key=self.api_key)
 
     def say(self, text: str, value: Any) -> None:
         """Print `text` for people, or `value` for machines."""

@@ -5,27 +5,28 @@ from __future__ import annotations
 import os
 import sys
 import webbrowser
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from ringback.cli.context import usage_error
-from ringback.cli.serving import loaded
+from ringback.cli.serving import File, loaded
 from ringback.core.errors import SpecError
 from ringback.core.settings import read_settings
 
 
 def dev(
-    file: Annotated[Path | None, typer.Argument(help="ringback.yaml, cortex.yaml or one Python file.")] = None,
+    file: File = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on [default: 127.0.0.1].")] = None,
     port: Annotated[str | None, typer.Option(help="Port to listen on; 0 takes any free one [default: 8080].")] = None,
-    store: Annotated[str | None, typer.Option(help="As for serve.")] = None,
+    store: Annotated[
+        str | None, typer.Option(help="As for serve [default: .ringback/ringback.db beside the file].")
+    ] = None,
     opens: Annotated[bool, typer.Option("--open/--no-open", help="Open the dashboard in a browser.")] = True,
 ) -> None:
-    """Serve, show every workload and webhook as it happens, and start over at each save.
+    """Serve while you write, and take up each save.
 
-    APIs whose file names no webhook ring an inbox of the inspector.
+    Shows every workload and webhook as it happens. APIs whose file names no webhook ring an inbox of the inspector.
     """
     try:
         settings = read_settings({"host": host, "port": port, "store": store}, os.environ)
@@ -35,12 +36,10 @@ def dev(
     from ringback.runtime.dev import dev as run  # noqa: PLC0415 - brings the whole server with it
 
     def on_up(url: str) -> None:
-        sys.stdout.write(f"Dashboard: {url}/   Webhooks: {url}/-/inspector\n\n")
-        sys.stdout.flush()
         if opens and _has_screen():
             webbrowser.open(f"{url}/")
 
-    raise typer.Exit(run(spec, settings, os.environ, on_up=on_up))
+    raise typer.Exit(run(spec, settings, on_up=on_up))
 
 
 def _has_screen() -> bool:

@@ -8,29 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from ringback.cli.context import Context, table, usage_error
+from ringback.cli.settings import EndpointSettings, taking_settings
 from ringback.cli.webhooks import story
 
-endpoints = typer.Typer(
-    help="Where webhooks go: list, add, change, rotate, remove, test, enable, disable.", no_args_is_help=True
-)
+endpoints = typer.Typer(help="Where webhooks go: those of the file, and registered ones.", no_args_is_help=True)
 
 Key = Annotated[str, typer.Argument(metavar="ENDPOINT", help="The endpoint's key, as `endpoints list` shows it.")]
-Apis = Annotated[
-    list[str] | None, typer.Option("--api", help="Whose events it is told of; repeat it for several. Without it: all.")
-]
-Events = Annotated[
-    list[str] | None, typer.Option("--event", help="What it is told of; repeat it. By default completed and failed.")
-]
-Format = Annotated[str | None, typer.Option(help="cortex, standard, cloudevents or cloudevents-binary.")]
-Headers = Annotated[
-    list[str] | None, typer.Option("--header", metavar="NAME:VALUE", help="A header of your own; repeat it.")
-]
-Timeout = Annotated[str | None, typer.Option(help="Deadline of one attempt, all in all: 15s.")]
-Retry = Annotated[str | None, typer.Option(metavar="WAITS", help="Waits after failed attempts: 5s,5m,30m.")]
-Concurrency = Annotated[int | None, typer.Option(help="Open requests at most.")]
-RateLimit = Annotated[str | None, typer.Option(help="Requests begun per time at most: 50/s.")]
-InlineLimit = Annotated[str | None, typer.Option(help="A larger result goes as a link: 256KiB.")]
-Order = Annotated[str | None, typer.Option(help="none, or fifo: one at a time per Ringback-Order-Key.")]
 Secret = Annotated[
     str | None,
     typer.Option(help="A secret of your own, whsec_… or whsk_…; - reads it from standard input. One is made else."),
@@ -67,54 +50,42 @@ def list_endpoints(context: typer.Context) -> None:
 
 
 @endpoints.command("add")
+@taking_settings
 def add(
     context: typer.Context,
+    settings: EndpointSettings,
     url: Annotated[str, typer.Argument(metavar="URL", help="Where its webhooks go.")],
-    apis: Apis = None,
-    events: Events = None,
-    format: Format = None,  # noqa: A002 - the option's name
-    headers: Headers = None,
-    timeout: Timeout = None,
-    retry: Retry = None,
-    concurrency: Concurrency = None,
-    rate_limit: RateLimit = None,
-    inline_limit: InlineLimit = None,
-    order: Order = None,
     secret: Secret = None,
     ed25519: Ed25519 = False,
 ) -> None:
-    """Register an endpoint with the running server; its secret is shown this once."""
+    """Register an endpoint with the running server.
+
+    Its secret is shown this once.
+    """
     told: Context = context.obj
-    settings = _settings(apis, events, format, headers, timeout, retry, concurrency, rate_limit, inline_limit, order)
     with told.client() as client:
-        value = client.add_endpoint(url, settings | _key_wanted(secret, ed25519))
+        value = client.add_endpoint(url, settings.named() | _key_wanted(secret, ed25519))
     told.say(f"{_described(value)}\n{_key_shown(value)}", value)
 
 
 @endpoints.command("change")
+@taking_settings
 def change(
     context: typer.Context,
+    settings: EndpointSettings,
     endpoint: Key,
     url: Annotated[str | None, typer.Option("--to", metavar="URL", help="Where its webhooks go from now on.")] = None,
-    apis: Apis = None,
-    events: Events = None,
-    format: Format = None,  # noqa: A002 - the option's name
-    headers: Headers = None,
-    timeout: Timeout = None,
-    retry: Retry = None,
-    concurrency: Concurrency = None,
-    rate_limit: RateLimit = None,
-    inline_limit: InlineLimit = None,
-    order: Order = None,
 ) -> None:
-    """Change a registered endpoint; what is not named stays as it is."""
+    """Change a registered endpoint.
+
+    What is not named stays as it is.
+    """
     told: Context = context.obj
-    settings = _settings(apis, events, format, headers, timeout, retry, concurrency, rate_limit, inline_limit, order)
-    settings |= {} if url is None else {"url": url}
-    if not settings:
+    changes = settings.named() | ({} if url is None else {"url": url})
+    if not changes:
         raise typer.Exit(usage_error("say what to change, such as --event completed; see --help"))
     with told.client() as client:
-        value = client.change_endpoint(endpoint, settings)
+        value = client.change_endpoint(endpoint, changes)
     told.say(_described(value), value)
 
 
@@ -126,7 +97,10 @@ def rotate(
     ed25519: Ed25519 = False,
     overlap: Annotated[str | None, typer.Option(help="How long the old secret signs on; a day, if not said.")] = None,
 ) -> None:
-    """Give a registered endpoint a new secret, shown this once; the old one signs beside it for a day."""
+    """Give a registered endpoint a new secret.
+
+    It is shown this once; the old one signs beside it for a day.
+    """
     told: Context = context.obj
     settings = _key_wanted(secret, ed25519) | ({} if overlap is None else {"overlap": overlap})
     with told.client() as client:
@@ -157,7 +131,10 @@ def remove(
 
 @endpoints.command("test")
 def test(context: typer.Context, endpoint: Key) -> None:
-    """Send one webhook to an endpoint and say what came of it; exit status 1 if it did not arrive."""
+    """Send one webhook to an endpoint now.
+
+    Says what came of it; exit status 1 if it did not arrive.
+    """
     told: Context = context.obj
     with told.client() as client:
         value = client.endpoint(endpoint, "test")
@@ -168,13 +145,19 @@ def test(context: typer.Context, endpoint: Key) -> None:
 
 @endpoints.command("enable")
 def enable(context: typer.Context, endpoint: Key) -> None:
-    """Take an endpoint up again: what has waited for it is sent."""
+    """Take an endpoint up again.
+
+    What has waited for it is sent.
+    """
     _say_endpoint(context, endpoint, "enable", "takes webhooks again")
 
 
 @endpoints.command("disable")
 def disable(context: typer.Context, endpoint: Key) -> None:
-    """Put an endpoint to rest: its webhooks are kept and wait."""
+    """Put an endpoint to rest.
+
+    Its webhooks are kept and wait.
+    """
     _say_endpoint(context, endpoint, "disable", "is at rest; its webhooks wait")
 
 
@@ -186,41 +169,6 @@ def _say_endpoint(context: typer.Context, endpoint: str, verb: Any, words: str) 
 
 
 # ── Read and told ───────────────────────────────────────────────────────────────────────────────
-
-
-def _settings(
-    apis: list[str] | None,
-    events: list[str] | None,
-    form: str | None,
-    headers: list[str] | None,
-    timeout: str | None,
-    retry: str | None,
-    concurrency: int | None,
-    rate_limit: str | None,
-    inline_limit: str | None,
-    order: str | None,
-) -> dict[str, Any]:
-    """The settings that were named, by the keys they have in the file."""
-    named = {
-        "api": apis or None,
-        "events": events or None,
-        "format": form,
-        "headers": dict(map(_header, headers)) if headers else None,
-        "timeout": timeout,
-        "retry": None if retry is None else [wait.strip() for wait in retry.split(",") if wait.strip()],
-        "concurrency": concurrency,
-        "rate_limit": rate_limit,
-        "inline_limit": inline_limit,
-        "order": order,
-    }
-    return {key: value for key, value in named.items() if value is not None}
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not (colon and name.strip()):
-        raise typer.Exit(usage_error(f"--header {name[:40]!r} has no colon; write NAME:VALUE"))
-    return name.strip(), value.strip()
 
 
 def _key_wanted(given: str | None, ed25519: bool) -> dict[str, str]:

@@ -25,7 +25,7 @@ from ringback.cli.workloads import ApiName, await_end, show
 from ringback.core.selection import Move
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The workload's id.")]
-Api = Annotated[str | None, typer.Argument(help="The API's endpoint.")]
+Api = Annotated[str | None, typer.Argument(metavar="API", help="The API's endpoint.")]
 IdOrNone = Annotated[str | None, typer.Argument(metavar="ID", help="The workload's id; without one, many are meant.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until it has ended.")]
 Timeout = Annotated[float | None, typer.Option(help="Seconds to wait at most.")]
@@ -47,7 +47,10 @@ def cancel(
     wait: Wait = False,
     timeout: Timeout = None,
 ) -> None:
-    """Cancel a workload, or all that the options mean; one that runs is stopped by force after `cancel_grace`."""
+    """Cancel a workload, or all that the options mean.
+
+    One that runs is told, and stopped by force after the API's `cancel_grace`.
+    """
     told: Context = context.obj
     wanted = Wanted(
         api=of_api,
@@ -90,7 +93,10 @@ def retry(
     wait: Wait = False,
     timeout: Timeout = None,
 ) -> None:
-    """Have a failed or canceled workload run again under its id, or all that the options mean."""
+    """Run a failed or canceled workload again, or all that is meant.
+
+    It runs under its id; which are meant, the options say.
+    """
     told: Context = context.obj
     wanted = Wanted(
         api=of_api,
@@ -118,7 +124,10 @@ def retry(
 
 
 def erase(context: typer.Context, api: ApiName, workload_id: Id) -> None:
-    """Erase a workload and all that is kept of it; one that has not ended is canceled, and nobody is told."""
+    """Erase a workload and all that is kept of it.
+
+    One that has not ended is canceled, and nobody is told.
+    """
     told: Context = context.obj
     with told.client() as client:
         client.erase(api, workload_id)
@@ -126,7 +135,10 @@ def erase(context: typer.Context, api: ApiName, workload_id: Id) -> None:
 
 
 def attempts(context: typer.Context, api: ApiName, workload_id: Id) -> None:
-    """Show every attempt at a workload: when, how long, how it ended and why."""
+    """Show every attempt at a workload.
+
+    When, how long, how it ended and why.
+    """
     told: Context = context.obj
     with told.client() as client:
         record = client.describe(api, workload_id)

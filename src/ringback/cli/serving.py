@@ -28,12 +28,14 @@ _STARTER: Final = {
 
 File = Annotated[
     Path | None,
-    typer.Argument(help="ringback.yaml, cortex.yaml or a predictor's .py; by default the YAML in this folder."),
+    typer.Argument(
+        metavar="FILE", help="ringback.yaml, cortex.yaml or a predictor's .py; by default the YAML in this folder."
+    ),
 ]
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where to put it; made if need be.")] = Path(),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to put it; made if need be.")] = Path(),
 ) -> None:
     """Make a starter: ringback.yaml, predictor.py and sample.json."""
     targets = {source: folder / name for source, name in _STARTER.items()}
@@ -52,8 +54,9 @@ def init(
         raise typer.Exit(usage_error(f"{folder} cannot be written to ({reason}); name another folder")) from None
     into = "" if folder == Path() else f"cd {shlex.quote(str(folder))} && "
     typer.echo(f"made {', '.join(str(path) for path in targets.values())}\n")
-    typer.echo(f"start it:  {into}ringback serve")
-    typer.echo("use it:    ringback submit hello -d @sample.json --wait")
+    typer.echo(f"start it:  {into}ringback dev")
+    typer.echo("use it:    the curl line that it prints, or  ringback submit hello -d @sample.json --wait")
+    typer.echo("change it: predictor.py is taken up at each save; `ringback serve` is for production")
 
 
 def check(

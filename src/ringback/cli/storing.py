@@ -38,7 +38,10 @@ def migrate(
     place: Place = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say which steps there are to take.")] = False,
 ) -> None:
-    """Bring the schema up to date, or make it; servers of the release before may run meanwhile."""
+    """Bring the schema up to date, or make it.
+
+    Servers of the release before may run meanwhile.
+    """
     told: Context = context.obj
     from ringback.runtime.upgrading import upgrade  # noqa: PLC0415 - brings the store with it
 
@@ -67,7 +70,10 @@ def check(
         bool, typer.Option("--read-blobs", help="Read large payloads to their end and compare them with what was sent.")
     ] = False,
 ) -> None:
-    """Look a store over, also beside servers that run. Exit status: 0, or 1 when something is wrong."""
+    """Look a store over, also beside servers that run.
+
+    Exit status: 0, or 1 when something is wrong.
+    """
     told: Context = context.obj
     from ringback.runtime import looking  # noqa: PLC0415 - brings the store with it
 
@@ -95,7 +101,10 @@ def export(
     ] = False,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The file [default: standard output].")] = None,
 ) -> None:
-    """Write workloads, attempts and webhooks as NDJSON, also beside servers that run."""
+    """Write workloads, attempts and webhooks as NDJSON.
+
+    Also beside servers that run.
+    """
     at = _place(place, "--store")
     from ringback.runtime import looking  # noqa: PLC0415 - brings the store with it
 
@@ -141,7 +150,10 @@ def move(
         bool, typer.Option("--undo", help="Serve from the file again: give up a move, or take it back.")
     ] = False,
 ) -> None:
-    """Bring a store from its file into PostgreSQL. Killed or cut off at any point, it is simply repeated."""
+    """Bring a store from its file into PostgreSQL.
+
+    Killed or cut off at any point, it is simply repeated.
+    """
     told: Context = context.obj
     file = _place(source, "--from")
     if not isinstance(file, Path):

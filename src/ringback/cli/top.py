@@ -113,6 +113,8 @@ def _apis(seen: Snapshot, before: Snapshot | None) -> Table:
 
 
 def _standing(api: Snapshot) -> str:
+    if api["ready"] and api["problem"]:
+        return f"[{_GOOD}]ready[/], [{_BAD}]but new replicas cannot start: {_plain(api['problem'])}[/]"
     if api["ready"]:
         return f"[{_GOOD}]ready[/]"
     if api["problem"]:

@@ -63,7 +63,7 @@ def _server(told: Context, port: int) -> Iterator[httpx2.Client]:
     """The server that is running, or a small one for as long as this takes."""
     headers = {} if told.api_key is None else {"Authorization": f"Bearer {told.api_key}"}
     timeout = httpx2.Timeout(30.0, read=_QUIET_SECONDS)
-    with httpx2.Client(base_url=told.url, headers=headers, timeout=timeout) as http:
+    with httpx2.Client(base_url=told.server, headers=headers, timeout=timeout) as http:
         try:
             http.get("/healthz")
         except httpx2.TransportError:

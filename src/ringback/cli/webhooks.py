@@ -9,7 +9,7 @@ import typer
 
 from ringback.cli.context import Context, table
 
-deliveries = typer.Typer(help="Webhooks, one by one: list, show, replay, skip, recover.", no_args_is_help=True)
+deliveries = typer.Typer(help="Webhooks, one by one: what came of each, and again.", no_args_is_help=True)
 
 Id = Annotated[str, typer.Argument(metavar="ID", help="The delivery's id: dlv_… as `deliveries list` shows it.")]
 Key = Annotated[str, typer.Argument(metavar="ENDPOINT", help="The endpoint's key, as `endpoints list` shows it.")]
@@ -68,7 +68,10 @@ def replay(context: typer.Context, delivery: Id) -> None:
 
 @deliveries.command("skip")
 def skip(context: typer.Context, delivery: Id) -> None:
-    """Let others pass a parked delivery that they wait for (`order: fifo`); it stays parked."""
+    """Let others pass a parked delivery they wait for.
+
+    With `order: fifo` they do; it stays parked.
+    """
     told: Context = context.obj
     with told.client() as client:
         value = client.skip(delivery)

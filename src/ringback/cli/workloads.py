@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _LARGE_BYTES: Final = 8 * 1024 * 1024
 """Larger files are not read to find out what is in them."""
 
-ApiName = Annotated[str, typer.Argument(help="The API's endpoint.")]
+ApiName = Annotated[str, typer.Argument(metavar="API", help="The API's endpoint.")]
 
 
 def submit(
@@ -104,12 +104,17 @@ def _saved(handle: WorkloadHandle, output: Path) -> Path:
 
 def list_(
     context: typer.Context,
-    api: Annotated[str | None, typer.Argument(help="The API's endpoint; without it, what is served.")] = None,
+    api: Annotated[
+        str | None, typer.Argument(metavar="API", help="The API's endpoint; without it, what is served.")
+    ] = None,
     status: Annotated[str | None, typer.Option(help="Only those of this status.")] = None,
     limit: Annotated[int, typer.Option(help="How many.", min=1, max=1000)] = 20,
     cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
 ) -> None:
-    """List an API's workloads, newest first; without an API, what is served."""
+    """List an API's workloads, or what is served.
+
+    Workloads come newest first.
+    """
     told: Context = context.obj
     with told.client() as client:
         if api is None:

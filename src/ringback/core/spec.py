@@ -158,6 +158,16 @@ class Predictor:
     requirements: Path | None = None
     """Absolute path of `dependencies.pip`."""
 
+    @property
+    def folders(self) -> frozenset[Path]:
+        """Where its Python is."""
+        return frozenset({self.path.parent} if self.python_path is None else {self.path.parent, self.python_path})
+
+    def is_made_of(self, file: Path) -> bool:
+        """Whether a replica that starts anew may find something else when this file has changed."""
+        is_code = file.suffix == ".py" and any(file.is_relative_to(folder) for folder in self.folders)
+        return is_code or file == self.requirements
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:

@@ -303,6 +303,9 @@ class Lane:
             status=attempt.status,
             duration_us=attempt.duration_us,
             waited_us=None if delivery.tries else max(0, started_at - delivery.created_at),
+            delivery=delivery.seq,
+            detail=attempt.detail,
+            verdict=verdict,
         )
         self._sending.discard(delivery.seq)
         self._again_under_way -= delivery.tries > 0

@@ -41,7 +41,7 @@ class Lives:
         _must_be_posted(scope)
         asked = await self._store.cancel(api.name, workload_id, api.webhooks)
         if asked.changed and asked.status is Status.CANCELED:
-            self._emit("workload.finished", api=api.name, status=asked.status.value, run_us=None)
+            self._emit("workload.finished", api=api.name, workload=workload_id, status=asked.status.value, run_us=None)
         return _standing(workload_id, asked.status)
 
     async def retry(self, api: Api, workload_id: str, scope: Scope) -> Answer:

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from ringback import __version__
 from ringback.core.roles import Role, written
 from ringback.core.spec import Api
 from ringback.runtime.specfile import SpecFile
 
-_SAMPLE = "sample.json"
+_SAMPLE: Final = "sample.json"
 
 
-def banner(spec: SpecFile, url: str, *, wants_key: bool = False) -> str:
-    """Lines for the terminal."""
+def banner(spec: SpecFile, url: str, pages: Mapping[str, str] | None = None, *, wants_key: bool = False) -> str:
+    """Lines for the terminal; `pages` are those to look at in a browser, by what they are called."""
     lines = [f"ringback {__version__} serves {spec.file.name} on {url}", ""]
     width = max(len(api.name) for api in spec.apis)
     for api in spec.apis:
         told = ", ".join(hook.shown_url for hook in api.webhooks) or "nobody (no webhook in the file)"
         lines.append(f"  {api.name:{width}}  POST {url}/{api.endpoint}   rings {told}")
     key = ' -H "Authorization: Bearer $RINGBACK_API_KEY"' if wants_key else ""
+    if pages:
+        lines += ["", *(f"  {name:{max(map(len, pages))}}  {page}" for name, page in pages.items())]
     lines += ["", "Try it:", f"  {curl_line(spec.apis[0], url, spec.folder)}{key}", ""]
     return "\n".join(lines) + "\n"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -72,8 +72,8 @@ class Plan:
     lease_seconds: float = 30.0
     """How long a member that says nothing is believed to live."""
     roles: frozenset[Role] = EVERY_ROLE
-    logs_as_json: bool = False
-    """How replicas write into the server's log."""
+    log_form: str = "text"
+    """As `Engine.log_form`."""
     engine: str = "local"
     """Where replicas run: `local` or `ray`."""
 
@@ -177,12 +177,33 @@ class House:
             await pool.start()
         self._face.open()
 
-    async def serve(self, apis: Sequence[Api]) -> None:
+    async def serve(self, apis: Sequence[Api], changed: Collection[Path] | None = None) -> None:
         """Serve these from now on, without a workload lost: each ends on the replica that took it.
 
         An API that was served already has its replicas replaced one by one. One that has gone is answered for no more;
         what it is running ends, what waits in its queue stays there until the API is back.
+
+        Args:
+            apis: all that is to be served.
+            changed: the files that have changed, if that is known: an API that is as before and made of none of them
+                is left alone. When no API is another than before, neither are pages and event streams begun anew.
         """
+        before = {api.name: api for api in self._plan.apis}
+        if changed is None or list(apis) != list(self._plan.apis):
+            await self._face_anew(apis)
+        run_here = self._run_here(apis)
+        for name in self._pools.keys() - {api.name for api in run_here}:
+            self._let_go(self._pools.pop(name))
+        for api in run_here:
+            pool = self._pools.get(api.name)
+            if pool is None:
+                pool = self._pools[api.name] = self._pool_of(api)
+                await pool.start()
+            elif changed is None or api != before[api.name] or any(map(api.predictor.is_made_of, changed)):
+                pool.serve(api)
+
+    async def _face_anew(self, apis: Sequence[Api]) -> None:
+        """Answer for these, and tell their endpoints."""
         self._dispatcher.serve(self._sent_here(apis))
         self._keeper.serve(apis)
         self._plan = replace(self._plan, apis=apis)
@@ -193,16 +214,6 @@ class House:
         self._past.add(before.app)
         before.app.end_streams()
         await before.close()
-        run_here = self._run_here(apis)
-        served = {api.name for api in run_here}
-        for name in self._pools.keys() - served:
-            self._let_go(self._pools.pop(name))
-        for api in run_here:
-            if api.name in self._pools:
-                self._pools[api.name].serve(api)
-            else:
-                pool = self._pools[api.name] = self._pool_of(api)
-                await pool.start()
 
     async def live(self, until: asyncio.Event) -> None:
         """Keep on until the event is set.
@@ -288,8 +299,8 @@ async def _engine(plan: Plan, facts: Facts) -> Engine:
     if plan.engine == "ray" and Role.WORKER in plan.roles:
         from ringback.work.cluster import ray_engine  # noqa: PLC0415 - only those load it who run replicas there
 
-        return await ray_engine(facts, logs_as_json=plan.logs_as_json)
-    return local_engine(plan.environments, facts, logs_as_json=plan.logs_as_json)
+        return await ray_engine(facts, log_form=plan.log_form)
+    return local_engine(plan.environments, facts, log_form=plan.log_form)
 
 
 def _reach(plan: Plan) -> Reach | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from ringback.core.clock import Clock, isoformat
@@ -16,6 +16,8 @@ from ringback.core.urls import shown_url
 from ringback.runtime.facts import Facts
 
 LOGGER: Final = logging.getLogger("ringback")
+TRACEBACK: Final = "traceback"
+"""The detail that is shown as it is, in lines of its own."""
 
 
 class _Lines(logging.Formatter):
@@ -27,10 +29,12 @@ class _Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         details: dict[str, object] = getattr(record, "details", {})
-        words = " ".join(f"{name}={_quoted(value)}" for name, value in details.items())
-        return (
+        words = " ".join(f"{name}={_quoted(value)}" for name, value in details.items() if name != TRACEBACK)
+        head = (
             f"{isoformat(self._clock.now())[:23]} {record.levelname.lower():7} {record.getMessage()} {words}".rstrip()
         )
+        below = str(details.get(TRACEBACK, "")).splitlines()
+        return "\n".join((head, *(f"  {printable(line)}" for line in below)))
 
 
 class _Objects(_Lines):
@@ -52,7 +56,7 @@ def set_up(*, level: str, as_json: bool, clock: Clock) -> None:
 
 
 class Logs:
-    """Listens to facts and writes down those worth a line."""
+    """Listens to facts and writes down those worth a line, but for those that somebody else tells."""
 
     _LEVELS: Final = {
         "workload.refused": logging.DEBUG,
@@ -84,18 +88,24 @@ class Logs:
         "endpoint.rotated": logging.INFO,
         "endpoint.removed": logging.INFO,
         "store.fault": logging.ERROR,
+        "server.stopping": logging.INFO,
         "upkeep.failed": logging.WARNING,
         "gateway.failed": logging.ERROR,
     }
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, *, told_elsewhere: Collection[str] = ()) -> None:
         self._failing: set[str] = set()
-        for fact, level in self._LEVELS.items():
-            if LOGGER.isEnabledFor(level):
-                facts.listen(fact, _line(fact, level))
-        facts.listen("delivery.attempted", self._on_attempted)
-        facts.listen("delivery.settled", self._on_settled)
-        facts.listen("endpoint.closed", lambda *, endpoint: self._failing.discard(endpoint))
+        listeners: dict[str, Callable[..., None]] = {
+            fact: _line(fact, level) for fact, level in self._LEVELS.items() if LOGGER.isEnabledFor(level)
+        }
+        listeners |= {
+            "delivery.attempted": self._on_attempted,
+            "delivery.settled": self._on_settled,
+            "endpoint.closed": lambda *, endpoint: self._failing.discard(endpoint),
+        }
+        for fact, listener in listeners.items():
+            if fact not in told_elsewhere:
+                facts.listen(fact, listener)
 
     def _on_attempted(self, *, endpoint: str, outcome: str, status: int | None, **_: object) -> None:
         if outcome == "ok":
@@ -119,6 +129,11 @@ def _write(level: int, fact: str, **details: Any) -> None:
     if (endpoint := details.get("endpoint")) is not None:
         details["endpoint"] = shown_url(endpoint)  # the keys of guests are their URLs
     LOGGER.log(level, fact, extra={"details": details})
+
+
+def printable(line: str) -> str:
+    """The line with nothing in it that a terminal would obey."""
+    return line if line.isprintable() else "".join(each if each.isprintable() else "�" for each in line)
 
 
 def _quoted(value: object) -> str:

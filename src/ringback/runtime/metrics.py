@@ -217,7 +217,7 @@ class Metrics(Collector):
     def _on_claimed(self, *, api: str, waited_us: int) -> None:
         self._waited.observe((api,), waited_us)
 
-    def _on_finished(self, *, api: str, status: str, run_us: int | None) -> None:
+    def _on_finished(self, *, api: str, status: str, run_us: int | None, **_: object) -> None:
         self._finished.values[api, status] += 1
         if run_us is not None:
             self._ran.observe((api,), run_us)

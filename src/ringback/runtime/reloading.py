@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from pathlib import Path
 
 from ringback.core.emit import Emit
 from ringback.core.errors import SpecError
 from ringback.core.spec import Api
 from ringback.runtime.specfile import SpecFile, load
 
+Serve = Callable[[Sequence[Api], Collection[Path] | None], Awaitable[None]]
+"""As `House.serve`."""
+
 
 class Reloader:
     """Reads one file again and hands on what it says; one reading at a time."""
 
-    def __init__(self, spec: SpecFile, serve: Callable[[Sequence[Api]], Awaitable[None]], emit: Emit) -> None:
+    def __init__(self, spec: SpecFile, serve: Serve, emit: Emit) -> None:
         """Know what is served until now.
 
         Args:
@@ -31,8 +35,12 @@ class Reloader:
         self._emit = emit
         self._turn = asyncio.Lock()
 
-    async def reload(self) -> bool:
-        """Read the file and serve what it says; False when it is wrong, so that nothing has changed."""
+    async def reload(self, changed: Collection[Path] | None = None) -> bool:
+        """Read the file and serve what it says; False when it is wrong, so that nothing has changed.
+
+        Args:
+            changed: the files that have changed, if that is known; what is made of none of them is left alone.
+        """
         async with self._turn:
             try:
                 spec = await asyncio.to_thread(load, self.spec.file, os.environ)
@@ -43,7 +51,7 @@ class Reloader:
             before = {api.name for api in self.spec.apis}
             after = {api.name for api in spec.apis}
             self.spec = spec
-            await self._serve(spec.apis)
+            await self._serve(spec.apis, changed)
             self._emit(
                 "file.reloaded",
                 file=str(spec.file),

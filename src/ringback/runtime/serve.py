@@ -10,8 +10,9 @@ import gc
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
 import uvloop
@@ -19,6 +20,8 @@ import uvloop
 from ringback.core.clock import Clock, SystemClock
 from ringback.core.errors import LeaseLost, RingbackError
 from ringback.core.hosts import own_hosts
+from ringback.core.inbox import PATH
+from ringback.core.quantities import format_duration
 from ringback.core.roles import Role
 from ringback.core.settings import Settings
 from ringback.core.spec import Api
@@ -30,6 +33,9 @@ from ringback.runtime.http import http_server, listen, url_of
 from ringback.runtime.metrics import Metrics
 from ringback.runtime.reloading import Reloader
 from ringback.runtime.specfile import SpecFile
+
+Arranged = Callable[[Iterable[Api]], tuple[Api, ...]]
+Tell = Callable[[Facts], object]
 
 _GC_THRESHOLD: Final = 5_000
 """New objects between two looks at the youngest: workloads in flight are no garbage, and were looked at often."""
@@ -47,10 +53,14 @@ def serve(spec: SpecFile, settings: Settings) -> int:
     try:
         listener = listen(settings.host, settings.port)
         with listener:
-            return uvloop.run(Server(plan, listener).run(spec))
+            return uvloop.run(_run(spec, plan, listener))
     except RingbackError as error:
         sys.stderr.write(f"ringback: {error}\n")
         return 1
+
+
+async def _run(spec: SpecFile, plan: Plan, listener: socket.socket) -> int:
+    return await Server(spec, plan, listener).run()
 
 
 def plan_of(spec: SpecFile, settings: Settings, clock: Clock) -> Plan:
@@ -73,7 +83,7 @@ def plan_of(spec: SpecFile, settings: Settings, clock: Clock) -> Plan:
         grace_seconds=settings.grace,
         lease_seconds=settings.lease,
         roles=settings.roles,
-        logs_as_json=settings.log_format == "json",
+        log_form=settings.log_format,
         engine=settings.engine,
     )
 
@@ -81,81 +91,92 @@ def plan_of(spec: SpecFile, settings: Settings, clock: Clock) -> Plan:
 class Server:
     """One process: a listening socket that outlives the houses behind it."""
 
-    def __init__(self, plan: Plan, listener: socket.socket) -> None:
+    def __init__(
+        self, spec: SpecFile, plan: Plan, listener: socket.socket, *, arranged: Arranged = tuple, tell: Tell = logs.Logs
+    ) -> None:
+        """Begin with nothing open.
+
+        Args:
+            spec: the file.
+            plan: what the house is built from, but for its APIs.
+            listener: where it is asked.
+            arranged: from the APIs as they stand in the file to those that are served.
+            tell: is shown where to listen for what happens.
+        """
         own_url = url_of(listener)
-        self._plan = replace(plan, public_url=plan.public_url or own_url, own_url=own_url)
+        public_url = plan.public_url or own_url
+        self._spec = spec
+        self._plan = replace(plan, apis=arranged(spec.apis), public_url=public_url, own_url=own_url)
         self._listener = listener
+        self._arranged = arranged
         self._facts = Facts()
         self._metrics = Metrics(self._facts)
-        logs.Logs(self._facts)
+        tell(self._facts)
+        self._reloader = Reloader(spec, self._serve, self._facts)
         self._stop = asyncio.Event()
-        self._turn = asyncio.Event()
-        self._next: Sequence[Api] | None = None
         self._house: House | None = None
         self._reloads: set[asyncio.Task[bool]] = set()
 
-    async def run(self, spec: SpecFile) -> int:
+    async def run(self, *, pages: Mapping[str, str] | None = None, on_up: Callable[[], object] | None = None) -> int:
+        """Serve until a signal says to stop; the process's exit status.
+
+        Args:
+            pages: the pages to name in the banner, by what they are called; by default those there are.
+            on_up: is called once it answers.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal)
-        reloader = Reloader(spec, self._serve, self._facts)
-        loop.add_signal_handler(signal.SIGHUP, self._on_hang_up, reloader)
+        loop.add_signal_handler(signal.SIGHUP, self._on_hang_up)
         house = await self._open()
         http = http_server(self, is_inspected=self._plan.has_inspector)
         answering = asyncio.create_task(http.serve(sockets=[self._listener]))
-        sys.stdout.write(self._banner(spec))
-        sys.stdout.flush()
+        self._greet(self._own_pages() if pages is None else pages)
+        if on_up is not None:
+            loop.call_soon(on_up)
         gc.set_threshold(_GC_THRESHOLD)
         gc.freeze()  # what is loaded by now stays; collections need not look at it again
         while not self._stop.is_set():
             try:
-                await house.live(self._turn)
+                await house.live(self._stop)
             except LeaseLost as lost:
                 self._facts("upkeep.failed", round="heartbeat", detail=f"{lost}; starting over")
                 house = await self._open()
-            if self._next is not None and not self._stop.is_set():
-                house = await self._move(house, self._next)
         await house.drain()
         http.should_exit = True
         await answering
         await house.close()
         return 0
 
-    def rebuild(self, apis: Sequence[Api]) -> None:
-        """Serve these from now on. What runs is given the grace period, then back, and runs again in the new house."""
-        self._next = apis
-        self._turn.set()
-
     @property
-    def facts(self) -> Facts:
-        """What happens here."""
-        return self._facts
+    def apis(self) -> Sequence[Api]:
+        """What is served now."""
+        return self._plan.apis
 
-    @property
-    def url(self) -> str:
-        """Where it listens."""
-        return url_of(self._listener)
+    async def reload(self, changed: Collection[Path] | None = None) -> bool:
+        """As `Reloader.reload`; False, too, once it is to stop."""
+        return not self._stop.is_set() and await self._reloader.reload(changed)
 
-    def _banner(self, spec: SpecFile) -> str:
-        if Role.GATEWAY not in self._plan.roles:
-            return banner_of_others(self._plan.roles, spec, self.url)
-        return banner(spec, self.url, wants_key=bool(self._plan.api_keys))
+    def _greet(self, pages: Mapping[str, str]) -> None:
+        spec, roles, url = replace(self._spec, apis=tuple(self._plan.apis)), self._plan.roles, self._plan.own_url
+        if Role.GATEWAY in roles:
+            text = banner(spec, url, pages, wants_key=bool(self._plan.api_keys))
+        else:
+            text = banner_of_others(roles, spec, url)
+        sys.stdout.write(text)
+        sys.stdout.flush()
 
-    async def _move(self, house: House, apis: Sequence[Api]) -> House:
-        self._next = None
-        self._turn.clear()
-        await house.drain()
-        await house.close()
-        self._plan = replace(self._plan, apis=apis)
-        return await self._open()
+    def _own_pages(self) -> dict[str, str]:
+        url = self._plan.own_url
+        return {"Dashboard": f"{url}/"} | ({"Inspector": f"{url}{PATH}"} if self._plan.has_inspector else {})
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Any:
         assert self._house is not None
         return self._house.app(scope, receive, send)
 
-    async def _serve(self, apis: Sequence[Api]) -> None:
+    async def _serve(self, apis: Sequence[Api], changed: Collection[Path] | None) -> None:
         assert self._house is not None
-        await self._house.serve(apis)
+        await self._house.serve(self._arranged(apis), changed)
         self._plan = self._house.plan
 
     async def _open(self) -> House:
@@ -163,14 +184,13 @@ class Server:
         await house.start()
         return house
 
-    def _on_hang_up(self, reloader: Reloader) -> None:
-        if not self._stop.is_set():
-            reload = asyncio.create_task(reloader.reload(), name="ringback-reload")
-            self._reloads.add(reload)
-            reload.add_done_callback(self._reloads.discard)
+    def _on_hang_up(self) -> None:
+        reload = asyncio.create_task(self.reload(), name="ringback-reload")
+        self._reloads.add(reload)
+        reload.add_done_callback(self._reloads.discard)
 
     def _on_signal(self) -> None:
         if self._stop.is_set():
             raise SystemExit(1)
+        self._facts("server.stopping", grace=format_duration(self._plan.grace_seconds), once_more="stops at once")
         self._stop.set()
-        self._turn.set()

@@ -31,28 +31,23 @@ class Watch:
         self._marks: Marks = {}
 
     def follow(self, apis: Iterable[Api]) -> None:
-        """Look at what these are made of, from how it is now."""
+        """Look at what these are made of; what is new among it, from how it is now."""
         predictors = [api.predictor for api in apis]
-        self._folders = frozenset(
-            folder for each in predictors for folder in (each.path.parent, each.python_path) if folder is not None
-        )
+        self._folders = frozenset[Path]().union(*(each.folders for each in predictors))
         self._more = frozenset(each.requirements for each in predictors if each.requirements is not None)
-        self._marks = self._look()
+        # What was followed before keeps its mark: it may have changed since it was read.
+        self._marks = {path: self._marks.get(path, mark) for path, mark in self._look().items()}
 
-    async def changed(self) -> None:
-        """Return once a file has changed, come or gone, and all have been still for one look."""
+    async def changed(self) -> frozenset[Path]:
+        """The files that have changed, come or gone, once there are any and all have been still for one look."""
+        last = self._marks
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             marks = await asyncio.to_thread(self._look)
-            if marks == self._marks:
-                continue
-            while True:
-                await asyncio.sleep(LOOK_SECONDS)
-                again = await asyncio.to_thread(self._look)
-                if again == marks:
-                    self._marks = marks
-                    return
-                marks = again
+            if marks == last != self._marks:
+                before, self._marks = self._marks, marks
+                return frozenset(path for path, _ in before.items() ^ marks.items())
+            last = marks
 
     def _look(self) -> Marks:
         marks: Marks = {}

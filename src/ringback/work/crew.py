@@ -48,6 +48,8 @@ class Crew:
         self._failures = 0
         self._number = 0
         self._problem: str | None = None
+        self._told = ""
+        """The traceback that was told last of this version."""
         self._preparation = Preparation(engine, emit, chance=chance, changed=self._settle)
         self._reported: ReplicaState | None = None
         self._is_replacing = False
@@ -109,6 +111,7 @@ class Crew:
         self._is_replacing = bool(self._serving)
         self._failures = 0
         self._problem = None
+        self._told = ""
         self._cancel_starts()
         self._preparation.begin(api)
         self._settle()
@@ -138,6 +141,7 @@ class Crew:
         self._emit("replica.ready", api=self._api.name, replica=replica.number, load_us=load_us)
         if replica.version == self._version:
             self._problem = None
+            self._told = ""
         self._settle()
 
     def on_taken(self, replica: Replica) -> None:
@@ -174,11 +178,23 @@ class Crew:
             if was_leaving:
                 return
         else:
-            self._problem = gone.broken or f"its replica {gone.how} before it was ready; the log says more"
-            self._emit("replica.broken", api=self._api.name, replica=replica.number, reason=self._problem)
+            self._tell_broken(replica, gone)
         if not gone.by_force:
             self._failures += 1
         self._settle()
+
+    def _tell_broken(self, replica: Replica, gone: Gone) -> None:
+        """Say why it has not started; how that came about is said once, not at each try."""
+        self._problem = gone.broken or f"its replica {gone.how} before it was ready; the log says more"
+        traceback = "" if gone.traceback == self._told else gone.traceback
+        self._told = gone.traceback
+        self._emit(
+            "replica.broken",
+            api=self._api.name,
+            replica=replica.number,
+            reason=self._problem,
+            traceback=traceback,
+        )
 
     # ── The end ─────────────────────────────────────────────────────────────────────────────────
 

@@ -49,7 +49,7 @@ class Endings:
         entries = self._journals.close(claimed)
         self._say(
             lambda: self._store.finish(claimed.held, outcome, self._api.webhooks, entries=entries),
-            lambda status: self._finished(status, run_us),
+            lambda status: self._finished(claimed, status, run_us, outcome),
         )
 
     def land(self, claimed: Claimed, landing: Landing, run_us: int | None) -> None:
@@ -59,7 +59,7 @@ class Endings:
         def finish(outcome: Outcome) -> Awaitable[Status]:
             return self._store.finish(claimed.held, outcome, self._api.webhooks, entries=entries)
 
-        self._say(lambda: landing.land(finish), lambda status: self._finished(status, run_us))
+        self._say(lambda: landing.land(finish), lambda status: self._finished(claimed, status, run_us))
 
     def requeue(self, claimed: Claimed, spent: Spent, *, why: Failed | None = None, delay_seconds: float = 0.0) -> None:
         """Put the workload back, or end it if somebody wants that; without a `why` it had not begun."""
@@ -77,7 +77,7 @@ class Endings:
             if status is None:
                 self._emit("workload.requeued", api=self._api.name, spent=spent.value)
             else:
-                self._finished(status, None)
+                self._finished(claimed, status, None)
 
         self._say(say, landed)
 
@@ -94,9 +94,19 @@ class Endings:
         """Say nothing more."""
         self._stopped = True
 
-    def _finished(self, status: Status | None, run_us: int | None) -> None:
+    def _finished(
+        self, claimed: Claimed, status: Status | None, run_us: int | None, outcome: Outcome | None = None
+    ) -> None:
         assert status is not None
-        self._emit("workload.finished", api=self._api.name, status=status.value, run_us=run_us)
+        error = f"{outcome.type}: {outcome.message}" if isinstance(outcome, Failed) else None
+        self._emit(
+            "workload.finished",
+            api=self._api.name,
+            workload=claimed.held.id,
+            status=status.value,
+            run_us=run_us,
+            error=error,
+        )
 
     def _say(self, say: Say, landed: Landed) -> None:
         self._under_way += 1

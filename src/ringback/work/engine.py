@@ -29,8 +29,8 @@ class Engine(Protocol):
         ...
 
     @property
-    def logs_as_json(self) -> bool:
-        """How replicas write into the server's log what they print."""
+    def log_form(self) -> str:
+        """How replicas write into the server's log what they print: `text`, `json`, or `short`, for a terminal."""
         ...
 
     async def python_for(self, requirements: Path) -> Path:
@@ -66,8 +66,8 @@ class LocalEngine:
     environments: Environments
     budget: Budget = field(default_factory=Budget)
     reaper: Reaper = field(default_factory=Reaper)
-    logs_as_json: bool = False
-    """How replicas write into the server's log what they print."""
+    log_form: str = "text"
+    """How replicas write into the server's log what they print: `text`, `json`, or `short`, for a terminal."""
 
     async def python_for(self, requirements: Path) -> Path:
         return await self.environments.python_for(requirements)
@@ -79,13 +79,13 @@ class LocalEngine:
         """There is nothing to let go of."""
 
 
-def local_engine(environments: Path, emit: Emit, *, logs_as_json: bool = False) -> LocalEngine:
+def local_engine(environments: Path, emit: Emit, *, log_form: str = "text") -> LocalEngine:
     """The engine of this machine.
 
     Args:
         environments: the folder for the environments of APIs that bring requirements.
         emit: is told of each environment that is made.
-        logs_as_json: how replicas write into the server's log.
+        log_form: how replicas write into the server's log.
     """
     environments_of = Environments(environments, emit, uv=shutil.which("uv"))
-    return LocalEngine(environments=environments_of, logs_as_json=logs_as_json)
+    return LocalEngine(environments=environments_of, log_form=log_form)

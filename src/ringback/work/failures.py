@@ -18,6 +18,18 @@ def failure_in(told: dict[str, object]) -> Failed:
     return Failed(type=kind, message=message, kinds=_kinds(told.get("kinds")))
 
 
+def broken_in(told: dict[str, object]) -> tuple[str, str]:
+    """What a BROKEN frame says: why a predictor does not load, and how that came about, in lines.
+
+    Raises:
+        WireError: it is none.
+    """
+    reason, traceback = told.get("reason"), told.get("traceback")
+    if not isinstance(reason, str) or not isinstance(traceback, str):
+        raise WireError("a word about a predictor that does not load, without reason and traceback")
+    return reason, traceback
+
+
 def _kinds(told: object) -> frozenset[str]:
     if told is None:
         return frozenset()

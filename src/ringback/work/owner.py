@@ -37,6 +37,8 @@ class Gone:
     """Whether it was killed because a workload had to end."""
     broken: str | None = None
     """The child's own sentence about why it could not start."""
+    traceback: str = ""
+    """How that came about, in lines; empty when nothing was raised."""
     timed_out: list[Claimed] = field(default_factory=list)
     lost: list[Claimed] = field(default_factory=list)
     """Running when it died."""

@@ -18,7 +18,7 @@ from ringback.core.workload import Canceled, Claimed, Completed, ErrorType, Held
 from ringback.work.child import wire
 from ringback.work.child.wire import Kind, WireError
 from ringback.work.engine import Engine
-from ringback.work.failures import failure_in
+from ringback.work.failures import broken_in, failure_in
 from ringback.work.files import Lent, Stored, stored_in
 from ringback.work.hand import STUCK_SECONDS, Hand
 from ringback.work.limits import run_limit
@@ -54,7 +54,7 @@ class Replica(asyncio.Protocol):
         self._waning_at = 0 if api.recycle_after is None else api.recycle_after // 10
         self._timer: asyncio.TimerHandle | None = None
         self._looks_soon = False
-        self._broken: str | None = None
+        self._broken: tuple[str | None, str] = None, ""
         self._fault: str | None = None
         self._by_force = False
         self._killed = False
@@ -213,7 +213,7 @@ class Replica(asyncio.Protocol):
             "python_path": None if predictor.python_path is None else str(predictor.python_path),
             "config": predictor.config,
             "log_level": predictor.log_level,
-            "log_as_json": self._engine.logs_as_json,
+            "log_form": self._engine.log_form,
             "concurrency": self.api.concurrency,
             "spool": self._owner.files.hello(self._folder, self.api),
         }
@@ -261,7 +261,7 @@ class Replica(asyncio.Protocol):
                 self.is_ready = True
                 self._owner.on_ready(self, round((perf_counter() - self._began) * SECOND))
             case Kind.BROKEN:
-                self._broken = body.decode("utf-8", "replace")
+                self._broken = broken_in(wire.read_object(body))
             case _:
                 raise WireError(f"a {kind.name} frame from a replica")
 
@@ -379,7 +379,7 @@ class Replica(asyncio.Protocol):
             how = "was killed by the kernel for lack of memory"
         if how is None:
             how, kind = self._fault or end.how, ErrorType.REPLICA_LOST
-        broken = f"its replica {end.how}" if end.never_began else self._broken
-        gone = Gone(how, was_ready, broken, kind=kind, by_force=self._by_force)
+        broken, traceback = (f"its replica {end.how}", "") if end.never_began else self._broken
+        gone = Gone(how, was_ready, broken, traceback, kind=kind, by_force=self._by_force)
         self._hand.leave(gone, by_force=self._by_force, now=perf_counter())
         self._owner.on_gone(self, gone)

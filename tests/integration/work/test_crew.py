@@ -159,6 +159,7 @@ async def test_a_version_that_does_not_start_leaves_the_old_one_serving_and_is_t
         assert (state.ready, state.starting) == (2, 0)
         assert "no model" in str(state.problem)
         assert world.facts.of("replica.retired") == []
+        assert [bool(each["traceback"]) for each in world.facts.of("replica.broken")][:3] == [True, False, False]
         (world.folder / "mended").touch()
         await world.facts.wait_for("replica.retired", 2)
         assert (await world.run()).result == b"2"

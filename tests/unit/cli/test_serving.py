@@ -31,7 +31,7 @@ def test_init_makes_a_starter_that_can_be_served(run: Run, folder: Path) -> None
     assert names(folder) == STARTER
     [api] = load(folder / "ringback.yaml", {}).apis
     assert f"ringback submit {api.endpoint} -d @sample.json --wait" in ended.out
-    assert "start it:  ringback serve" in ended.out
+    assert "start it:  ringback dev\n" in ended.out
     json.loads((folder / "sample.json").read_text())
     compile((folder / "predictor.py").read_text(), "predictor.py", "exec")
 
@@ -42,7 +42,7 @@ def test_init_makes_the_folder_and_says_how_to_get_there(name: str, run: Run, fo
 
     assert ended.status == 0
     assert names(folder / name) == STARTER
-    assert f"start it:  cd {shlex.quote(name)} && ringback serve" in ended.out
+    assert f"start it:  cd {shlex.quote(name)} && ringback dev\n" in ended.out
 
 
 @pytest.mark.parametrize("name", sorted(STARTER - {".gitignore"}))

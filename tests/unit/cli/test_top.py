@@ -62,6 +62,12 @@ def test_a_second_look_says_how_queues_have_changed() -> None:
     assert "+1,800" in shown(snapshot(in_queue=3_000), snapshot())
 
 
+def test_an_api_that_serves_an_earlier_version_says_why() -> None:
+    text = shown(snapshot(problem="p.py:1: invalid syntax"))
+
+    assert "ready, but new replicas cannot start: p.py:1: invalid syntax" in text
+
+
 def test_what_is_told_stays_text() -> None:
     text = shown(snapshot(ready=False, problem="[red]no[/red] \x1b[2J module"))
 

@@ -302,11 +302,11 @@ def test_a_server_that_is_down_is_named_with_the_cure(command: tuple[str, ...], 
 
 
 @pytest.mark.parametrize("url", ["http://[::1", "localhost:8080", "nonsense", ""])
-def test_a_url_that_is_none_is_told_the_same_way(url: str, run: Run) -> None:
+def test_a_url_that_is_none_is_a_wrong_call(url: str, run: Run) -> None:
     ended = run("list", "--url", url)
 
-    assert ended.status == 1
-    assert ended.err.startswith(f"ringback: no Ringback answers at {url} (")
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err == f"ringback: --url {url!r} is no URL of a server; write for example http://127.0.0.1:8080\n"
 
 
 def test_another_server_is_told_as_such(run: Run, server: Canned) -> None:

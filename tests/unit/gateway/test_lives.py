@@ -29,7 +29,7 @@ async def test_one_in_the_queue_is_canceled_at_once_and_counted_once(
         answer = await call("POST", "/iris/w1/cancel")
         assert (answer.status, answer.json()) == (200, {"id": "w1", "status": "canceled"})
     assert (await waiting).json() == {"id": "w1", "status": "canceled"}
-    assert facts.of("workload.finished") == [{"api": "iris", "status": "canceled", "run_us": None}]
+    assert facts.of("workload.finished") == [{"api": "iris", "workload": "w1", "status": "canceled", "run_us": None}]
 
 
 async def test_the_apis_endpoints_are_told_that_asked(store: SqliteStore, facts: Facts) -> None:

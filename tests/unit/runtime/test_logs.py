@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import pytest
 
@@ -21,10 +21,10 @@ def start() -> Iterator[Start]:
     logger = logging.getLogger("ringback")
     before = (logger.handlers[:], logger.level, logger.propagate)
 
-    def start(level: str = "info", *, as_json: bool = False) -> Facts:
+    def start(level: str = "info", *, as_json: bool = False, told_elsewhere: Collection[str] = ()) -> Facts:
         logs.set_up(level=level, as_json=as_json, clock=HandWound())
         facts = Facts()
-        logs.Logs(facts)
+        logs.Logs(facts, told_elsewhere=told_elsewhere)
         return facts
 
     yield start
@@ -128,3 +128,27 @@ def test_the_url_of_a_guest_is_told_without_its_secrets(start: Start, capsys: py
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 2, "an endpoint that is done with is forgotten"
     assert all("endpoint=guest:https://example.test/hook?token=…" in line for line in lines)
+
+
+def test_a_traceback_stands_below_its_line_and_obeys_no_terminal(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    traceback = 'Traceback (most recent call last):\n  File "p.py", line 3\nOSError: \x1b[31mno model\n'
+    start()("replica.broken", api="iris", replica=1, reason="no model", traceback=traceback)
+
+    assert capsys.readouterr().err.splitlines() == [
+        '2023-11-14T22:13:20.000 error   replica.broken api=iris replica=1 reason="no model"',
+        "  Traceback (most recent call last):",
+        '    File "p.py", line 3',
+        "  OSError: �[31mno model",
+    ]
+
+
+def test_what_somebody_else_tells_is_left_to_them(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    facts = start(told_elsewhere={"replica.lost", "delivery.settled"})
+    facts("replica.lost", api="iris", replica=1, reason="gone")
+    facts("delivery.settled", endpoint="iris", state="parked", age_us=1)
+    facts("store.fault", detail="disk")
+
+    [line] = capsys.readouterr().err.splitlines()
+    assert "store.fault" in line

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,7 @@ class Served:
     reader: Reloader
     facts: Facts
     served: list[list[str]] = field(default_factory=list)
+    changed: list[Collection[Path] | None] = field(default_factory=list)
 
 
 @pytest.fixture
@@ -38,11 +39,13 @@ def write(file: Path, text: str) -> None:
 
 def reading(file: Path) -> Served:
     facts, served = Facts(), list[list[str]]()
+    changes: list[Collection[Path] | None] = []
 
-    async def serve(apis: Sequence[Api]) -> None:
+    async def serve(apis: Sequence[Api], changed: Collection[Path] | None) -> None:
         served.append([api.name for api in apis])
+        changes.append(changed)
 
-    return Served(Reloader(load(file, {}), serve, facts), facts, served)
+    return Served(Reloader(load(file, {}), serve, facts), facts, served, changes)
 
 
 async def test_what_the_file_says_now_is_served(file: Path) -> None:
@@ -68,3 +71,10 @@ async def test_readings_that_come_together_take_turns(file: Path) -> None:
     it = reading(file)
     assert await asyncio.gather(*(it.reader.reload() for _ in range(3))) == [True] * 3
     assert it.served == [["iris"]] * 3
+
+
+async def test_which_files_have_changed_is_handed_on_if_it_is_known(file: Path) -> None:
+    it = reading(file)
+    assert await it.reader.reload()
+    assert await it.reader.reload({file})
+    assert it.changed == [None, {file}]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from ringback.work.child.loading import LoadError, import_file, make, predict_of
+from ringback.work.child.loading import LoadError, import_file, make, predict_of, story_of
 
 OFFERS = {"config": {"model": "iris"}, "metrics_client": "metrics"}
 
@@ -125,3 +125,32 @@ def test_the_place_is_the_deepest_line_of_the_users_own_file(tmp_path: Path) -> 
     text = "import json\ndef deep():\n    json.loads('{')\n\ndeep()\n"
     with pytest.raises(LoadError, match=r"JSONDecodeError: .* \(predictor\.py:3\)$"):
         load(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "last"),
+    [
+        ("import this_is_not_there", '  File "{path}", line 1, in <module>', "ModuleNotFoundError: No module named"),
+        ("x = (", '  File "{path}", line 1', "SyntaxError: '(' was never closed"),
+        (
+            "class PythonPredictor:\n    def __init__(self):\n        raise OSError('no model')",
+            '  File "{path}", line 3, in __init__',
+            "OSError: no model",
+        ),
+    ],
+)
+def test_the_story_begins_where_the_users_code_does(tmp_path: Path, text: str, first: str, last: str) -> None:
+    with pytest.raises(LoadError) as broken:
+        load(tmp_path, text)
+    lines = [line for line in story_of(broken.value.__cause__).splitlines() if not line.startswith("Traceback")]
+
+    assert lines[0] == first.format(path=tmp_path / "predictor.py")
+    assert lines[-1].startswith(last)
+    assert "ringback" not in "".join(lines).replace(str(tmp_path), "")
+
+
+def test_what_was_not_raised_has_no_story(tmp_path: Path) -> None:
+    with pytest.raises(LoadError) as broken:
+        load(tmp_path, "class Predictor: ...")
+
+    assert story_of(broken.value.__cause__) == ""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ringback.work.child.log import Log
+from ringback.work.child.log import JSON, SHORT, TEXT, Log
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_as_text_each_line_begins_with_when_and_who(file: Path, descriptor: int)
 
 
 def test_as_json_each_line_is_an_object_with_the_keys_of_a_fact(file: Path, descriptor: int) -> None:
-    log = Log(descriptor, api="iris", replica=2, as_json=True)
+    log = Log(descriptor, api="iris", replica=2, form=JSON)
     log.write(b'one "quoted"\n\nt\xc3\xa4o \xff\x00\n', "w1")
     log.write(b"nobody's\n", None)
     told = [json.loads(line) for line in file.read_text().splitlines()]
@@ -51,10 +51,18 @@ def test_as_json_each_line_is_an_object_with_the_keys_of_a_fact(file: Path, desc
     assert {datetime.fromisoformat(each["at"]).tzinfo for each in told} == {UTC}
 
 
-@pytest.mark.parametrize("as_json", [False, True])
-def test_a_log_that_cannot_be_written_stops_nobody(file: Path, as_json: bool) -> None:
+@pytest.mark.parametrize("form", [TEXT, JSON, SHORT])
+def test_a_log_that_cannot_be_written_stops_nobody(file: Path, form: str) -> None:
     file.touch()
     descriptor = os.open(file, os.O_RDONLY)
-    Log(descriptor, api="iris", replica=1, as_json=as_json).write(b"one\n", None)
+    Log(descriptor, api="iris", replica=1, form=form).write(b"one\n", None)
     os.close(descriptor)
     assert file.read_text() == ""
+
+
+def test_a_terminal_is_told_the_time_on_the_wall_and_the_api_alone(file: Path, descriptor: int) -> None:
+    Log(descriptor, api="iris", replica=1, form=SHORT).write(b"one\ntwo\n", "0193-a-long-id")
+
+    assert [line[8:] for line in file.read_text().splitlines()] == [
+        f"  {'iris':20} | {word}" for word in ("one", "two")
+    ]

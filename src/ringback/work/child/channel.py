@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections import deque
@@ -69,8 +70,12 @@ class Channel:
                 self._sort(data)
 
     def send(self, data: bytes) -> None:
-        with self._writing:
-            self._end.sendall(data)
+        """Send frames; when the parent has gone, nobody is left to run for: the process ends, without a word."""
+        try:
+            with self._writing:
+                self._end.sendall(data)
+        except ConnectionError:
+            os._exit(0)
 
     # ── Cancels ─────────────────────────────────────────────────────────────────────────────────
 

@@ -17,6 +17,8 @@ INIT_OFFERS: Final = ("config", "metrics_client")
 PREDICT_OFFERS: Final = ("payload", "request_id", "headers", "workload")
 
 _NEAR: Final = 0.6
+_HERE: Final = Path(__file__).parent
+_STORY_CHARACTERS: Final = 64 * 1024
 
 
 class LoadError(Exception):
@@ -99,6 +101,20 @@ def named(function: Callable[..., Any], offers: Collection[str], title: str) -> 
             hint = f"; did you mean {near[0]}?" if near else f": it can have {', '.join(offers)}"
             raise LoadError(f"{title} asks for {each.name!r}, which nobody offers{hint}")
     return names
+
+
+def story_of(error: BaseException | None) -> str:
+    """The traceback of what went wrong, from where the user's own code begins; empty when nothing was raised."""
+    if error is None:
+        return ""
+    steps = error.__traceback__
+    while steps is not None and _is_ours(steps.tb_frame.f_code.co_filename):
+        steps = steps.tb_next
+    return "".join(traceback.format_exception(type(error), error, steps))[-_STORY_CHARACTERS:]
+
+
+def _is_ours(file: str) -> bool:
+    return file.startswith("<frozen importlib") or Path(file).parent == _HERE
 
 
 def raised_at(error: BaseException, path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The server's log, as a replica writes into it: whole lines, each with who says it, as text or as JSON.
+"""The server's log, as a replica writes into it: whole lines, each with who says it, as text, as JSON, or short.
 
 The objects have the keys of the server's own facts (`runtime/logs.py`).
 """
@@ -9,25 +9,38 @@ import contextlib
 import json
 import os
 from datetime import UTC, datetime
+from typing import Final
+
+TEXT: Final = "text"
+JSON: Final = "json"
+SHORT: Final = "short"
+"""For a terminal, where room is scarce: the time on the wall and the API."""
 
 
 class Log:
     """One replica's way into it."""
 
-    __slots__ = ("_api", "_as_json", "_descriptor", "_replica")
+    __slots__ = ("_api", "_descriptor", "_form", "_replica")
 
-    def __init__(self, descriptor: int, *, api: str, replica: int, as_json: bool = False) -> None:
+    def __init__(self, descriptor: int, *, api: str, replica: int, form: str = TEXT) -> None:
+        """Begin with nothing written.
+
+        Args:
+            descriptor: where it is.
+            api: whose replica this is.
+            replica: its number.
+            form: TEXT, JSON or SHORT.
+        """
         self._descriptor = descriptor
         self._api = api
         self._replica = replica
-        self._as_json = as_json
+        self._form = form
 
     def write(self, lines: bytes, workload: str | None) -> None:
         """Put in what a workload has said, or the replica itself; `lines` ends with the end of one."""
         moment = datetime.now(UTC)
-        if not self._as_json:
-            who = f"{self._api}/{self._replica}" if workload is None else f"{self._api}/{self._replica} {workload}"
-            before = f"{moment.isoformat(timespec='milliseconds')[:23]} {who}: ".encode()
+        if self._form != JSON:
+            before = self._margin(moment, workload).encode()
             self._put(before + lines[:-1].replace(b"\n", b"\n" + before) + b"\n")
             return
         told = {
@@ -41,6 +54,13 @@ class Log:
         for line in lines[:-1].split(b"\n"):
             # One write for each: a pipe keeps short ones together, whoever else writes into it (pipe(7)).
             self._put(json.dumps({**told, "text": line.decode("utf-8", "backslashreplace")}).encode() + b"\n")
+
+    def _margin(self, moment: datetime, workload: str | None) -> str:
+        """What stands before each line of text."""
+        if self._form == SHORT:
+            return f"{moment.astimezone():%H:%M:%S}  {self._api:20} | "
+        who = f"{self._api}/{self._replica}" if workload is None else f"{self._api}/{self._replica} {workload}"
+        return f"{moment.isoformat(timespec='milliseconds')[:23]} {who}: "
 
     def _put(self, data: bytes) -> None:
         with contextlib.suppress(OSError):  # a log that cannot be written is no reason to stop

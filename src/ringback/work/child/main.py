@@ -17,11 +17,11 @@ from .calling import Call
 from .capture import Capture
 from .channel import Channel
 from .context import MetricsClient
-from .loading import LoadError, import_file, make, predict_of
+from .loading import LoadError, import_file, make, predict_of, story_of
 from .log import Log
 from .runners import run_as_tasks, run_on_threads, run_one_by_one
 from .spool import Spool
-from .wire import Kind, frame, object_frame, read_object
+from .wire import Kind, object_frame, read_object
 
 _PR_SET_PDEATHSIG: Final = 1
 _STANDARD_ERROR: Final = 2
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
         received = channel.receive()
         if received is not None:
             hello = read_object(received[1])
-            into = Log(int(log), api=hello["api"], replica=hello["replica"], as_json=hello["log_as_json"])
+            into = Log(int(log), api=hello["api"], replica=hello["replica"], form=hello["log_form"])
             capture = Capture(int(pipe), into, send=channel.send)
             try:
                 return _serve(channel, capture, hello)
@@ -63,8 +63,7 @@ def _serve(channel: Channel, capture: Capture, hello: dict[str, Any]) -> int:
     try:
         call = _prepare(channel, capture, hello)
     except LoadError as error:
-        logging.getLogger("ringback.replica").error("%s", error, exc_info=error.__cause__)  # noqa: TRY400 - the cause, not the wrapper
-        channel.send(frame(Kind.BROKEN, str(error).encode("utf-8", "replace")))
+        channel.send(object_frame(Kind.BROKEN, {"reason": str(error), "traceback": story_of(error.__cause__)}))
         return 1
     capture.settle()
     channel.send(object_frame(Kind.READY, {"in_order": hello["concurrency"] == 1}))

@@ -44,7 +44,7 @@ class RayEngine:
     """The address of this server as the cluster's nodes see it."""
     budget: Budget
     reaper: Reaper
-    logs_as_json: bool = False
+    log_form: str = "text"
     patience_seconds: float = 10.0
     """A replica that has not begun by then is told of: the cluster may have no room for it."""
 
@@ -120,12 +120,12 @@ class RayEngine:
             self.ray.kill(actor, no_restart=True)
 
 
-async def ray_engine(emit: Emit, *, logs_as_json: bool = False) -> RayEngine:
+async def ray_engine(emit: Emit, *, log_form: str = "text") -> RayEngine:
     """Join the cluster that `RAY_ADDRESS` names, or start one of this machine's own; from the main thread.
 
     Args:
         emit: is told which.
-        logs_as_json: how replicas write into the server's log.
+        log_form: how replicas write into the server's log.
 
     Raises:
         Unavailable: Ray is not installed, or the cluster cannot be joined; the message says what to do.
@@ -147,7 +147,7 @@ async def ray_engine(emit: Emit, *, logs_as_json: bool = False) -> RayEngine:
         ray.shutdown()
         raise
     emit("engine.joined", address=address, nodes=len(ray.nodes()))
-    return replace(engine, logs_as_json=logs_as_json)
+    return replace(engine, log_form=log_form)
 
 
 def join(ray: Any, address: str | None) -> None:

@@ -1,6 +1,6 @@
 """Load and receiver in one lean process of its own, so that what is measured is the system and not the meter.
 
-Run as `python -m benchmarks.traffic` with a JSON order on standard input; the figures come on standard output.
+Run as `python -m ringback.cli.traffic` with a JSON order on standard input; the figures come on standard output.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any, Final
@@ -212,5 +213,10 @@ async def measure(order: Order) -> Figures:
     )
 
 
+def percentile(values: Sequence[float], fraction: float) -> float:
+    """The value below which that fraction lies; NaN without values."""
+    return sorted(values)[min(len(values) - 1, int(fraction * len(values)))] if values else float("nan")
+
+
 if __name__ == "__main__":
-    print(json.dumps(asdict(uvloop.run(measure(Order(**json.load(sys.stdin)))))))
+    json.dump(asdict(uvloop.run(measure(Order(**json.load(sys.stdin))))), sys.stdout)

@@ -1,0 +1,78 @@
+"""What may be said of an endpoint on the command line: the same options for each command that takes them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from ringback.cli.context import usage_error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndpointSettings:
+    """The options, by the keys they have in the file; None for what was not named."""
+
+    api: Annotated[
+        list[str] | None, typer.Option(help="Whose events it is told of; repeat it for several. Without it: all.")
+    ] = None
+    events: Annotated[
+        list[str] | None,
+        typer.Option("--event", help="What it is told of; repeat it. By default completed and failed."),
+    ] = None
+    format: Annotated[str | None, typer.Option(help="cortex, standard, cloudevents or cloudevents-binary.")] = None
+    headers: Annotated[
+        list[str] | None, typer.Option("--header", metavar="NAME:VALUE", help="A header of your own; repeat it.")
+    ] = None
+    timeout: Annotated[str | None, typer.Option(help="Deadline of one attempt, all in all: 15s.")] = None
+    retry: Annotated[str | None, typer.Option(metavar="WAITS", help="Waits after failed attempts: 5s,5m,30m.")] = None
+    concurrency: Annotated[int | None, typer.Option(help="Open requests at most.")] = None
+    rate_limit: Annotated[str | None, typer.Option(help="Requests begun per time at most: 50/s.")] = None
+    inline_limit: Annotated[str | None, typer.Option(help="A larger result goes as a link: 256KiB.")] = None
+    order: Annotated[str | None, typer.Option(help="none, or fifo: one at a time per Ringback-Order-Key.")] = None
+
+    def named(self) -> dict[str, Any]:
+        """Those that were named, as the server takes them."""
+        value = {each.name: getattr(self, each.name) for each in fields(self)}
+        value |= {
+            "api": self.api or None,
+            "events": self.events or None,
+            "headers": dict(map(_header, self.headers)) if self.headers else None,
+            "retry": None if self.retry is None else [wait.strip() for wait in self.retry.split(",") if wait.strip()],
+        }
+        return {key: each for key, each in value.items() if each is not None}
+
+
+def taking_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with each of the settings as an option; it is given them together, as `settings`."""
+    hints = get_type_hints(command, include_extras=True)
+    told = get_type_hints(EndpointSettings, include_extras=True)
+    own = [
+        each.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
+        for name, each in inspect.signature(command).parameters.items()
+        if name != "settings"
+    ]
+    options = [
+        inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=told[each.name])
+        for each in fields(EndpointSettings)
+    ]
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        settings = EndpointSettings(**{each.name: given.pop(each.name) for each in options})
+        command(settings=settings, **given)
+
+    run.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined] # which typer reads
+    run.__annotations__ = {each.name: each.annotation for each in (*own, *options)}
+    return run
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not (colon and name.strip()):
+        raise typer.Exit(usage_error(f"--header {name[:40]!r} has no colon; write NAME:VALUE"))
+    return name.strip(), value.strip()
