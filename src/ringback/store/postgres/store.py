@@ -82,14 +82,20 @@ async def open_postgres(
 async def _found(place: Place, patience_seconds: float) -> Place:
     """The place, and whether a pooler stands before it that hands connections on between transactions.
 
-    Behind one, the words of others do not come, and what was prepared may be gone: a word to oneself tells.
+    Behind one, the words of others do not come, and what was prepared may be gone. A word tells that another connection
+    says: one's own may come through, with the answer to the statement that said it.
     """
-    connection = await connect_patiently(replace(place, prepares=False), patience_seconds)
+    shared = replace(place, prepares=False)
+    connection = await connect_patiently(shared, patience_seconds)
     heard = asyncio.Event()
     channel = f"ringback_{os.urandom(8).hex()}"
     try:
         await connection.add_listener(channel, lambda *_: heard.set())
-        await connection.execute(f"NOTIFY {channel}")
+        speaker = await connect(shared)
+        try:
+            await speaker.execute(f"NOTIFY {channel}")
+        finally:
+            speaker.terminate()
         async with asyncio.timeout(_PROBE_SECONDS):
             await heard.wait()
     except TimeoutError:
