@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,11 @@ from typing import Any, Final
 
 import asyncpg
 
+from support.waiting import pause
+
 _DATABASE: Final = "ringback"
+_TRIES: Final = 20
+_PAUSE_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +34,14 @@ class DatabaseServer:
 
     def restart(self, mode: str) -> None:
         """Stop it, `fast` or `immediate` (as a crash would), and start it again. Blocking."""
-        self._control("restart", "-w", "-m", mode)
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                self._control("restart", "-w", "-m", mode)
+                return
+            except subprocess.CalledProcessError:  # those it left behind have not ended yet
+                if not tries_left:
+                    raise
+                pause(_PAUSE_SECONDS)
 
     def rows(self, statement: str) -> list[tuple[Any, ...]]:
         """What a statement finds. Blocking."""
