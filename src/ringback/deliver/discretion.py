@@ -1,8 +1,8 @@
 """What may be kept and shown of an exchange: the endpoint's secrets are left out of both sides of it. Pure.
 
 A secret is what an endpoint's URL and headers have that would let somebody else in: who is named in front of its host,
-the values of its query, and of headers that are named like one. Receivers send these back, in pages that show the
-request and in redirects, so they are left out of answers as well.
+and the values of headers and of its query that are named like one. Receivers send these back, in pages that show the
+request and in redirects, so they are left out of answers as well. Of a request, no value of its query is shown at all.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
-from urllib.parse import SplitResult, parse_qsl, unquote
+from urllib.parse import SplitResult, unquote, unquote_plus
 
 from ringback.core.spec import Endpoint
 from ringback.core.urls import LEFT_OUT, without_values
@@ -38,14 +38,26 @@ def _shown_line(line: str) -> str:
     return f"{name}: (left out)" if _SECRET_NAME.search(name) is not None else line
 
 
+def _is_secret(part: str) -> bool:
+    """Whether a part of a query is named like a secret, or has no name at all."""
+    name, equals, _ = part.partition("=")
+    return not equals or _SECRET_NAME.search(name) is not None
+
+
+def _spellings(part: str) -> tuple[str, str]:
+    """What a part of a query says, as it is written and as it is read."""
+    name, equals, value = part.partition("=")
+    said = value if equals else name
+    return said, unquote_plus(said)
+
+
 class Discretion:
     """Knows one endpoint's secrets, so that they are found wherever they turn up."""
 
     __slots__ = ("_secrets",)
 
     def __init__(self, url: SplitResult, endpoint: Endpoint) -> None:
-        texts = {value for _, value in parse_qsl(url.query)}
-        texts |= {part.partition("=")[2] for part in url.query.split("&")}
+        texts = {text for part in url.query.split("&") if _is_secret(part) for text in _spellings(part)}
         texts |= {text for part in (url.username, url.password) if part for text in (part, unquote(part))}
         if url.username is not None:
             pair = f"{unquote(url.username)}:{unquote(url.password or '')}"

@@ -65,6 +65,8 @@ def test_of_the_request_names_are_kept_and_what_says_nothing() -> None:
 
 
 def test_what_is_none_stays_as_it_is() -> None:
+    elsewhere = Answer(status=307, location="http://flowers.test/hook")
+    assert kept(elsewhere)[0] == "answered 307, a redirect to http://flowers.test/hook, which is not followed"
     assert kept(Answer(status=500, excerpt=b"oh no, p4s")) == (
         "answered 500: oh no, p4s",
         TARGET.shown_head + b"oh no, p4s",
