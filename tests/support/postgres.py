@@ -171,7 +171,7 @@ async def _make_template(made: Running) -> None:
 
 async def _make_schema(url: str) -> None:
     connection = await asyncpg.connect(url, statement_cache_size=0)
-    await opening.prepare(connection, Place(url=url))
+    await opening.prepare(connection, Place(url=url, prepares=not _ELSEWHERE))
     await connection.close()
 
 
