@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from ringback.core.blob import Blob, PayloadDigest
+from ringback.core.clock import after
 from ringback.core.delivery import AttemptClass, Delivered, Park, Pause, PauseKind, TryAgain
 from ringback.core.inbox import DEFAULTS, Arrival
 from ringback.core.journal import Said
@@ -34,6 +35,9 @@ async def fill_with_everything(store: Store, *, many: int = 40) -> None:
     await _fill_inbox(store)
     await store.pause(OTHER_HOOK.key, Pause(kind=PauseKind.DISABLED, reason="no answer", since=store.clock.now()))
     await store.report(API, ReplicaState(ready=1))
+    await store.take_lane(HOOK.key)
+    await store.note_tripped(HOOK.key, is_tripped=True)
+    await store.logouts.end("a login", after(store.clock.now(), 3_600))
 
 
 async def _fill_registrations(store: Store) -> None:
