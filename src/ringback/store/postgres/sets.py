@@ -25,7 +25,6 @@ BY: Final[Mapping[str, tuple[str, ...]]] = {
     "settle_held": ("seq",),
     "retry_held": ("seq",),
     "insert_attempt": ("seq", "number"),
-    "owner_of": (),
 }
 """The statements that run as sets, with the parameters that no two of one set may share: those by which a row is
 changed, and found again."""

@@ -28,11 +28,10 @@ WITH picked AS MATERIALIZED (
 )
 UPDATE deliveries SET holder = :member
 WHERE seq IN (SELECT seq FROM picked)
-RETURNING seq, workload, endpoint, message_id, event, body, tries, base, created_at, due_at, format, sequence,
-          order_key;
-
--- name: owner_of
-SELECT api, id, trace_id FROM workloads WHERE seq = :seq;
+RETURNING seq, endpoint, message_id, event, body, tries, base, created_at, due_at, format, sequence, order_key,
+          (SELECT api FROM workloads WHERE workloads.seq = deliveries.workload),
+          (SELECT id FROM workloads WHERE workloads.seq = deliveries.workload),
+          (SELECT trace_id FROM workloads WHERE workloads.seq = deliveries.workload);
 
 -- name: next_due
 SELECT due_at FROM deliveries

@@ -29,29 +29,9 @@ class Deliveries:
         session = self._session
         parameters = {"endpoint": endpoint, "now": session.steady(), "room": room, "again": again}
         taken = tx.execute(self._sql["take_due"], {**parameters, "member": session.member}).fetchall()
-        taken.sort(key=lambda row: (row[9], row[0]))  # RETURNING promises no order
+        taken.sort(key=lambda row: (row[8], row[0]))  # RETURNING promises no order
         following = tx.execute(self._sql["next_due"], {**parameters, "never": NEVER}).fetchall()
-        return [self._delivery(tx, row) for row in taken], session.seconds_until(following[0][0]) if following else None
-
-    def _delivery(self, tx: Transaction, row: rows.Row) -> Delivery:
-        seq, workload, endpoint, message_id, event, body, tries, base, created_at, _, form, sequence, order_key = row
-        [(api, workload_id, trace_id)] = tx.execute(self._sql["owner_of"], {"seq": workload}).fetchall()
-        return Delivery(
-            seq=seq,
-            endpoint=endpoint,
-            message_id=message_id,
-            event=Event(event),
-            api=api,
-            workload_id=workload_id,
-            body=body,
-            format=BodyFormat(form),
-            sequence=sequence,
-            order_key=order_key,
-            tries=tries,
-            base=base,
-            trace_id=trace_id,
-            created_at=created_at,
-        )
+        return [_delivery(row) for row in taken], session.seconds_until(following[0][0]) if following else None
 
     # ── Writing down what was tried ─────────────────────────────────────────────────────────────
 
@@ -171,3 +151,24 @@ class Deliveries:
             self._session.hear_of_pauses(tx)
 
         return session.commits.write(write)
+
+
+def _delivery(row: rows.Row) -> Delivery:
+    seq, endpoint, message_id, event, body, tries, base, created_at, _, form, sequence, order_key, *owner = row
+    api, workload_id, trace_id = owner
+    return Delivery(
+        seq=seq,
+        endpoint=endpoint,
+        message_id=message_id,
+        event=Event(event),
+        api=api,
+        workload_id=workload_id,
+        body=body,
+        format=BodyFormat(form),
+        sequence=sequence,
+        order_key=order_key,
+        tries=tries,
+        base=base,
+        trace_id=trace_id,
+        created_at=created_at,
+    )
