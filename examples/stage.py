@@ -73,11 +73,30 @@ class Serving:
 def served(file: Path, webhook_url: str) -> Iterator[Serving]:
     """A server of the file that is stopped on the way out, whatever happens inside."""
     with tempfile.TemporaryDirectory(prefix="ringback-demo-") as folder:
-        serving = Serving(file, Path(folder), webhook_url)
+        serving: Serving | None = None
         try:
+            with undisturbed():
+                serving = Serving(file, Path(folder), webhook_url)
             yield serving
         finally:
-            serving.stop()
+            if serving is not None:
+                serving.stop()
+
+
+@contextlib.contextmanager
+def undisturbed() -> Iterator[None]:
+    """Hold SIGINT and SIGTERM back until the end: a server that has begun but is not known yet could not be stopped."""
+    held: list[int] = []
+    before = {
+        each: signal.signal(each, lambda number, _: held.append(number)) for each in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    for number in held:
+        signal.raise_signal(number)
 
 
 def call(url: str, payload: dict[str, Any] | None = None) -> Any:

@@ -22,8 +22,8 @@ ARRIVED: Final = "arrived"
 """In the new place, for good: a move that is repeated after its end is known by it."""
 NOTES: Final = (MOVING, MOVED, FILLING, ARRIVED)
 
-LEFT_BEHIND: Final = frozenset({"members", "replicas"})
-"""Tables of the living; those who move have none."""
+LEFT_BEHIND: Final = frozenset({"members", "replicas", "lanes"})
+"""Tables of the living; those who move have none. Who sends to an endpoint is settled anew where they arrive."""
 OF_THE_PLACE: Final = frozenset({"identity", *NOTES})
 """Names in `keys` that belong to one database and stay there."""
 
