@@ -12,8 +12,6 @@ from ringback.core.workload import Ending, Status
 from support.stores import API, SqliteBackend, submission
 from support.world import World
 
-pytestmark = pytest.mark.every_engine
-
 HEEDS = """
 (HERE / f"begun-{request_id}").touch()
 while not workload.cancelled:
@@ -34,6 +32,7 @@ async def ends_canceled(world: World, workload_id: str) -> None:
     assert (workload.status, workload.result, workload.error) == (Status.CANCELED, None, None)
 
 
+@pytest.mark.every_engine
 async def test_one_that_heeds_it_ends_by_itself_and_its_replica_goes_on(world: World) -> None:
     async with world.serving(HEEDS):
         for _ in range(2):
@@ -49,6 +48,7 @@ async def test_one_that_heeds_it_ends_by_itself_and_its_replica_goes_on(world: W
     assert statuses == ["canceled", "canceled"]
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize("grace", [0.0, 0.3])
 async def test_one_in_native_code_is_killed_after_its_grace_and_the_next_runs_on_a_fresh_replica(
     world: World, grace: float
@@ -138,6 +138,7 @@ async def test_a_generator_is_closed(world: World, kind: str) -> None:
     assert len(world.facts.of("replica.started")) == 1
 
 
+@pytest.mark.every_engine
 async def test_neighbours_of_one_that_must_be_killed_are_given_back_and_spend_nothing(world: World) -> None:
     predict = """
     (HERE / f"begun-{request_id}-{workload.attempt}").touch()
@@ -232,7 +233,7 @@ async def test_an_erased_one_is_stopped(world: World) -> None:
 
 
 async def test_a_cancel_asked_of_another_member_is_noticed(world: World) -> None:
-    elsewhere = SqliteBackend(world.store._session.path, world.clock)
+    elsewhere = SqliteBackend(world.store._session.path, clock=world.clock)
     other = await elsewhere.open()
     try:
         async with world.serving(HEEDS, cancel_grace_seconds=60):
@@ -254,6 +255,7 @@ async def test_a_drain_ends_what_was_canceled_meanwhile(world: World) -> None:
     assert (await world.store.get(API, workload_id)).status is Status.CANCELED
 
 
+@pytest.mark.every_engine
 async def test_what_it_has_started_is_killed_with_it(world: World) -> None:
     predict = """
     import subprocess

@@ -12,8 +12,6 @@ from ringback.core.workload import Status
 from support.stores import API
 from support.world import World
 
-pytestmark = pytest.mark.every_engine
-
 STEPS = """
 before = workload.resume()
 if before is None:
@@ -27,11 +25,13 @@ return [before.hex(), workload.attempt]
 HALF_WAY = b"half way \x00\xff".hex().encode()
 
 
+@pytest.mark.every_engine
 async def test_a_retry_by_policy_goes_on_from_the_checkpoint(world: World) -> None:
     async with world.serving(STEPS, retries=Retries(max_attempts=2, initial_seconds=0.0)):
         assert (await world.run()).result == b'["%b",2]' % HALF_WAY
 
 
+@pytest.mark.every_engine
 async def test_a_lost_replica_leaves_its_checkpoint(world: World) -> None:
     async with world.serving(STEPS):
         workload_id = await world.submit(b'"dies"')

@@ -27,8 +27,6 @@ from support.stores import API, submission
 from support.waiting import eventually
 from support.world import World
 
-pytestmark = pytest.mark.every_engine
-
 KIB = 1024
 BLOB_THRESHOLD = 4 * KIB
 FILE_THRESHOLD = 64 * KIB
@@ -160,6 +158,7 @@ def result_of(workload: Workload) -> Any:
 # ── Payloads ────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.every_engine
 async def test_a_payload_too_large_for_memory_is_a_file(warehouse: Warehouse, tmp_path: Path) -> None:
     payload = bytes(range(256)) * 300
     async with warehouse.world.serving(SEES, large=warehouse.large):
@@ -186,6 +185,7 @@ async def test_one_that_fits_is_given_in_memory_as_ever(warehouse: Warehouse) ->
     await warehouse.tidy()
 
 
+@pytest.mark.every_engine
 async def test_every_attempt_has_it_again(warehouse: Warehouse) -> None:
     raises = SEES.replace("return", "if workload.attempt < 3: raise OSError\nreturn")
     retries = Retries(max_attempts=3, initial_seconds=0.0)
@@ -198,6 +198,7 @@ async def test_every_attempt_has_it_again(warehouse: Warehouse) -> None:
     await warehouse.tidy()
 
 
+@pytest.mark.every_engine
 async def test_a_replica_that_dies_with_it_leaves_nothing(warehouse: Warehouse) -> None:
     dies = SEES.replace(
         "return", "(workload.folder / 'x').write_bytes(b'x')\nif workload.attempt < 2: os._exit(9)\nreturn"
@@ -265,6 +266,7 @@ async def test_a_drain_gives_back_what_is_still_being_fetched(warehouse: Warehou
 # ── Results ─────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize(
     ("returns", "kind", "data"),
     [
@@ -300,6 +302,7 @@ async def test_a_result_that_is_told_inline_stays_in_its_row(warehouse: Warehous
     ]
 
 
+@pytest.mark.every_engine
 async def test_many_at_once(warehouse: Warehouse) -> None:
     predictor = """
     class PythonPredictor:
@@ -382,6 +385,7 @@ async def test_a_result_of_a_workload_that_was_canceled_meanwhile_is_removed(war
     assert files_in(warehouse.blobs.spool) == {".lock"}
 
 
+@pytest.mark.every_engine
 async def test_the_replicas_folder_goes_with_it(warehouse: Warehouse) -> None:
     async with warehouse.world.serving("return 1", large=warehouse.large):
         await warehouse.world.run()

@@ -16,8 +16,6 @@ from ringback.store.contract import Store
 from support.stores import API, submission
 from support.world import World, until_gone
 
-pytestmark = pytest.mark.every_engine
-
 
 async def status_of(store: Store, workload_id: str) -> tuple[Status, int]:
     workload = await store.get(API, workload_id)
@@ -27,6 +25,7 @@ async def status_of(store: Store, workload_id: str) -> tuple[Status, int]:
 # ── Outcomes ────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.every_engine
 async def test_what_predict_returns_is_the_result(world: World) -> None:
     async with world.serving("return {'got': payload, 'id': request_id, 'attempt': workload.attempt}"):
         workload = await world.run(b'{"n": 12345678901234567890}')
@@ -65,6 +64,7 @@ async def test_a_result_without_json_form_fails_it(world: World) -> None:
 # ── Losses ──────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.every_engine
 async def test_a_killed_replica_is_replaced_and_its_workload_runs_again(world: World) -> None:
     predict = """
     (HERE / f"begun-{workload.attempt}").touch()
@@ -91,6 +91,7 @@ async def test_a_workload_that_kills_its_replicas_fails_with_the_cause(world: Wo
     assert workload.attempt == 2
 
 
+@pytest.mark.every_engine
 async def test_a_replica_that_says_what_is_no_answer_is_killed(world: World) -> None:
     """The socket is there for the taking: whoever writes rubbish on it loses the replica, not the server."""
     predict = """
@@ -109,6 +110,7 @@ async def test_a_replica_that_says_what_is_no_answer_is_killed(world: World) -> 
     assert "sent what is no answer" in workload.error.message
 
 
+@pytest.mark.every_engine
 async def test_time_out_ends_the_replica_and_fails_the_workload(world: World) -> None:
     async with world.serving("if payload: time.sleep(60)\nreturn 1", timeout_seconds=0.2):
         late, fine = await world.run(b"true"), await world.run(b"false")
@@ -134,6 +136,7 @@ async def test_those_behind_one_that_is_lost_lose_nothing(world: World) -> None:
 # ── Replicas that do not start ──────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.every_engine
 async def test_init_that_raises_is_said_and_tried_again_until_it_is_mended(world: World) -> None:
     predictor = """
     class PythonPredictor:
@@ -193,6 +196,7 @@ async def test_an_async_predict_keeps_its_loop(world: World) -> None:
         assert [(await world.run()).result for _ in range(2)] == [b"false", b"true"]
 
 
+@pytest.mark.every_engine
 async def test_several_replicas_share_the_work(world: World) -> None:
     predict = """
     (HERE / f"replica-{os.getpid()}").touch()
@@ -228,6 +232,7 @@ async def test_a_long_one_does_not_keep_those_behind_it_from_a_free_replica(worl
         assert (await world.ended(long)).result == b'"long"'
 
 
+@pytest.mark.every_engine
 async def test_progress_shows_while_it_runs(world: World) -> None:
     predict = """
     workload.progress(0.25, "a quarter")
@@ -244,6 +249,7 @@ async def test_progress_shows_while_it_runs(world: World) -> None:
         assert (await world.ended(workload_id)).progress is None
 
 
+@pytest.mark.every_engine
 async def test_metrics_of_the_predictors_own_are_facts(world: World) -> None:
     predictor = """
     class PythonPredictor:
@@ -350,6 +356,7 @@ async def test_a_drain_lets_what_runs_end_and_gives_back_the_rest(world: World) 
     assert (await status_of(world.store, "waits"))[0] is Status.IN_QUEUE
 
 
+@pytest.mark.every_engine
 async def test_a_drain_whose_time_is_up_gives_back_what_runs_and_spends_nothing(world: World) -> None:
     async with world.serving(UNTIL_TOLD, retries=Retries(max_attempts=1, max_losses=1)) as pool:
         await world.submit(workload_id="runs")
@@ -360,6 +367,7 @@ async def test_a_drain_whose_time_is_up_gives_back_what_runs_and_spends_nothing(
     assert (again.raised, again.losses) == (0, 0)
 
 
+@pytest.mark.every_engine
 async def test_an_abandoned_pool_ends_its_replicas_and_says_nothing(world: World) -> None:
     async with world.serving(UNTIL_TOLD) as pool:
         await world.submit(workload_id="runs")
