@@ -107,7 +107,7 @@ class Server:
         with session:
             while time.monotonic() < deadline:
                 if self.ended() is not None:
-                    pytest.fail(f"the server ended with status {self.ended()}:\n{self._tail()}")
+                    pytest.fail(f"the server ended with status {self.ended()}:\n{self.tail()}")
                 try:
                     answer = session.get(self.url + path, timeout=5)
                 except requests.RequestException as error:
@@ -116,7 +116,7 @@ class Server:
                     if answer.status_code == status:
                         return answer
                     seen = (answer.status_code, answer.text)
-        pytest.fail(f"GET {path} was not {status} within {within:g} s; last seen: {seen}\n{self._tail()}")
+        pytest.fail(f"GET {path} was not {status} within {within:g} s; last seen: {seen}\n{self.tail()}")
 
     def ended(self) -> int | None:
         """The exit status; None while it runs."""
@@ -137,7 +137,7 @@ class Server:
         try:
             return self._process.wait(within)
         except subprocess.TimeoutExpired:
-            pytest.fail(f"the server had not ended after {within:g} s\n{self._tail()}")
+            pytest.fail(f"the server had not ended after {within:g} s\n{self.tail()}")
 
     def replicas(self) -> set[int]:
         """The pids of its living child processes."""
@@ -200,7 +200,7 @@ def processes() -> Iterator[Process]:
 
 @contextlib.contextmanager
 def serving(file: Path, store: Path, *, ready: bool = True, **more: Any) -> Iterator[Server]:
-    """A started server, killed on the way out if it still runs."""
+    """A started server, killed on the way out if it still runs. A test that fails shows the end of its log."""
     server = Server(file=file, store=store, **more)
     try:
         if ready:
@@ -210,6 +210,7 @@ def serving(file: Path, store: Path, *, ready: bool = True, **more: Any) -> Iter
         yield server
     finally:
         server.close()
+        print(f"── the log of {server.file}, its end ──", server.tail(), sep="\n")  # noqa: T201 - pytest keeps it
 
 
 def ringback(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:

@@ -69,14 +69,16 @@ class Workloads:
             self._hearing.read(api.name, workload_id),
         )
         now = self._known.store.clock.now()
-        whole = await self._known.store.get(api.name, workload_id)
+        # Asked for only where the record has one: it may have ended since the record was read.
+        has_result = record.result_bytes is not None
+        result = (await self._known.store.get(api.name, workload_id)).result if has_result else None
         return View(
             template="dashboard/workload.html",
             values={
                 "api": api,
                 "record": record,
                 "workload": record.workload,
-                "result": None if whole.result is None else shown(whole.result),
+                "result": None if result is None else shown(result),
                 "result_bytes": record.result_bytes,
                 "payload": payload_shown(payload),
                 "deliveries": deliveries,
