@@ -165,7 +165,8 @@ class Server:
                 os.kill(pid, signal.SIGKILL)
         self._process.wait(STOP_SECONDS)
 
-    def _tail(self) -> str:
+    def tail(self) -> str:
+        """The last lines of its log."""
         return "\n".join(self.log().splitlines()[-30:])
 
 

@@ -38,6 +38,8 @@ Arranged = Callable[[Iterable[Api]], tuple[Api, ...]]
 Tell = Callable[[Facts], object]
 
 _GC_THRESHOLD: Final = 5_000
+_SWITCH_SECONDS: Final = 0.000_5
+"""How long a thread that computes keeps the interpreter from the loop: a request changes threads several times."""
 """New objects between two looks at the youngest: workloads in flight are no garbage, and were looked at often."""
 
 
@@ -134,6 +136,7 @@ class Server:
         self._greet(self._own_pages() if pages is None else pages)
         if on_up is not None:
             loop.call_soon(on_up)
+        sys.setswitchinterval(_SWITCH_SECONDS)
         gc.set_threshold(_GC_THRESHOLD)
         gc.freeze()  # what is loaded by now stays; collections need not look at it again
         while not self._stop.is_set():
