@@ -27,10 +27,11 @@ import uvloop
 
 from benchmarks.processes import resident_mb
 from ringback.core.clock import SystemClock
-from ringback.core.emit import silent
+from ringback.core.emit import Emit, silent
 from ringback.core.spec import Endpoint
 from ringback.core.workload import Completed, Submission
 from ringback.deliver import Dialling, Dispatcher
+from ringback.runtime.tuning import tune
 from ringback.store.sqlite import SqliteStore, open_sqlite
 
 SECRET: Final = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
@@ -124,10 +125,25 @@ def endpoint(key: str, port: int) -> Endpoint:
     )
 
 
+class Settled:
+    """Hears of deliveries that the store has as settled."""
+
+    def __init__(self, count: int) -> None:
+        self._left = count
+        self.all = asyncio.Event()
+
+    def __call__(self, fact: str, /, **details: object) -> None:
+        if fact == "delivery.settled":
+            self._left -= 1
+            if not self._left:
+                self.all.set()
+
+
 @contextlib.asynccontextmanager
-async def dispatching(store: SqliteStore, endpoints: Sequence[Endpoint]) -> AsyncIterator[None]:
+async def dispatching(store: SqliteStore, endpoints: Sequence[Endpoint], emit: Emit = silent) -> AsyncIterator[None]:
+    tune()
     dispatcher = Dispatcher(
-        store, {each.key: each for each in endpoints}, silent, chance=random.random, dialling=Dialling()
+        store, {each.key: each for each in endpoints}, emit, chance=random.random, dialling=Dialling()
     )
     await dispatcher.start()
     try:
@@ -158,17 +174,21 @@ async def fill(path: Path, count: int, hooks: Sequence[Endpoint]) -> None:
     await store.close()
 
 
-async def drain(path: Path, hooks: Sequence[Endpoint]) -> dict[str, float]:
-    """Send all there is; seconds and megabytes."""
+async def drain(path: Path, count: int, hooks: Sequence[Endpoint]) -> dict[str, float]:
+    """Send all there is, until the store has the last of it; seconds and megabytes."""
     before = resident_mb([own_pid()])
     began, began_at = perf_counter(), time.time()
     store = await open_sqlite(path, clock=SystemClock())
     most = before
-    async with dispatching(store, hooks):
-        while sum(each.pending for each in (await store.backlogs()).values()):
+    settled = Settled(count)
+    async with dispatching(store, hooks, settled):
+        while not settled.all.is_set():
             most = max(most, resident_mb([own_pid()]))
-            await asyncio.sleep(0.25)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(settled.all.wait(), 0.25)
     seconds = perf_counter() - began
+    pending = sum(each.pending for each in (await store.backlogs()).values())
+    assert not pending, f"{pending} are still to be sent"
     await store.close()
     return {"seconds": seconds, "began_at": began_at, "before_mb": before, "most_mb": most}
 
@@ -184,7 +204,7 @@ def backlog(count: int, endpoints: int) -> None:
         with tempfile.TemporaryDirectory(prefix="ringback-bench-") as folder:
             path = Path(folder) / "ringback.db"
             uvloop.run(fill(path, count, hooks))
-            figures = uvloop.run(drain(path, hooks))
+            figures = uvloop.run(drain(path, count, hooks))
         arrived = receivers.arrived()
     finally:
         receivers.close()

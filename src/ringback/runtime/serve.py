@@ -6,14 +6,13 @@ The only module that knows signals.
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import socket
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import uvloop
 
@@ -33,14 +32,10 @@ from ringback.runtime.http import http_server, listen, url_of
 from ringback.runtime.metrics import Metrics
 from ringback.runtime.reloading import Reloader
 from ringback.runtime.specfile import SpecFile
+from ringback.runtime.tuning import tune
 
 Arranged = Callable[[Iterable[Api]], tuple[Api, ...]]
 Tell = Callable[[Facts], object]
-
-_GC_THRESHOLD: Final = 5_000
-_SWITCH_SECONDS: Final = 0.000_5
-"""How long a thread that computes keeps the interpreter from the loop: a request changes threads several times."""
-"""New objects between two looks at the youngest: workloads in flight are no garbage, and were looked at often."""
 
 
 def serve(spec: SpecFile, settings: Settings) -> int:
@@ -136,9 +131,7 @@ class Server:
         self._greet(self._own_pages() if pages is None else pages)
         if on_up is not None:
             loop.call_soon(on_up)
-        sys.setswitchinterval(_SWITCH_SECONDS)
-        gc.set_threshold(_GC_THRESHOLD)
-        gc.freeze()  # what is loaded by now stays; collections need not look at it again
+        tune()
         while not self._stop.is_set():
             try:
                 await house.live(self._stop)
