@@ -132,7 +132,7 @@ class Settled:
         self._left = count
         self.all = asyncio.Event()
 
-    def __call__(self, fact: str, /, **details: object) -> None:
+    def __call__(self, fact: str, /, **details: object) -> None:  # noqa: ARG002 - the protocol's
         if fact == "delivery.settled":
             self._left -= 1
             if not self._left:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 
 import pytest
 from hypothesis import example, given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from ringback import new_secret, new_signing_key, public_key, verify
 from ringback.core.errors import SpecError, VerificationError
-from ringback.core.keys import key_to_sign, key_to_verify, public_keys
+from ringback.core.keys import SharedKey, key_to_sign, key_to_verify, public_keys
 from ringback.core.keytext import SHARED, SIGNING, decode
 from ringback.core.signing import Signer
 from support.signed import BODY, CLOCK, ED25519_SIGNATURE, ID, PUBLIC_KEY, SECRET, SIGNING_KEY, STAMP, headers
@@ -157,3 +158,10 @@ def test_any_text_is_a_key_or_refused(text: str) -> None:
             read(text)
         except SpecError:
             continue
+
+
+@given(st.binary(max_size=200), st.binary(max_size=1_000))
+def test_a_shared_key_signs_as_the_standard_library_does(key: bytes, signed: bytes) -> None:
+    made = SharedKey(key)
+    assert made.sign(signed) == hmac.digest(key, signed, "sha256")
+    assert made.sign(signed) == made.sign(signed)

@@ -169,8 +169,11 @@ SELECT number, started_at, duration_us, outcome, status, detail, address,
 FROM attempts WHERE delivery = :seq ORDER BY number;
 
 -- name: backlogs
-SELECT endpoint, 'pending', count(*), min(created_at) FROM deliveries
-WHERE state = 'pending' GROUP BY endpoint
+-- The oldest is the first of its rows: the index has `seq` and not the time, which would have each row looked up.
+SELECT found.endpoint, 'pending', found.pending, oldest.created_at
+FROM (
+    SELECT endpoint, count(*) AS pending, min(seq) AS first FROM deliveries WHERE state = 'pending' GROUP BY endpoint
+) AS found JOIN deliveries AS oldest ON oldest.seq = found.first
 UNION ALL
 SELECT endpoint, 'parked', count(*), NULL FROM deliveries
 WHERE state = 'parked' GROUP BY endpoint;
