@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 from ringback.core.delivery import DeliveryState
 from ringback.core.spec import Api
@@ -101,6 +102,7 @@ class Overview:
             else:
                 continue
             waiting = "" if backlog is None else f" ({backlog.parked} parked, {backlog.pending} pending)"
-            path = f"/-/ui/endpoints#{key}" if pause is not None else f"/-/ui/deliveries?state=parked&endpoint={key}"
+            name = quote(key, safe="")  # a guest's is a URL
+            path = f"/-/ui/endpoints#{name}" if pause is not None else f"/-/ui/deliveries?state=parked&endpoint={name}"
             found.append(Concern(kind="warn", words=words + waiting, path=path, link="Look"))
         return found

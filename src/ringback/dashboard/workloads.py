@@ -62,8 +62,9 @@ class Workloads:
         """All about one workload."""
         api = self._api(asked)
         workload_id = asked.places["id"]
-        record, payload, deliveries, heard = await asyncio.gather(
-            self._known.store.describe(api.name, workload_id),
+        # First the record: what it says has happened is in whatever is read after it.
+        record = await self._known.store.describe(api.name, workload_id)
+        payload, deliveries, heard = await asyncio.gather(
             self._known.store.payload(api.name, workload_id, most_bytes=_SHOWN_BYTES + 1),
             self._known.store.deliveries(api.name, workload_id),
             self._hearing.read(api.name, workload_id),

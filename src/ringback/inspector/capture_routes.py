@@ -117,7 +117,7 @@ class CaptureRoutes:
             if values is None:
                 raise _unknown(message_id)
             return self._desk.page(request, "message.html", values)
-        captures = await self._inboxes.of_message(message_id, MOST_OF_MESSAGE)
+        captures, inboxes = await self._desk.of_message(message_id, MOST_OF_MESSAGE)
         deliveries = await self._desk.judge.deliveries_of(message_id)
         if not captures and not deliveries:
             raise _unknown(message_id)
@@ -126,7 +126,7 @@ class CaptureRoutes:
             {
                 "webhook_id": message_id,
                 "deliveries": [_delivery_told(each) for each in deliveries],
-                "requests": [await self._exchange_told(each) for each in line],
+                "requests": [await self._exchange_told(each, inboxes) for each in line],
             }
         )
 
@@ -144,7 +144,7 @@ class CaptureRoutes:
         stream = self._desk.streaming.regions(made, given.get("seen", ""))
         return StreamingResponse(stream, headers=streaming.HEADERS, media_type="text/event-stream")
 
-    async def _exchange_told(self, exchange: Exchange) -> dict[str, Any]:
+    async def _exchange_told(self, exchange: Exchange, inboxes: Mapping[str, Inbox]) -> dict[str, Any]:
         attempt = exchange.attempt
         told: dict[str, Any] = {"at": isoformat(exchange.at), "delivery": None, "attempt": None, "captures": []}
         if exchange.delivery is not None and attempt is not None:
@@ -157,8 +157,8 @@ class CaptureRoutes:
                 "detail": attempt.detail,
             }
         for capture in exchange.captures:
-            inbox = await self._inboxes.get(capture.inbox_id)
-            told["captures"].append(summary_told(capture, await self._desk.judge.judge(inbox, capture)))
+            finding = await self._desk.judge.judge(inboxes[capture.inbox_id], capture)
+            told["captures"].append(summary_told(capture, finding))
         return told
 
 

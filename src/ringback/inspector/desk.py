@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -11,7 +12,7 @@ import orjson
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from ringback.core.errors import InvalidParameter, InvalidPayload, MethodNotAllowed, PayloadTooLarge
+from ringback.core.errors import InvalidParameter, InvalidPayload, MethodNotAllowed, PayloadTooLarge, UnknownInbox
 from ringback.core.inbox import Capture, Inbox
 from ringback.inspector.forwarding import Forwarder
 from ringback.inspector.judging import Judge
@@ -45,6 +46,15 @@ class Desk:
     async def summaries(self, inbox: Inbox, captures: Iterable[Capture]) -> list[dict[str, Any]]:
         """Captures as listings have them, each with its verdict."""
         return [summary_told(each, await self.judge.judge(inbox, each)) for each in captures]
+
+    async def of_message(self, message_id: str, most: int) -> tuple[list[Capture], dict[str, Inbox]]:
+        """What is captured of a message, and its inboxes by id; nothing of an inbox that is deleted meanwhile."""
+        captures = await self.store.inboxes.of_message(message_id, most)
+        inboxes: dict[str, Inbox] = {}
+        for inbox_id in {each.inbox_id for each in captures}:
+            with contextlib.suppress(UnknownInbox):
+                inboxes[inbox_id] = await self.store.inboxes.get(inbox_id)
+        return [each for each in captures if each.inbox_id in inboxes], inboxes
 
     def told(self, inbox: Inbox) -> dict[str, Any]:
         """An inbox as JSON."""

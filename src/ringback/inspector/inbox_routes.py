@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from ringback.core.errors import InvalidParameter, UnknownCapture
+from ringback.core.errors import InvalidParameter, UnknownCapture, UnknownInbox
 from ringback.core.inbox import DEFAULTS, PATH, Capture, Inbox, Search
 from ringback.inspector import pages, streaming
 from ringback.inspector.desk import (
@@ -202,7 +202,10 @@ class InboxRoutes:
         """Every capture that fits, whole, newest first, one in memory at a time."""
         cursor: str | None = None
         while True:
-            page = await self._inboxes.find(inbox.id, search, limit=_PORTION, cursor=cursor)
+            try:
+                page = await self._inboxes.find(inbox.id, search, limit=_PORTION, cursor=cursor)
+            except UnknownInbox:  # deleted meanwhile, and all that was left to export with it
+                return
             for each in page.captures:
                 try:
                     yield await self._inboxes.one(inbox.id, each.number)

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from ringback.core.delivery import DeliveryRecord
 from ringback.core.diagnosis import Finding
-from ringback.core.errors import UnknownWorkload
+from ringback.core.errors import Erased, UnknownWorkload
 from ringback.core.inbox import PATH, Capture, Inbox, header, header_lines
 from ringback.core.quantities import format_size
 from ringback.core.script import Act
@@ -53,9 +53,11 @@ async def inbox(
     is_grouped = not search and given.get("view") != "each"
     kept = {"search": search} if search else {}
     live = {"rows": "grouped" if is_grouped else "each", "after": inbox.change}
+    newest = captures[0].number if captures and CURSOR not in given else None
+    rows = rows_of_messages(desk, inbox, captures, upto=newest) if is_grouped else rows_of(desk, inbox, captures)
     return {
         **_inbox_values(desk, inbox),
-        "rows": await (rows_of_messages if is_grouped else rows_of)(desk, inbox, captures),
+        "rows": await rows,
         "search": search,
         "is_grouped": is_grouped,
         "pager": pager(given, cursor, {name: value for name, value in given.items() if name not in {CURSOR, BACK}}),
@@ -121,7 +123,7 @@ def _shown(view: str, kind: str | None, body: bytes) -> Any:
 
 async def message(desk: Desk, message_id: str) -> dict[str, Any] | None:
     """One message's page: everything known of it in one line; None when nothing is."""
-    captures = await desk.store.inboxes.of_message(message_id, MOST_OF_MESSAGE)
+    captures, inboxes = await desk.of_message(message_id, MOST_OF_MESSAGE)
     deliveries = await desk.judge.deliveries_of(message_id)
     if not captures and not deliveries:
         return None
@@ -130,7 +132,7 @@ async def message(desk: Desk, message_id: str) -> dict[str, Any] | None:
         "message_id": message_id,
         "deliveries": deliveries,
         "workload": await _workload(desk, deliveries),
-        "line": [(each, await _marks(desk, each)) for each in line],
+        "line": [(each, await _marks(desk, each, inboxes)) for each in line],
         "captured": len(captures),
         "stream": f"{PATH}/live?{urlencode({'message': message_id})}",
     }
@@ -141,15 +143,15 @@ async def _workload(desk: Desk, deliveries: Sequence[DeliveryRecord]) -> Workloa
         return None
     try:
         return await desk.store.get(deliveries[0].api, deliveries[0].workload_id)
-    except UnknownWorkload:
+    except (UnknownWorkload, Erased):
         return None
 
 
-async def _marks(desk: Desk, exchange: Exchange) -> list[dict[str, Any]]:
+async def _marks(desk: Desk, exchange: Exchange, inboxes: Mapping[str, Inbox]) -> list[dict[str, Any]]:
     """How each capture of an exchange was judged and answered, and where it is shown."""
     marks: list[dict[str, Any]] = []
     for each in exchange.captures:
-        found = await desk.store.inboxes.get(each.inbox_id)
+        found = inboxes[each.inbox_id]
         marks.append(
             {
                 "capture": each,

@@ -124,7 +124,7 @@ async def rows_of(desk: Desk, inbox: Inbox, captures: Sequence[Capture]) -> list
 
 
 async def rows_of_messages(
-    desk: Desk, inbox: Inbox, captures: Sequence[Capture], *, are_news: bool = False
+    desk: Desk, inbox: Inbox, captures: Sequence[Capture], *, upto: int | None = None, are_news: bool = False
 ) -> list[Row]:
     """A row for each message of some captures, newest first: it stands where its newest request does.
 
@@ -132,6 +132,8 @@ async def rows_of_messages(
         desk: judges, and knows the rest of each message.
         inbox: theirs.
         captures: newest first.
+        upto: the number of the newest request there was when they were listed: a message that has had another since
+            still stands among them. None: it does not, as it stands on a page before this one.
         are_news: whether the rows of all their messages are wanted, also of those that have a newer request.
     """
     rows: list[Row] = []
@@ -145,7 +147,9 @@ async def rows_of_messages(
             continue
         done.add(message_id)
         found = await desk.store.inboxes.of_message(message_id, _MOST_OF_MESSAGE)
-        own = [each for each in found if each.inbox_id == inbox.id] or [capture]
+        own = [each for each in found if each.inbox_id == inbox.id and (upto is None or each.number <= upto)] or [
+            capture
+        ]
         if are_news or own[-1].number <= capture.number:
             rows.append(await _row(desk, inbox, own[-1], own, key=f"m {message_id}"))
     return rows

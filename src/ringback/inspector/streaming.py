@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from ringback.core.errors import Unavailable, UnknownInbox
+from ringback.core.errors import RingbackError, Unavailable, UnknownInbox
 from ringback.core.inbox import Capture, Inbox
 from ringback.pages.book import digest_of
 from ringback.store.contract import Store
@@ -88,6 +88,8 @@ class Streaming:
                     yield b": still here\n\n"
         except UnknownInbox:
             yield event("gone", {"inbox": inbox_id})
+        except RingbackError:
+            return  # the reader comes again and goes on where it was, or is told in full what is wrong
         finally:
             self.open -= 1
             inboxes.off_change(inbox_id, bell.set)
@@ -103,7 +105,10 @@ class Streaming:
         self.open += 1
         try:
             while not self._closing.is_set():
-                now = await made()
+                try:
+                    now = await made()
+                except RingbackError:
+                    return  # as above
                 digests = {name: digest_of(html) for name, html in now.items()}
                 news = {name: html for name, html in now.items() if digests[name] != known.get(name)}
                 known = digests

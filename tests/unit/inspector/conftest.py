@@ -126,17 +126,19 @@ async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
 
 @pytest.fixture
 async def make_bench(store: SqliteStore) -> AsyncIterator[MakeBench]:
-    """Makes benches over one store."""
+    """Makes benches over one store, or over that as it is `seen`."""
     made: list[Bench] = []
 
-    def make(*, keys: frozenset[str] = frozenset(), read_bytes: int = 2**22, own_url: str = BASE) -> Bench:
+    def make(
+        *, keys: frozenset[str] = frozenset(), read_bytes: int = 2**22, own_url: str = BASE, seen: Any = store
+    ) -> Bench:
         async def metrics() -> bytes:
             return b""
 
         pages = Pages(("ringback.inspector",))
         guard = Guard(["127.0.0.0/8", "localhost"])
         reach = Reach(base_url=BASE, own_url=own_url, guard=guard, read_bytes=read_bytes)
-        inspector = Inspector(store, [API], pages, reach)
+        inspector = Inspector(seen, [API], pages, reach)
         gateway = Gateway(
             store,
             [API],
