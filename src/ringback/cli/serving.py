@@ -44,7 +44,8 @@ def init(
         del targets["gitignore.txt"]
     taken = [str(path) for path in targets.values() if path.exists()]
     if taken:
-        raise typer.Exit(usage_error(f"{', '.join(taken)} is there already and is left alone; name an empty folder"))
+        stands = "is there already and is" if len(taken) == 1 else "are there already and are"
+        raise typer.Exit(usage_error(f"{', '.join(taken)} {stands} left alone; name an empty folder"))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for source, path in targets.items():

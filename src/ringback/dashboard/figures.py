@@ -71,18 +71,18 @@ def throughput(window: Window, api: str | None) -> Chart:
     failed = [ended(column, Status.FAILED) for column in window.columns]
     canceled = [ended(column, Status.CANCELED) for column in window.columns]
     most = max(sum(each) for each in zip(completed, failed, canceled, strict=True))
-    peak = most * _MINUTE / window.column_seconds
+    span = "1 min" if window.column_seconds == _MINUTE else f"{window.column_seconds} s"
     whole = sum(completed) + sum(failed) + sum(canceled)
     return Chart(
         title="Throughput",
         figure=words.count(ended(window.last(_MINUTE), *Status)),
         unit="ended in the last minute",
         note="",
-        peak=f"{words.count(peak)}/min" if peak else "",
+        peak=f"{words.count(most)} in {span}" if most else "",
         since=_since(window),
         svg=columns(
             [("good", completed), ("bad", failed), ("faint", canceled)],
-            summary=f"Workloads ended, {_over(window)}: at most {peak:.0f} a minute, {whole:.0f} in all.",
+            summary=f"Workloads ended, {_over(window)}: at most {most:.0f} in {span}, {whole:.0f} in all.",
         ),
         legend=(("good", f"{words.count(sum(completed))} completed"), ("bad", f"{words.count(sum(failed))} failed")),
     )

@@ -54,11 +54,23 @@ class Tally:
             return None
         for index, count in enumerate(self.counts):
             if count and seen + count >= wanted:
-                low = self.bounds_us[index - 1] if index else 0.0
-                high = self.bounds_us[index] if index < len(self.bounds_us) else low
+                low, high = self._edges(index)
                 return low + (high - low) * max(0.0, wanted - seen) / count
             seen += count
         return self.bounds_us[-1]
+
+    def _edges(self, index: int) -> tuple[float, float]:
+        """Between which durations those in a bucket are taken to lie, evenly.
+
+        Where they are all there are, their sum tells where in the bucket; one alone is told as it was.
+        """
+        low = self.bounds_us[index - 1] if index else 0.0
+        high = self.bounds_us[index] if index < len(self.bounds_us) else low
+        if self.counts[index] < self.number:
+            return low, high
+        mean = self.total_us / self.number
+        reach = 0.0 if self.number == 1 else max(0.0, min(mean - low, high - mean))
+        return mean - reach, mean + reach
 
 
 def merged(tallies: Iterable[Tally]) -> Tally | None:

@@ -57,6 +57,13 @@ def test_init_overwrites_nothing_and_makes_nothing_beside_it(name: str, run: Run
     assert (folder / name).read_text() == "mine"
 
 
+def test_init_names_all_that_is_in_the_way(run: Run, folder: Path) -> None:
+    for name in ("predictor.py", "sample.json"):
+        (folder / name).write_text("mine")
+
+    assert "predictor.py, sample.json are there already and are left alone" in run("init").err
+
+
 def test_init_leaves_a_repositorys_gitignore_as_it_is(run: Run, folder: Path) -> None:
     (folder / ".gitignore").write_text("mine")
 

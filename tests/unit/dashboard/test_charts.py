@@ -77,7 +77,7 @@ def sample(**more: object) -> Sample:
 
 
 def test_the_overviews_charts_tell_in_words_what_they_draw() -> None:
-    took = Tally(bounds_us=(1_000_000.0,), counts=(4, 0), total_us=1)
+    took = Tally(bounds_us=(1_000_000.0,), counts=(4, 0), total_us=2_000_000)
     one = sample(
         finished={("iris", Status.COMPLETED): 1_200, ("iris", Status.FAILED): 3, ("other", Status.COMPLETED): 7},
         ran={"iris": took},
@@ -89,7 +89,7 @@ def test_the_overviews_charts_tell_in_words_what_they_draw() -> None:
 
     assert throughput.figure == "1\u202f210"
     assert throughput.legend == (("good", "1\u202f207 completed"), ("bad", "3 failed"))
-    assert (throughput.peak, throughput.since) == ("1\u202f210/min", "1 h ago")
+    assert (throughput.peak, throughput.since) == ("1\u202f210 in 1 min", "1 h ago")
     assert (age.figure, age.note) == ("1 min 15 s", "at most 1 min 15 s")
     assert run.figure == "500 ms"
     assert run.legend == (("accent", "median 500 ms"), ("warm", "p95 950 ms"))
@@ -97,7 +97,7 @@ def test_the_overviews_charts_tell_in_words_what_they_draw() -> None:
     [other, *_] = charts(window, "other")
     assert other.figure == "7"
     [brief, *_] = charts(Window(columns=window.columns, column_seconds=5))
-    assert (brief.peak, brief.since) == ("14\u202f520/min", "5 min ago")
+    assert (brief.peak, brief.since) == ("1\u202f210 in 5 s", "5 min ago")
 
 
 def test_an_hour_in_which_nothing_happened() -> None:

@@ -16,8 +16,8 @@ from ringback.dashboard.hour import merged
 BOUNDS = (1_000.0, 10_000.0, 100_000.0)
 
 
-def tally(*counts: int) -> Tally:
-    return Tally(bounds_us=BOUNDS, counts=counts, total_us=sum(counts))
+def tally(*counts: int, total_us: int | None = None) -> Tally:
+    return Tally(bounds_us=BOUNDS, counts=counts, total_us=sum(counts) if total_us is None else total_us)
 
 
 @dataclass(slots=True)
@@ -127,21 +127,25 @@ async def test_what_is_past_moves_to_the_left() -> None:
 
 
 @pytest.mark.parametrize(
-    ("counts", "share", "expected"),
+    ("counts", "total_us", "share", "expected"),
     [
-        ((0, 0, 0, 0), 0.5, None),
-        ((1, 0, 0, 0), 1.0, 1_000.0),
-        ((2, 0, 0, 0), 0.5, 500.0),
-        ((0, 10, 0, 0), 0.5, 5_500.0),
-        ((5, 5, 0, 0), 0.5, 1_000.0),
-        ((0, 0, 0, 3), 0.95, 100_000.0),
-        ((99, 0, 0, 1), 0.999, 100_000.0),
+        ((0, 0, 0, 0), 0, 0.5, None),
+        ((5, 5, 0, 0), 30_000, 0.5, 1_000.0),
+        ((99, 0, 0, 1), 250_000, 0.999, 100_000.0),
+        # All in one bucket: their mean says where in it.
+        ((1, 0, 0, 0), 120, 0.5, 120.0),
+        ((0, 1, 0, 0), 2_010, 0.95, 2_010.0),
+        ((2, 0, 0, 0), 1_000, 0.5, 500.0),
+        ((0, 10, 0, 0), 20_000, 0.5, 2_000.0),
+        ((0, 10, 0, 0), 20_000, 1.0, 3_000.0),
+        ((0, 10, 0, 0), 95_000, 1.0, 10_000.0),
+        ((0, 0, 0, 3), 600_000, 0.95, 200_000.0),
     ],
 )
 def test_a_quantile_is_estimated_within_its_bucket(
-    counts: tuple[int, ...], share: float, expected: float | None
+    counts: tuple[int, ...], total_us: int, share: float, expected: float | None
 ) -> None:
-    assert tally(*counts).quantile_us(share) == expected
+    assert tally(*counts, total_us=total_us).quantile_us(share) == expected
 
 
 def test_tallies_add_up() -> None:
