@@ -111,6 +111,8 @@ class House:
         self._face = self._face_of(plan.apis)
         self._past = WeakSet[Gateway | Probes]()
         """Applications that may still be answering what they were asked."""
+        self._hurry = asyncio.Event()
+        self._has_drained = False
 
     @classmethod
     async def open(cls, plan: Plan, facts: Facts, metrics: Metrics) -> House:
@@ -241,9 +243,21 @@ class House:
             app.close_to_new()
         self._face.close_streams()
         pools = (*self._pools.values(), *self._leaving.values())
-        await asyncio.gather(*(pool.drain(grace * (1 - _DELIVERY_SHARE)) for pool in pools))
-        await self._dispatcher.stop(grace * _DELIVERY_SHARE)
+        await asyncio.gather(*(pool.drain(grace * (1 - _DELIVERY_SHARE), self._hurry) for pool in pools))
+        self._has_drained = True
+        await self._dispatcher.stop(0.0 if self._hurry.is_set() else grace * _DELIVERY_SHARE)
         self._face.app.end_streams()
+
+    def hurry(self) -> bool:
+        """Have a drain give back at once what has not ended; False when it has been told before, or nothing runs."""
+        can = not self._has_drained and not self._hurry.is_set()
+        self._hurry.set()
+        return can
+
+    @property
+    def has_hurried(self) -> bool:
+        """Whether its drain was cut short."""
+        return self._hurry.is_set()
 
     async def close(self) -> None:
         """Leave the store; after this nothing is this member's any more."""

@@ -39,10 +39,10 @@ Tell = Callable[[Facts], object]
 
 
 def serve(spec: SpecFile, settings: Settings) -> int:
-    """Serve until SIGTERM or SIGINT; a second signal stops at once.
+    """Serve until SIGTERM or SIGINT; a second signal gives back at once what runs, a third ends the process as it is.
 
     Returns:
-        The process's exit status: 0 after an orderly end, 1 when it could not start.
+        The process's exit status: 0 after an orderly end, 1 when it could not start or was cut short.
     """
     clock = SystemClock()
     logs.set_up(level=settings.log_level, as_json=settings.log_format == "json", clock=clock)
@@ -142,7 +142,7 @@ class Server:
         http.should_exit = True
         await answering
         await house.close()
-        return 0
+        return int(house.has_hurried)
 
     @property
     def apis(self) -> Sequence[Api]:
@@ -186,7 +186,8 @@ class Server:
         reload.add_done_callback(self._reloads.discard)
 
     def _on_signal(self) -> None:
-        if self._stop.is_set():
+        if not self._stop.is_set():
+            self._facts("server.stopping", grace=format_duration(self._plan.grace_seconds), once_more="stops at once")
+            self._stop.set()
+        elif self._house is None or not self._house.hurry():
             raise SystemExit(1)
-        self._facts("server.stopping", grace=format_duration(self._plan.grace_seconds), once_more="stops at once")
-        self._stop.set()

@@ -211,16 +211,18 @@ class Crew:
             if replica.is_idle:
                 replica.kill()
 
-    async def emptied(self, timeout_seconds: float) -> bool:
-        """After `stop`: wait until the last replica has ended; False when time is up first."""
+    async def emptied(self, timeout_seconds: float, hurry: asyncio.Event) -> bool:
+        """After `stop`: wait until the last replica has ended; False when time is up, or `hurry` is set, before."""
         if not self._serving and not self._leaving:
             return True
+        waits = [asyncio.ensure_future(each.wait()) for each in (self._emptied, hurry)]
+        timeout = None if math.isinf(timeout_seconds) else timeout_seconds
         try:
-            async with asyncio.timeout(None if math.isinf(timeout_seconds) else timeout_seconds):
-                await self._emptied.wait()
-        except TimeoutError:
-            return False
-        return True
+            await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+        return self._emptied.is_set()
 
     # ── Keeping the number ──────────────────────────────────────────────────────────────────────
 

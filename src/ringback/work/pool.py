@@ -5,6 +5,7 @@ Owns every workload this member has claimed for the API until the store has hear
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import math
 from collections.abc import Callable
@@ -98,11 +99,11 @@ class Pool:
         for each in (self._endings, self._notes, self._news, self._crew, self._scaler):
             each.serve(api)
 
-    async def drain(self, grace_seconds: float) -> None:
+    async def drain(self, grace_seconds: float, hurry: asyncio.Event | None = None) -> None:
         """Take no more, let what replicas have in hand end within `grace_seconds`, then end the replicas.
 
         What waits behind a long one is given back, and so is what has not ended then, once its replica has been killed:
-        nothing runs twice. None of this spends an attempt.
+        nothing runs twice. None of this spends an attempt. Once `hurry` is set, the grace is over.
         """
         self._draining = True
         self._scaler.stop()
@@ -111,7 +112,7 @@ class Pool:
         await self._claims.quiet()
         self._give_back(self.files.stop())
         self._crew.end_idle()
-        if not await self._crew.emptied(grace_seconds):
+        if not await self._crew.emptied(grace_seconds, hurry or asyncio.Event()):
             for replica in self._crew:
                 begun, waiting = replica.forget_all()
                 self._give_back(begun, why=_STOPPED)
