@@ -49,6 +49,7 @@ def connect(path: Path, *, max_pages: int | None = None) -> sqlite3.Connection:
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA cache_size = -16384")
+    connection.execute("PRAGMA secure_delete = ON")  # erased is gone from the file too, however SQLite was built
     if max_pages is not None:
         connection.execute(f"PRAGMA max_page_count = {max_pages}")
     connection.execute("PRAGMA busy_timeout = 0")
