@@ -9,10 +9,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo demo-video test crash check bench images build
+.PHONY: help demo demo-video test test-postgresql test-ray crash check bench images build
 
 help: ## List these commands
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## Watch a real iris classifier ring back, eleven times
 	@$(BIN)/python examples/iris/demo.py
@@ -22,6 +22,12 @@ demo-video: $(VENV)/.video ## Watch a film being transcoded, frame by frame, and
 
 test: $(VENV)/.test $(VENV)/.demo $(VENV)/.video $(VENV)/.browser ## Run the whole suite, with branch coverage of core and store
 	@$(BIN)/coverage run -m pytest --coverage-floor=95
+
+test-postgresql: $(VENV)/.test $(VENV)/.browser ## Run the acceptance and browser tests again, on a real PostgreSQL
+	@$(BIN)/pytest --store=postgresql tests/acceptance tests/browser
+
+test-ray: $(VENV)/.test ## Run what the acceptance tests say of replicas again, on a real Ray
+	@$(BIN)/pytest --engine=ray tests/acceptance
 
 check: $(VENV)/.test $(VENV)/.bench $(VENV)/.browser ## Format, lint, types, imports, docs: everything short of running
 	@$(BIN)/ruff format --check --quiet .

@@ -15,6 +15,8 @@ import pytest
 
 from support.objects import S3, s3
 
+pytest_plugins = ["support.options"]
+
 _SOURCES: Final = Path(__file__).parents[1] / "src" / "ringback"
 _GATED: Final = [str(_SOURCES / part / "*") for part in ("core", "store")]
 _REPORT: Final = pytest.StashKey[str]()

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 
 from support.catcher import Catcher
+from support.ground import change, is_on_postgresql, store_options, store_url
 from support.processes import ringback, serving
 from support.served import ECHO, folder_of
 from support.waiting import until
@@ -20,6 +21,7 @@ WRONG_SIGNATURE = "class PythonPredictor:\n    def __init__(self, config): ...\n
 RAISES = "class PythonPredictor:\n    def __init__(self, config):\n        raise RuntimeError('no such model')\n"
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize(
     ("source", "reason"),
     [
@@ -107,17 +109,16 @@ def test_a_store_of_a_newer_release_is_refused_and_left_alone(tmp_path: Path) ->
     file, store = folder_of(tmp_path / "api"), tmp_path / "store" / "ringback.db"
     with serving(file, store) as server:
         assert server.terminate() == 0
-    with sqlite3.connect(store) as connection:
-        connection.execute("PRAGMA user_version = 9999")
-    connection.close()
-    before = store.read_bytes()
+    newer = {"sqlite": "PRAGMA user_version = 9999", "postgresql": "UPDATE ringback_schema SET version = 9999"}
+    change(store, **newer)
+    before = None if is_on_postgresql() else store.read_bytes()
 
-    ended = ringback("serve", str(file), "--port", "0", "--store", f"sqlite:///{store}")
+    ended = ringback("serve", str(file), "--port", "0", *store_options(store))
 
     assert ended.returncode == 1
-    assert "newer release" in ended.stderr
-    assert str(store) in ended.stderr
-    assert store.read_bytes() == before
+    assert "written by a newer release (schema 9999" in ended.stderr
+    assert (urlsplit(store_url(store)).path if is_on_postgresql() else str(store)) in ended.stderr
+    assert before is None or store.read_bytes() == before
 
 
 @pytest.fixture
@@ -137,6 +138,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "--lazy", mounted], check=True)
 
 
+@pytest.mark.on_file("a database has a disk of its own")
 def test_a_full_disk_refuses_the_new_and_loses_nothing_of_the_old(small_disk: Path, tmp_path: Path) -> None:
     with Catcher() as catcher:
         file = folder_of(tmp_path / "api", webhook=catcher.url)

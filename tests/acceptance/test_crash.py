@@ -23,11 +23,15 @@ import pytest
 import requests
 
 from support.catcher import Catcher
+from support.ground import is_on_ray
 from support.processes import Server, serving
 from support.served import folder_of
 from support.waiting import pause, until
 
-KILLS: Final = 30
+pytestmark = pytest.mark.every_engine
+
+KILLS: Final = 5 if is_on_ray() else 30
+"""On Ray each start takes seconds."""
 IN_FLIGHT: Final = 1_000
 SPARE: Final = 100
 """More than are looked for, so that those which end between two looks do not show."""

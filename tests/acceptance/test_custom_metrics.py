@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+import pytest
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from support.processes import Server, serving
 from support.served import file_of
 from support.waiting import until
+
+pytestmark = pytest.mark.every_engine
 
 COUNTING: Final = """
 class PythonPredictor:

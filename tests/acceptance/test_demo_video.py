@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.on_file("the demo brings a store of its own")
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 from standardwebhooks import Webhook
 
@@ -13,6 +14,8 @@ from support.catcher import Catcher, Caught
 from support.processes import serving
 from support.served import SECRET, file_of, folder_of
 from support.waiting import until
+
+pytestmark = pytest.mark.every_engine
 
 STEPS = '''
 class PythonPredictor:

@@ -23,6 +23,8 @@ from support.served import file_of, folder_of
 from support.sse import Follower, Sent, sent, text_of
 from support.waiting import until
 
+pytestmark = pytest.mark.every_engine
+
 STEPS = '''
 import os, pathlib, time
 

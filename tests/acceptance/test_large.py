@@ -8,7 +8,6 @@ import http.client
 import json
 import os
 import resource
-import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ import pytest
 import requests
 
 from support.catcher import Catcher
+from support.ground import locked
 from support.objects import S3, s3
 from support.processes import Server, processes, ringback, serving
 from support.served import folder_of
@@ -110,7 +110,8 @@ def blobs_of(server: Server) -> list[Path]:
 
 def spooled(server: Server) -> list[str]:
     """What is on its way, by the names of the files."""
-    folders = [server.store.parent / "spool", server.store.parent / "blobs" / "spool"]
+    places = (server.store.parent, server.store.parent / "blobs", server.file.parent / ".ringback")
+    folders = [place / "spool" for place in places]
     return [name for folder in folders for _, _, names in os.walk(folder) for name in names if name != ".lock"]
 
 
@@ -265,18 +266,6 @@ def test_the_command_line_sends_and_saves_files(serve: Serve, tmp_path: Path) ->
 
 
 # ── Trouble ─────────────────────────────────────────────────────────────────────────────────────────
-
-
-@contextlib.contextmanager
-def locked(store: Path) -> Iterator[None]:
-    """Nobody can commit to the store within the block."""
-    connection = sqlite3.connect(store, timeout=10, isolation_level=None)
-    try:
-        connection.execute("BEGIN IMMEDIATE")
-        yield
-        connection.execute("ROLLBACK")
-    finally:
-        connection.close()
 
 
 def test_killed_between_a_payload_and_its_row(serve: Serve) -> None:

@@ -17,6 +17,8 @@ from support.processes import Server, serving
 from support.served import SECRET, folder_of
 from support.waiting import until
 
+pytestmark = pytest.mark.every_engine
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:

@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import requests
 
 from support.catcher import Catcher
 from support.processes import Server, serving
 from support.served import file_of, folder_of
 from support.waiting import until
+
+pytestmark = pytest.mark.every_engine
 
 
 def version(number: int, *, before: str = "pass") -> str:

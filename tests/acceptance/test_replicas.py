@@ -13,6 +13,8 @@ import requests
 from support.processes import Server, serving
 from support.served import file_of
 
+pytestmark = pytest.mark.every_engine
+
 TOGETHER: Final = 3
 
 PREDICTORS: Final = {

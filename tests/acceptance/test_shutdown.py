@@ -6,12 +6,15 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 import requests
 
 from support.catcher import Catcher
 from support.processes import serving
 from support.served import folder_of
 from support.waiting import until
+
+pytestmark = pytest.mark.every_engine
 
 
 def submit(url: str, payload: object) -> str:

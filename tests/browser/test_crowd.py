@@ -14,9 +14,8 @@ import pytest
 import requests
 
 from browser.conftest import Visits
-from ringback.core.clock import SystemClock
 from ringback.core.workload import Submission
-from ringback.store.sqlite import open_sqlite
+from support.ground import open_store
 from support.processes import Server
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -28,7 +27,7 @@ PORTION: Final = 5_000
 
 async def fill(path: Path) -> None:
     """Have so many workloads wait in the store."""
-    store = await open_sqlite(path, clock=SystemClock())
+    store = await open_store(path)
     for start in range(0, NUMBER, PORTION):
         await asyncio.gather(
             *(

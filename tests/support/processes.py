@@ -17,11 +17,18 @@ from typing import Any, Final
 import pytest
 import requests
 
+from support import ground
 from support.waiting import until
 
 RINGBACK: Final = Path(sys.executable).with_name("ringback")
 START_SECONDS: Final = 20.0
+START_ON_RAY_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 30.0
+
+
+def start_seconds() -> float:
+    """How long a server or a replica may take to begin."""
+    return START_ON_RAY_SECONDS if ground.is_on_ray() else START_SECONDS
 
 
 def free_port() -> int:
@@ -37,6 +44,7 @@ class Server:
 
     file: Path
     store: Path
+    """Its name, at least: see `support.ground`."""
     env: Mapping[str, str] = field(default_factory=dict)
     options: Sequence[str] = ()
     port: int = field(default_factory=free_port)
@@ -68,7 +76,7 @@ class Server:
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [RINGBACK, *self.arguments()],
-                env={**os.environ, **self.env},
+                env={**os.environ, **ground.engine_environment(), **self.env},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -81,8 +89,8 @@ class Server:
             str(self.file),
             "--port",
             str(self.port),
-            "--store",
-            f"sqlite:///{self.store}",
+            *([] if "--store" in self.options else ground.store_options(self.store)),
+            *ground.engine_options(),
             *self.options,
         ]
 
@@ -99,8 +107,9 @@ class Server:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def wait_for(self, path: str, status: int, *, within: float = START_SECONDS) -> requests.Response:
+    def wait_for(self, path: str, status: int, *, within: float | None = None) -> requests.Response:
         """The first answer to GET `path` with that status; fails with the server's words when there is none."""
+        within = within or start_seconds()
         deadline = time.monotonic() + within
         seen: object = "no answer"
         session = requests.Session()
@@ -140,13 +149,15 @@ class Server:
             pytest.fail(f"the server had not ended after {within:g} s\n{self.tail()}")
 
     def replicas(self) -> set[int]:
-        """The pids of its living child processes."""
+        """The pids of its living child processes; on Ray of those that run what is in the file's folder."""
+        if ground.is_on_ray():
+            return set(running_in(self.file.parent))
         return {child.pid for child in processes() if child.parent == self.pid and child.state != "Z"}
 
-    def wait_for_replicas(self, *, other_than: set[int] | None = None, within: float = START_SECONDS) -> set[int]:
+    def wait_for_replicas(self, *, other_than: set[int] | None = None) -> set[int]:
         """The replicas, once there is at least one that is not among the given."""
         old = other_than or set()
-        return until(lambda: self.replicas() - old, within=within, wanted="a replica of its own")
+        return until(lambda: self.replicas() - old, within=start_seconds(), wanted="a replica of its own")
 
     def rss_bytes(self) -> int:
         """Resident memory of the server and its replicas."""
@@ -197,6 +208,16 @@ def processes() -> Iterator[Process]:
             cpu_seconds=(int(rest[11]) + int(rest[12])) / tick,
             rss_bytes=int(rest[21]) * page,
         )
+
+
+def running_in(folder: Path) -> list[int]:
+    """The replicas whose predictor is in a folder, whoever has started them, oldest first."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if (process / "cwd").readlink() == folder and b"child/__main__.py" in (process / "cmdline").read_bytes():
+                found.append(int(process.name))
+    return sorted(found)
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from ringback.work.engine import Engine, LocalEngine
 from ringback.work.environments import Environments
 from ringback.work.memory import Reaper
 from support.facts import Facts
+from support.processes import running_in
 from support.stores import API, submission
 
 HEAD: Final = """
@@ -107,16 +108,6 @@ def predictor_of(predict: str) -> str:
         return text
     body = "\n".join(f"        {line}" for line in text.strip().splitlines())
     return f"class PythonPredictor:\n    def predict(self, payload, workload, request_id):\n{body}\n"
-
-
-def running_in(folder: Path) -> list[int]:
-    """The replicas whose predictor is in a folder, oldest first."""
-    found = []
-    for process in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if (process / "cwd").readlink() == folder and b"child/__main__.py" in (process / "cmdline").read_bytes():
-                found.append(int(process.name))
-    return sorted(found)
 
 
 def is_running(pid: int) -> bool:

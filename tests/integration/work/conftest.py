@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +10,16 @@ import pytest
 
 from ringback.core.clock import HandWound
 from ringback.store.sqlite import open_sqlite
-from ringback.work.cluster.engine import RayEngine, engine_on, join
+from ringback.work.cluster.engine import RayEngine, engine_on
 from support.facts import Facts
+from support.ground import cluster
 from support.world import World
 
 
 @pytest.fixture(scope="session")
-def ray_cluster() -> Iterator[Any]:
-    """A cluster of this machine's own; actors start in it, one after the other, as tests ask for replicas."""
-    ray = pytest.importorskip("ray", reason="ray is not installed: make test")
-    join(ray, None)
-    yield ray
-    ray.shutdown()
+def ray_cluster() -> Any:
+    """The run's."""
+    return cluster()
 
 
 @pytest.fixture

@@ -17,10 +17,10 @@ from ringback.core.spec import Compute, Retries
 from ringback.core.workload import Status
 from support.catcher import Catcher
 from support.packages import wheel
-from support.processes import serving
+from support.processes import running_in, serving
 from support.served import folder_of
 from support.stores import API
-from support.world import World, is_running, running_in, until_gone
+from support.world import World, is_running, until_gone
 
 UNTIL_TOLD = """
 (HERE / f"begun-{request_id}-{workload.attempt}").touch()
