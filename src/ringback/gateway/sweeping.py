@@ -214,8 +214,8 @@ def _taken_apart(cursor: str | None, now: Instant) -> tuple[str | None, Instant]
     """
     if cursor is None:
         return None, now
-    inner, _, began = cursor.partition(".")
-    return inner, Instant(decode_cursor(began))
+    inner, dot, began = cursor.partition(".")
+    return inner, Instant(decode_cursor(began if dot else cursor))
 
 
 _DONE: Final = {Move.CANCEL: "canceled", Move.RETRY: "retried"}

@@ -22,10 +22,9 @@ from ringback.core.errors import BlobLost, BlobTooOld, LeaseLost, RingbackError
 from ringback.core.spec import Api
 from ringback.core.workload import Claimed, Completed, ErrorType, Failed, Held, Outcome, Status
 from ringback.store.blobs import Large
-from ringback.work.child.wire import WireError
+from ringback.work.child.wire import CONTENT_TYPE, WireError
 
 _NAME: Final = re.compile(r"result-[0-9]{1,10}")
-_CONTENT_TYPE: Final = re.compile(r"[!-~]+/[!-~][ -~]{0,200}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +53,7 @@ def stored_in(folder: Path | None, told: dict[str, Any]) -> Stored:
     name, kind = told.get("name"), told.get("type")
     if folder is None or not isinstance(name, str) or _NAME.fullmatch(name) is None:
         raise WireError("a result in a file that it was not asked to make")
-    if not isinstance(kind, str) or _CONTENT_TYPE.fullmatch(kind) is None:
+    if not isinstance(kind, str) or CONTENT_TYPE.fullmatch(kind) is None:
         kind = "application/octet-stream"
     file = folder / name
     try:

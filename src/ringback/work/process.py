@@ -141,7 +141,7 @@ def in_words(returncode: int) -> str:
     except ValueError:
         name = f"signal {-returncode}"
     meaning = {
-        "SIGKILL": " (by hand, by the server after a time-out or a cancel, or by the kernel for lack of memory)",
+        "SIGKILL": " (by hand, or by the kernel for lack of memory)",
         "SIGSEGV": " (a crash in native code)",
         "SIGABRT": " (native code gave up)",
         "SIGBUS": " (a crash in native code)",

@@ -27,6 +27,7 @@ from ringback.work.printed import Hearing
 from ringback.work.process import Process
 
 _REAP_SECONDS: Final = 0.01
+_BY_FORCE: Final = "was killed by the server: a workload had run past its time-out, or past the grace of its cancel"
 
 
 class Replica(asyncio.Protocol):
@@ -378,7 +379,7 @@ class Replica(asyncio.Protocol):
         if how is None and end.code == -signal.SIGKILL and not self._killed and self._engine.reaper.was_it():
             how = "was killed by the kernel for lack of memory"
         if how is None:
-            how, kind = self._fault or end.how, ErrorType.REPLICA_LOST
+            how, kind = self._fault or (_BY_FORCE if self._by_force else end.how), ErrorType.REPLICA_LOST
         broken, traceback = (f"its replica {end.how}", "") if end.never_began else self._broken
         gone = Gone(how, was_ready, broken, traceback, kind=kind, by_force=self._by_force)
         self._hand.leave(gone, by_force=self._by_force, now=perf_counter())

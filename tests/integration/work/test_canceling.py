@@ -62,6 +62,7 @@ async def test_one_in_native_code_is_killed_after_its_grace_and_the_next_runs_on
             await ends_canceled(world, workload_id)
             assert grace <= perf_counter() - asked
             assert len(world.facts.of("replica.lost")) == count
+        assert "killed by the server" in str(world.facts.of("replica.lost")[0]["reason"])
         after = await world.run()
         assert after.result == b"%d" % world.pid()
     # Killed for a cancel is no failure of a replica's: the replacements come without a wait.

@@ -147,7 +147,7 @@ async def test_a_batch_that_nobody_has_put_into_the_queue_yet_is_canceled_too(ca
         ("/-/workloads/retry", {"since": "yesterday"}, 400, "since='yesterday' is no moment"),
         ("/-/workloads/retry", {"before": "soon"}, 400, "before='soon' is no moment"),
         ("/-/workloads/retry", {"q": "x" * 201}, 400, "1 to 200"),
-        ("/-/workloads/retry", {"api": "iris", "cursor": "x"}, 400, "not one this server gave"),
+        ("/-/workloads/retry", {"api": "iris", "cursor": "x"}, 400, "cursor 'x' is not one this server gave"),
         ("/-/workloads/retry", {"api": "iris", "cursor": "c3BhbjowLTA"}, 400, "not one this server gave"),
         ("/-/workloads/retry", {"api": "iris", "cursor": "c3BhbjowLTA.x"}, 400, "not one this server gave"),
         ("/-/workloads/retry", {"apis": "iris"}, 400, "'apis' is not known"),

@@ -110,6 +110,7 @@ for _ in range(100_000):
         (math.nan, "$ is nan, which JSON does not know"),
         ({"scores": [0.5, math.inf]}, "$.scores[1] is inf, which JSON does not know"),
         ({"image": b"\x89PNG"}, "$.image is a bytes, which has no JSON form; return plain values instead"),
+        (b"\x89PNG", "$ is a bytes, which has no JSON form; return plain values instead, or workload.result_from("),
         ([datetime(2026, 1, 1, tzinfo=UTC)], "$[0] is a datetime.datetime, which has no JSON form"),
         (Flower(), "Flower, which has no JSON form"),
         ({1, 2}, "$ is a set, which has no JSON form"),
@@ -117,7 +118,7 @@ for _ in range(100_000):
         (LOOP, "$[0].again contains itself"),
         (DEEP, "is nested too deeply"),
     ],
-    ids=["nan", "inf", "bytes", "datetime", "object", "set", "key", "loop", "deep"],
+    ids=["nan", "inf", "bytes", "all bytes", "datetime", "object", "set", "key", "loop", "deep"],
 )
 def test_what_has_no_json_form_is_said_with_its_place(value: Any, sentence: str) -> None:
     with pytest.raises(NotSerializable) as refused:
@@ -274,6 +275,8 @@ def test_progress_is_sent_and_checked() -> None:
     for wrong in (-0.1, 1.1, math.nan):
         with pytest.raises(ValueError, match="from 0 to 1"):
             workload.progress(wrong)
+    with pytest.raises(TypeError, match="progress is a fraction from 0 to 1, not 'half'"):
+        workload.progress("half")  # type: ignore[arg-type] # as somebody may
     told = [wire.read_progress(body) for frame in sent for _, body in Frames().feed(frame)]
     assert told == [(7, 0.5, "half"), (7, 1.0, None)]
 

@@ -209,11 +209,22 @@ def test_a_file_open_for_reading_is_what_is_left_to_read(tmp_path: Path, folder:
     [
         (b"bytes", "application/pdf", "application/pdf"),
         (b"bytes", None, "application/octet-stream"),
+        (bytearray(b"bytes"), None, "application/octet-stream"),
         (io.BytesIO(b"bytes"), "text/html; charset=utf-8", "text/html; charset=utf-8"),
     ],
 )
 def test_what_is_said_to_be_a_file(folder: Path, source: Any, kind: str | None, told: str) -> None:
     assert stored(lambda payload, workload: workload.result_from(source, kind), folder) == (told, b"bytes")
+
+
+def test_what_is_no_file_or_no_type_is_said_where_it_is_wrong(folder: Path) -> None:
+    for source, kind, error in (
+        (17, "image/png", "a result is made from a path, bytes or an open file, not int"),
+        (b"bytes", "png", "'png' is no content type; write for example image/png"),
+        (b"bytes", "a/b\r\nSet-Cookie: x", "is no content type"),
+    ):
+        answered, told = answer_of(lambda payload, workload, it=source, of=kind: workload.result_from(it, of), folder)  # type: ignore[misc] # bound now
+        assert (answered, error in told["message"]) == (Kind.FAILED, True), told
 
 
 def test_a_path_as_text_when_it_is_said_to_be_one(tmp_path: Path, folder: Path) -> None:

@@ -13,7 +13,7 @@ from threading import Lock
 from typing import IO, Final
 
 from .spool import FileResult, Spool
-from .wire import MOST_CHECKPOINT_BYTES, Answer, Kind, Work, numbered_frame, object_frame, progress_frame
+from .wire import CONTENT_TYPE, MOST_CHECKPOINT_BYTES, Answer, Kind, Work, numbered_frame, object_frame, progress_frame
 
 _PROGRESS_PAUSE_SECONDS: Final = 0.001
 _MESSAGE_CHARACTERS: Final = 500
@@ -88,7 +88,19 @@ class Workload:
         Args:
             source: a path, a file open for reading in binary, or bytes.
             content_type: what it is; by default told from the file's name, or application/octet-stream.
+
+        Raises:
+            TypeError: `source` is none of these.
+            ValueError: `content_type` is none.
         """
+        if isinstance(source, bytearray | memoryview):
+            source = bytes(source)
+        elif isinstance(source, os.PathLike):
+            source = Path(source)
+        elif not isinstance(source, str | bytes) and not hasattr(source, "read"):
+            raise TypeError(f"a result is made from a path, bytes or an open file, not {type(source).__name__}")
+        if content_type is not None and CONTENT_TYPE.fullmatch(content_type) is None:
+            raise ValueError(f"{content_type!r} is no content type; write for example image/png")
         return FileResult(source, content_type)
 
     def progress(self, fraction: float, message: str | None = None) -> None:
@@ -97,17 +109,21 @@ class Workload:
         Called more often than a thousand times a second it waits, so that it cannot drown the server.
 
         Raises:
-            ValueError: `fraction` is not from 0 to 1.
+            TypeError: `fraction` is no number.
+            ValueError: it is not from 0 to 1.
         """
-        fraction = float(fraction)
-        if not 0.0 <= fraction <= 1.0:
-            raise ValueError(f"progress is a fraction from 0 to 1, not {fraction!r}")
+        try:
+            told = float(fraction)
+        except (TypeError, ValueError):
+            raise TypeError(f"progress is a fraction from 0 to 1, not {fraction!r}") from None
+        if not 0.0 <= told <= 1.0:
+            raise ValueError(f"progress is a fraction from 0 to 1, not {told!r}; divide what is done by what there is")
         elapsed = time.monotonic() - self._sent_at
         if elapsed < _PROGRESS_PAUSE_SECONDS:
             time.sleep(_PROGRESS_PAUSE_SECONDS - elapsed)
         self._sent_at = time.monotonic()
         text = None if message is None else str(message)[:_MESSAGE_CHARACTERS]
-        self._line.send(progress_frame(self._number, fraction, text))
+        self._line.send(progress_frame(self._number, told, text))
 
     def checkpoint(self, data: bytes) -> None:
         """Keep `data` for the attempt after this one, in the place of what was kept before; returns once it is on disk.

@@ -102,7 +102,9 @@ def _culprit(value: Any, place: str, above: set[int]) -> str | None:
     if isinstance(value, float):
         return None if math.isfinite(value) else f"{place} is {value!r}, which JSON does not know"
     if not isinstance(value, dict | list | tuple):
-        return f"{place} is {_described(value)}, which has no JSON form; return plain values instead"
+        sentence = f"{place} is {_described(value)}, which has no JSON form; return plain values instead"
+        is_all = place == "$" and isinstance(value, bytes | bytearray | memoryview)
+        return f"{sentence}, or workload.result_from(it, 'image/png') say" if is_all else sentence
     if id(value) in above:
         return f"{place} contains itself"
     if len(above) > _LEVELS:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -30,6 +31,8 @@ _FRACTION: Final = struct.Struct(">Id")
 
 
 MOST_CHECKPOINT_BYTES: Final = 16 * 1024 * 1024
+CONTENT_TYPE: Final = re.compile(r"[!-~]+/[!-~][ -~]{0,200}")
+"""What a result in a file may be said to be: a header of its own, and nothing beside it."""
 
 
 class Answer(IntEnum):
