@@ -20,8 +20,8 @@ demo: $(VENV)/.demo ## Watch a real iris classifier ring back, eleven times
 demo-video: $(VENV)/.video ## Watch a film being transcoded, frame by frame, and ring back
 	@$(BIN)/python examples/video/demo.py
 
-test: $(VENV)/.test $(VENV)/.demo $(VENV)/.video $(VENV)/.browser ## Run the whole suite, with branch coverage of core and store
-	@$(BIN)/coverage run -m pytest --coverage-floor=95
+test: $(VENV)/.test $(VENV)/.demo $(VENV)/.video $(VENV)/.browser ## Run the whole suite in two processes, with branch coverage of core and store
+	@$(BIN)/coverage run -m pytest -n 2 --coverage-floor=95
 
 test-postgresql: $(VENV)/.test $(VENV)/.browser ## Run the acceptance and browser tests again, on a real PostgreSQL
 	@$(BIN)/pytest --store=postgresql tests/acceptance tests/browser

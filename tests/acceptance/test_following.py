@@ -157,6 +157,7 @@ def test_any_server_on_the_store_tells_the_same_and_goes_on_when_the_other_dies(
 # ── Live ────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.alone
 def test_words_arrive_while_they_are_fresh(tmp_path: Path, say: Callable[[str], None]) -> None:
     file, store = folder_of(tmp_path / "api", predictor=TIMES), tmp_path / "store" / "ringback.db"
     with serving(file, store) as one, serving(file, store) as other:

@@ -137,6 +137,7 @@ def bench(tmp_path: Path) -> Iterator[Callable[..., Any]]:
 # ── Cancel ──────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("payload", [{"seconds": 600}, {"held": True}], ids=["sleeping", "holding the interpreter"])
 def test_a_call_into_c_is_ended_within_the_grace_and_the_next_workload_starts_at_once(
     bench: Callable[..., Bench], say: Callable[[str], None], payload: dict[str, Any]
@@ -194,6 +195,7 @@ def test_a_cancel_survives_the_death_of_the_server_that_took_it(bench: Callable[
         assert [len(ids) for ids in catcher.webhook_ids().values()] == [1, 1]
 
 
+@pytest.mark.alone
 def test_a_dead_receiver_does_not_hold_up_a_cancel(bench: Callable[..., Bench]) -> None:
     here = bench(url="http://127.0.0.1:9/hook")
     workload_id = here.submit(heeds=True)

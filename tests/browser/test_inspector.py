@@ -316,6 +316,7 @@ def test_nothing_sticks_out_of_a_narrow_screen(serve: Serve, visits: Visits) -> 
         assert page.evaluate("() => document.documentElement.scrollWidth") <= 360, path
 
 
+@pytest.mark.alone
 def test_a_flood_leaves_the_page_responsive(serve: Serve, visits: Visits, say: Callable[[str], None]) -> None:
     """A small one; `benchmarks/inspector.py` has the whole."""
     server = serve()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -31,11 +32,29 @@ def start_seconds() -> float:
     return START_ON_RAY_SECONDS if ground.is_on_ray() else START_SECONDS
 
 
+def _ports(worker: str) -> Iterator[int]:
+    """Ports below those that systems hand out by themselves (Linux: from 32,768 on), over and over.
+
+    Each worker of pytest-xdist (gw0, gw1, …) has its own, and begins somewhere among them: others may test, too.
+    """
+    number = int(worker.removeprefix("gw"))
+    first = 20_000 + number % _SHARES * _PORTS_EACH
+    return (first + step % _PORTS_EACH for step in itertools.count(os.getpid() * 61))
+
+
+_SHARES: Final = 12
+_PORTS_EACH: Final = 1_000
+_PORTS: Final = _ports(os.environ.get("PYTEST_XDIST_WORKER", "gw0"))
+
+
 def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    """A port that was free a moment ago, and is given to nobody who asks the system for any: a server may leave it and
+    come back. Processes that share a run of tests are never given the same.
+    """
+    for port in itertools.islice(_PORTS, _PORTS_EACH):
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+    raise OSError("of the ports that tests take none is free")
 
 
 @dataclass(slots=True, kw_only=True)
