@@ -141,6 +141,23 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
         manager.__exit__(None, None, None)
 
 
+_STICKING_OUT: Final = """() => [...document.querySelectorAll(".card *")].filter((each) => {
+  const box = each.getBoundingClientRect();
+  if (!box.width || each.closest("svg, .scroll, pre, .unseen")) return false;  // what scrolls, or is not seen
+  const edge = each.parentElement.closest(".card, body").getBoundingClientRect().right;
+  return box.right > Math.min(edge, innerWidth) + 1;
+}).map((each) => each.outerHTML.slice(0, 80))"""
+
+
+def assert_within(page: Page, width: int) -> None:
+    """See that a page is no wider than its screen, and that nothing on it runs over the edge of its card."""
+    path = urlsplit(page.url).path
+    page.evaluate("document.querySelectorAll('.card details').forEach((each) => { each.open = true; })")
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= width, f"{path} is {wide} px wide"
+    assert page.evaluate(_STICKING_OUT) == [], path
+
+
 def submit_batch(server: Server, payloads: list[object]) -> str:
     """Submit a workload for each; the batch's id."""
     lines = "\n".join(json.dumps(each) for each in payloads)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from browser.conftest import Visits
+from browser.conftest import Visits, assert_within
 from ringback.core.clock import SECOND, SystemClock
 from ringback.core.keys import new_secret
 from ringback.core.signing import Signer
@@ -308,12 +308,12 @@ def test_no_page_has_a_fault_of_accessibility(serve: Serve, visits: Visits, sche
 
 def test_nothing_sticks_out_of_a_narrow_screen(serve: Serve, visits: Visits) -> None:
     server = serve()
-    box = make(server, name="orders", secret=SECRET)
+    box = make(server, name="orders", secret=SECRET, script=[{"status": 500, "times": 1}, {"status": 418}])
     ring(box["url"], '{"long": "' + "x" * 500 + '"}', message_id="m" * 100)
     home = f"/-/inspector/{box['id']}"
     for path in ("/-/inspector", home, f"{home}/1", f"{home}/settings", f"/-/inspector/messages/{'m' * 100}"):
         page = visits.open(server.url + path, viewport={"width": 360, "height": 740})
-        assert page.evaluate("() => document.documentElement.scrollWidth") <= 360, path
+        assert_within(page, 360)
 
 
 @pytest.mark.alone

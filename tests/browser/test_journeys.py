@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import requests
 
-from browser.conftest import Visits, submit_batch
+from browser.conftest import Visits, assert_within, submit_batch
 from support.catcher import Catcher
 from support.processes import Server
 from support.waiting import until
@@ -221,8 +221,7 @@ def test_on_a_narrow_screen_nothing_runs_over_its_edge(serve: Serve, visits: Vis
                 "/-/ui/submit",
             ):
                 page = visits.open(server.url + path, viewport={"width": 340, "height": 700})
-                wide = page.evaluate("document.documentElement.scrollWidth")
-                assert wide <= 340, f"{path} is {wide} px wide"
+                assert_within(page, 340)
                 expect(page.get_by_role("link", name="Workloads", exact=True)).to_be_visible()
 
 

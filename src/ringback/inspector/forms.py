@@ -16,7 +16,7 @@ _PLAIN: Final = frozenset({"name", "secret", "forward", "keep_bytes", "body_limi
 
 
 def settings_of_form(fields: Mapping[str, str]) -> dict[str, Any]:
-    """The settings a form asks for; fields it does not have are left as they are.
+    """The settings a form asks for; fields it does not have are left as they are, as is a script it cannot show.
 
     Raises:
         InvalidPayload: a number is none, or a line of the headers has no colon.
@@ -30,7 +30,7 @@ def settings_of_form(fields: Mapping[str, str]) -> dict[str, Any]:
         wanted["keep"] = _whole(fields["keep"], "keep")
     if fields.get("preset") in BY_KEY:
         wanted["script"] = as_json(BY_KEY[fields["preset"]].script)
-    elif "then_do" in fields:
+    elif "then_do" in fields and (not fields.get("script_kept") or fields.get("script_replaced")):
         wanted["script"] = _script(fields)
     return wanted
 

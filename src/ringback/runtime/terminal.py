@@ -14,6 +14,7 @@ from ringback.core.clock import SECOND, SystemClock
 from ringback.core.delivery import Park, TryAgain, Verdict
 from ringback.core.quantities import format_duration
 from ringback.core.urls import shown_url
+from ringback.pages.words import duration
 from ringback.runtime.facts import Facts
 from ringback.runtime.logs import Logs, printable
 
@@ -61,14 +62,14 @@ class Terminal:
         error: str | None = None,
         **_: object,
     ) -> None:
-        ran = "" if run_us is None else f"in {run_us / 1e6:.3g} s"
+        ran = "" if run_us is None else f"in {duration(run_us / SECOND)}"
         self._line(api, f"{status:10} {ran:12} {workload}  {'' if error is None else _short(error)}")
 
     def _on_attempted(
         self, *, endpoint: str, status: int | None, duration_us: int, delivery: int, verdict: Verdict, **more: object
     ) -> None:
         answer = "no answer" if status is None else str(status)
-        words = f"{answer:10} {f'in {duration_us / 1e3:.3g} ms':12} dlv_{delivery}"
+        words = f"{answer:10} {f'in {duration(duration_us / SECOND)}':12} dlv_{delivery}"
         match verdict:
             case TryAgain(wait_seconds=wait):
                 words += f"  {_short(str(more['detail'] or ''))}; again in {format_duration(round(wait, 1))}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -427,8 +428,19 @@ async def test_a_form_that_is_amiss_is_answered_by_a_page(bench: Bench) -> None:
     assert (await bench.get(""))["inboxes"] != []
 
 
-async def test_a_script_that_a_form_cannot_show_is_told_before_it_is_lost(bench: Bench) -> None:
-    box = await bench.make(script=[{"status": 500, "times": 1}, {"status": 429, "times": 1}, {"status": 204}])
+async def test_a_script_that_a_form_cannot_show_stays_until_it_is_to_be_replaced(bench: Bench) -> None:
+    script = [{"status": 500, "times": 1}, {"status": 429, "times": 1}, {"status": 204}]
+    box = await bench.make(script=script)
+    page = await bench.page(f"/{box}/settings")
 
-    assert "more steps than this form shows" in await bench.page(f"/{box}/settings")
+    assert "more steps than this form shows" in page
+    fields = dict(re.findall(r'<input[^>]*name="(script_\w+|keep)"[^>]*value="(\d+)"', page))
+    replaced = fields.pop("script_replaced")
+    await bench.post_form(f"/{box}/settings", **fields, then_do="answer", then_status="418", first_times="0")
+    assert [each["status"] for each in (await bench.get(f"/{box}"))["inbox"]["script"]] == [500, 429, 204]
     assert "once answer 500, then once answer 429, then answer 204" in await bench.page(f"/{box}")
+
+    await bench.post_form(
+        f"/{box}/settings", **fields, script_replaced=replaced, then_do="answer", then_status="418", first_times="0"
+    )
+    assert [each["status"] for each in (await bench.get(f"/{box}"))["inbox"]["script"]] == [418]

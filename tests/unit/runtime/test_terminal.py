@@ -25,26 +25,28 @@ def test_a_workload_is_a_line_with_its_id_and_what_went_wrong(facts: Facts, said
     facts("workload.finished", api="iris", workload="w-1", status="completed", run_us=2_010_000, error=None)
     facts("workload.finished", api="iris", workload="w-2", status="failed", run_us=1_000, error="OSError: one\ntwo")
     facts("workload.finished", api="iris", workload="w-3", status="canceled", run_us=None)
+    facts("workload.finished", api="iris", workload="w-4", status="completed", run_us=3_725_000_000, error=None)
 
     assert [line.split() for line in said] == [
-        ["iris", "completed", "in", "2.01", "s", "w-1"],
-        ["iris", "failed", "in", "0.001", "s", "w-2", "OSError:", "one"],
+        ["iris", "completed", "in", "2.0", "s", "w-1"],
+        ["iris", "failed", "in", "1.0", "ms", "w-2", "OSError:", "one"],
         ["iris", "canceled", "w-3"],
+        ["iris", "completed", "in", "1", "h", "2", "min", "w-4"],
     ]
 
 
 @pytest.mark.parametrize(
     ("status", "detail", "verdict", "words"),
     [
-        (200, None, Delivered(), "200        in 3.04 ms   dlv_7"),
-        (503, "busy", TryAgain(wait_seconds=5), "503        in 3.04 ms   dlv_7  busy; again in 5s"),
+        (200, None, Delivered(), "200        in 3.0 ms    dlv_7"),
+        (503, "busy", TryAgain(wait_seconds=5), "503        in 3.0 ms    dlv_7  busy; again in 5s"),
         (
             None,
             "cannot be reached",
             TryAgain(wait_seconds=300),
-            "no answer  in 3.04 ms   dlv_7  cannot be reached; again in 5m",
+            "no answer  in 3.0 ms    dlv_7  cannot be reached; again in 5m",
         ),
-        (410, "gone", Park(reason="it says it is gone"), "410        in 3.04 ms   dlv_7  parked: it says it is gone"),
+        (410, "gone", Park(reason="it says it is gone"), "410        in 3.0 ms    dlv_7  parked: it says it is gone"),
     ],
 )
 def test_a_webhook_is_a_line_with_what_becomes_of_it(
