@@ -44,6 +44,7 @@ bench: $(VENV)/.bench ## Measure, beside the seed's own design, taskiq and Procr
 	@$(BIN)/python -m benchmarks
 	@$(BIN)/python -m benchmarks --store postgresql
 	@$(BIN)/python -m benchmarks.scale
+	@$(BIN)/python -m benchmarks.footprint
 	@$(BIN)/python -m benchmarks.delivery
 	@$(BIN)/python -m benchmarks.queue
 	@$(BIN)/python -m benchmarks.inspector

@@ -38,6 +38,12 @@ _FILE: Final = """
 """
 
 
+def write_api(folder: Path, receiver_port: int) -> None:
+    """A file with one API, `noop`, and its predictor."""
+    (folder / "predictor.py").write_text(_PREDICTOR)
+    (folder / "ringback.yaml").write_text(_FILE.format(port=receiver_port, secret=_SECRET))
+
+
 @contextlib.contextmanager
 def start(folder: Path, receiver_port: int) -> Iterator[Running]:
     """On the embedded store."""
@@ -54,8 +60,7 @@ def start_on_postgresql(folder: Path, receiver_port: int) -> Iterator[Running]:
 
 @contextlib.contextmanager
 def _served(folder: Path, receiver_port: int, options: tuple[str, ...]) -> Iterator[Running]:
-    (folder / "predictor.py").write_text(_PREDICTOR)
-    (folder / "ringback.yaml").write_text(_FILE.format(port=receiver_port, secret=_SECRET))
+    write_api(folder, receiver_port)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     began = time.perf_counter()

@@ -26,6 +26,7 @@ FRAGMENTS: Final = {
     "body_has": "position(CAST(:body AS BYTEA) IN body) > 0",
     "for_update": "FOR UPDATE",
     "listed_seqs": "SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST(:seqs AS JSON))",
+    "listed_ids": "SELECT value FROM json_array_elements_text(CAST(:ids AS JSON))",
     "skip_locked": "FOR UPDATE SKIP LOCKED",
     "tidied_often": "; ".join(f"ALTER TABLE {table} SET ({_OFTEN})" for table in ("workloads", "deliveries")),
 }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import tempfile
+from collections.abc import Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +26,8 @@ from ringback.store.postgres.faults import LOST, translated
 from ringback.store.postgres.session import PostgresSession
 from ringback.store.postgres.words import CHANNEL
 from ringback.store.values import WHOLE, Part
+from ringback.store.verbs.hearing import ALL
+from ringback.store.verbs.meeting import Topic
 from ringback.store.verbs.store import VerbStore
 
 _LOOK_SECONDS: Final = 5.0
@@ -180,6 +184,7 @@ class PostgresStore(VerbStore):
 
     async def _notice_others(self) -> None:
         """Act on what others say; look for oneself every so often, and whenever words may have been missed."""
+        loop, looked_at = asyncio.get_running_loop(), -math.inf
         while True:
             is_told = self._session.place.prepares
             wait = _LOOK_SECONDS if is_told else _LOOK_DEAF_SECONDS
@@ -190,12 +195,16 @@ class PostgresStore(VerbStore):
             except TimeoutError:
                 was_told = False
             self._heard.clear()
+            topics: Collection[Topic] = self._session.words.topics()
             try:
                 if is_told and self._listener is None:
                     await self._listen()
                     was_told = False
-                await self._hear_of_others()
+                if not was_told or loop.time() - looked_at >= _LOOK_SECONDS:
+                    topics, looked_at = ALL, loop.time()
+                await self._hearing.hear(topics)
             except RingbackError:  # the server is away
+                looked_at = -math.inf
                 self._heard.set()
                 await asyncio.sleep(_LOOK_DEAF_SECONDS)
                 continue

@@ -1,4 +1,5 @@
-"""What members tell each other with each commit: which queues, endpoints and inboxes it concerns, or that one ended.
+"""What members tell each other with each commit: which queues, endpoints, inboxes and topics it concerns, or that
+there was one.
 
 A word is `member kind key`. Words are only hints: whoever misses them looks for itself every so often.
 """
@@ -9,9 +10,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from ringback.store.verbs.meeting import Meeting, Wakes
+from ringback.store.verbs.meeting import Meeting, Topic, Wakes
 
 CHANNEL: Final = "ringback"
+_TOPICS: Final = frozenset(Topic)
 _MOST_BYTES: Final = 7_000
 """A word is at most 8,000 bytes (postgresql.org/docs/current/sql-notify.html)."""
 
@@ -49,12 +51,14 @@ class Words:
         loop = asyncio.get_running_loop()
         self._member = member
         self._meeting = meeting
-        self._kinds = {"queued": NotedWakes(loop), "due": NotedWakes(loop), "captured": NotedWakes(loop)}
+        self._kinds = {kind: NotedWakes(loop) for kind in ("queued", "due", "captured", "news")}
         meeting.queued = self._kinds["queued"]
         meeting.due = self._kinds["due"]
         meeting.captured = self._kinds["captured"]
+        meeting.news = self._kinds["news"]
         self.on_other: Callable[[], None] = lambda: None
         """Called when another member has written something that its words alone do not tell."""
+        self._topics: set[Topic] = set()
 
     def spoken(self) -> list[str]:
         """What is to be told of a transaction that has written; forgets it."""
@@ -83,4 +87,11 @@ class Words:
             wakes.call_for_others(key)
         if kind == "due" and not self._kinds["due"].knows(key):
             self._meeting.call_strangers()
+        if kind == "news" and key in _TOPICS:
+            self._topics.add(Topic(key))
         self.on_other()
+
+    def topics(self) -> set[Topic]:
+        """What others have given news of since the last time; forgets it."""
+        found, self._topics = self._topics, set()
+        return found

@@ -71,6 +71,11 @@ SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, era
        error_type, error_message, result, large
 FROM workloads WHERE api = :api AND id = :id;
 
+-- name: ended_of
+SELECT id FROM workloads
+WHERE api = :api AND id IN ({listed_ids})
+  AND (erased_at IS NOT NULL OR status IN ('completed', 'failed', 'canceled'));
+
 -- name: page
 -- Newest first, from the one index on (api, status, seq): a short range of each status, merged.
 SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, erased_at, fraction, message,

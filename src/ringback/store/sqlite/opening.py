@@ -30,6 +30,7 @@ FRAGMENTS: Final = {
     "body_has": "instr(body, :body) > 0",
     "for_update": "",
     "listed_seqs": "SELECT value FROM json_each(:seqs)",
+    "listed_ids": "SELECT value FROM json_each(:ids)",
 }
 """SQLite's words for the places where the dialects differ."""
 

@@ -105,7 +105,7 @@ class SqliteStore(VerbStore):
             if session.others_wrote:
                 session.others_wrote = False
                 try:
-                    await self._hear_of_others()
+                    await self._hearing.hear()
                 except StoreError:
                     session.others_wrote = True  # look again next time
                 self._wake_all()

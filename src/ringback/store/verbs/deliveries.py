@@ -11,6 +11,7 @@ from ringback.core.errors import Conflict, UnknownDelivery
 from ringback.core.spec import BodyFormat, Event
 from ringback.store.verbs import rows
 from ringback.store.verbs.announcing import NEVER, Announcing
+from ringback.store.verbs.meeting import Topic
 from ringback.store.verbs.session import Session, Transaction
 
 
@@ -139,6 +140,7 @@ class Deliveries:
 
         def write(tx: Transaction) -> None:
             tx.execute(self._sql["pause"], {"endpoint": endpoint, **row})
+            session.meeting.news.call(Topic.PAUSES)
             self._session.hear_of_pauses(tx)
 
         return session.commits.write(write)
@@ -148,6 +150,7 @@ class Deliveries:
 
         def write(tx: Transaction) -> None:
             tx.execute(self._sql["resume"], {"endpoint": endpoint})
+            session.meeting.news.call(Topic.PAUSES)
             self._session.hear_of_pauses(tx)
 
         return session.commits.write(write)

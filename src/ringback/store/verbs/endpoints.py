@@ -12,6 +12,7 @@ from ringback.core.errors import Conflict, UnknownEndpoint
 from ringback.core.registration import MOST_REGISTERED, Registration, Removed, Undelivered, keys_of, with_keys
 from ringback.core.rotation import active
 from ringback.store import registrations
+from ringback.store.verbs.meeting import Topic
 from ringback.store.verbs.rows import Row
 from ringback.store.verbs.session import Session, Transaction
 
@@ -64,6 +65,7 @@ class Endpoints:
             erased = {"now": now, "undelivered": undelivered.value, **registrations.ERASED}
             tx.execute(self._sql["remove_endpoint"], {"key": key, **erased, "revision": revision})
             tx.execute(self._sql["resume"], {"endpoint": key})
+            self._session.meeting.news.call(Topic.PAUSES)
             self._session.hear_of_endpoint(tx, key)
             self._session.hear_of_pauses(tx)
 
@@ -110,6 +112,7 @@ class Endpoints:
                 touched = self._erase(tx, gone.key, room)
             if not touched:
                 tx.execute(self._sql["forget_endpoint"], {"key": gone.key, "until": until})
+                session.meeting.news.call(Topic.PAUSES)
                 tx.execute(self._sql["resume"], {"endpoint": gone.key})  # its last attempt may have met a 410
             return touched
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from asyncio import Future
 
 from ringback.store.values import TakenLane
+from ringback.store.verbs.meeting import Topic
 from ringback.store.verbs.session import Session, Transaction
 
 
@@ -49,6 +50,7 @@ class Lanes:
 
         def write(tx: Transaction) -> None:
             if tx.execute(self._sql["note_tripped"], row).rowcount:
+                session.meeting.news.call(Topic.TRIPPED)
                 session.hear_of_tripped(tx)
 
         return session.commits.write(write)
@@ -59,6 +61,7 @@ class Lanes:
     def forget(self) -> Future[None]:
         def write(tx: Transaction) -> None:
             tx.execute(self._sql["forget_lanes"])
+            self._session.meeting.news.call(Topic.TRIPPED)
             self._session.hear_of_tripped(tx)
 
         return self._session.commits.write(write)

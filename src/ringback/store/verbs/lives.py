@@ -18,6 +18,7 @@ from ringback.store.verbs import rows
 from ringback.store.verbs.announcing import Teller
 from ringback.store.verbs.ends import Ends
 from ringback.store.verbs.erasing import Erasing
+from ringback.store.verbs.meeting import Topic
 from ringback.store.verbs.queue import Queue
 from ringback.store.verbs.room import make_room
 from ringback.store.verbs.session import Session, Transaction
@@ -242,6 +243,7 @@ class Lives:
     def _ask(self, tx: Transaction, standing: Standing) -> None:
         session = self._session
         tx.execute(self._sql["ask_cancel"], {"seq": standing.workload.seq, "now": session.clock.now()})
+        session.meeting.news.call(Topic.CANCELS)
         if standing.holder == session.member:
             tx.after(partial(session.meeting.tell_cancel, standing.held))
 

@@ -6,6 +6,7 @@ from asyncio import Future
 from functools import partial
 
 from ringback.core.clock import Instant
+from ringback.store.verbs.meeting import Topic
 from ringback.store.verbs.session import Session, Transaction
 
 
@@ -23,6 +24,7 @@ class Logouts:
             # The earlier of the two: a time of day set forward must bring nobody back.
             tx.execute(self._sql["forget_logouts"], {"now": min(session.clock.now(), session.steady())})
             tx.execute(self._sql["log_out"], {"login": login, "until": until})
+            session.meeting.news.call(Topic.LOGOUTS)
             tx.after(partial(session.retell_logouts, tx.execute(self._sql["logouts"]).fetchall()))
 
         return session.commits.write(write)

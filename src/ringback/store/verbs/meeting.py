@@ -9,6 +9,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from enum import StrEnum
 from typing import Final
 
 from ringback.core.errors import RingbackError
@@ -17,6 +18,19 @@ from ringback.core.workload import Held
 from ringback.store.contract import Outlet, ReplicaState
 
 _ASLEEP: Final = ReplicaState()
+
+
+class Topic(StrEnum):
+    """What all members keep in memory of what any of them may change."""
+
+    ROSTER = "roster"
+    REPLICAS = "replicas"
+    PAUSES = "pauses"
+    TRIPPED = "tripped"
+    CANCELS = "cancels"
+    ENDPOINTS = "endpoints"
+    LOGOUTS = "logouts"
+
 
 Key = tuple[str, str]
 """A workload's API and id."""
@@ -113,6 +127,8 @@ class Meeting:
         self.queued = Wakes(loop)
         self.due = Wakes(loop)
         self.captured = Wakes(loop)
+        self.news = Wakes(loop)
+        """By `Topic`: called by each verb that changes what the others keep of it."""
         self.outlet: Outlet | None = None
         self.strangers: list[Callable[[], None]] = []
         self.endpoints: list[Callable[[str], None]] = []

@@ -18,6 +18,7 @@ from ringback.store.contract import ReplicaState
 from ringback.store.moving import must_be_here
 from ringback.store.verbs import rows
 from ringback.store.verbs.blobs import BlobRows
+from ringback.store.verbs.meeting import Topic
 from ringback.store.verbs.session import Session, Transaction
 
 
@@ -48,6 +49,7 @@ class Members:
             row = {"member": session.member, "lease_until": lease_until, "roles": written(session.part.roles)}
             tx.execute(self._sql["join"], row)
             tx.after(partial(session.renewed, lease_until))
+            session.meeting.news.call(Topic.ROSTER)
             session.hear_of_roster(tx)
             self._inherit_tallies(tx)
             self._hear_of_replicas(tx)
@@ -96,6 +98,7 @@ class Members:
 
         def write(tx: Transaction) -> None:
             tx.execute(self._sql["report" if state is not None else "retract"], row)
+            session.meeting.news.call(Topic.REPLICAS)
 
         return session.commits.write(write)
 
@@ -170,6 +173,8 @@ class Members:
         tx.execute(self._sql["forget_replicas"], {"member": member})
         tx.execute(self._sql["leave"], {"member": member})
         tx.execute(self._sql["free_lanes"], {"member": member})  # last: see `Lanes.take`
+        for topic in (Topic.ROSTER, Topic.REPLICAS):
+            self._session.meeting.news.call(topic)
 
     def _lease_until(self) -> int:
         return after(self._session.steady(), self._session.lease_seconds)

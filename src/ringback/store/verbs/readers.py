@@ -11,7 +11,7 @@ from ringback.core.clock import SECOND
 from ringback.core.delivery import Attempt, DeliveryPage, DeliveryRecord, DeliveryState
 from ringback.core.errors import Erased, UnknownDelivery, UnknownWorkload
 from ringback.core.paging import decode_cursor, encode_cursor
-from ringback.core.workload import Status, Workload
+from ringback.core.workload import Workload
 from ringback.store.contract import Backlog, QueueDepth
 from ringback.store.verbs import rows
 from ringback.store.verbs.announcing import NEVER
@@ -53,13 +53,6 @@ class Readers:
             return await self.get(api, workload_id)
         finally:
             waiter.cancel()
-
-    async def tell_ended_elsewhere(self) -> None:
-        """Answer those who wait for a workload that another member has ended."""
-        for api, workload_id in self._session.meeting.awaited():
-            found = await self._session.read("read_workload", api=api, id=workload_id)
-            if found and (rows.is_erased(found[0]) or Status(found[0][3]).is_terminal):
-                self._session.meeting.tell_ended(api, workload_id)
 
     async def deliveries(self, api: str, workload_id: str) -> tuple[DeliveryRecord, ...]:
         return await self._session.scan(

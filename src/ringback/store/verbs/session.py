@@ -21,7 +21,7 @@ from ringback.store import registrations
 from ringback.store.registry import Registry
 from ringback.store.values import WHOLE, ReplicaState
 from ringback.store.verbs import rows
-from ringback.store.verbs.meeting import Meeting
+from ringback.store.verbs.meeting import Meeting, Topic
 from ringback.store.verbs.paces import Paces
 from ringback.store.verbs.rows import Row
 from ringback.store.verbs.tallies import Tallies
@@ -227,6 +227,7 @@ class Session(ABC):
 
     def hear_of_endpoint(self, tx: Transaction, key: str) -> None:
         """Take in a registered endpoint as this transaction has made it, once it is on disk."""
+        self.meeting.news.call(Topic.ENDPOINTS)
         [row] = tx.execute(self.sql["read_endpoint"], {"key": key}).fetchall()
         tx.after(partial(self._learn_endpoint, row))
 

@@ -34,6 +34,7 @@ from ringback.store.verbs.blobs import BlobRows
 from ringback.store.verbs.deliveries import Deliveries
 from ringback.store.verbs.endpoints import Endpoints
 from ringback.store.verbs.erasing import Erasing
+from ringback.store.verbs.hearing import Hearing
 from ringback.store.verbs.inboxes import Inboxes
 from ringback.store.verbs.journal import Journal
 from ringback.store.verbs.known import Known
@@ -66,6 +67,7 @@ class VerbStore(Known, ABC):
         self._endpoints = Endpoints(session)
         self._members = Members(session)
         self._readers = Readers(session)
+        self._hearing = Hearing(session)
         self._listings = Listings(session)
         self.inboxes = Inboxes(session, self._readers)
         self.logouts = Logouts(session)
@@ -340,23 +342,6 @@ class VerbStore(Known, ABC):
         return await self._readers.waiting()
 
     # ── What others write ───────────────────────────────────────────────────────────────────────
-
-    async def _hear_of_others(self) -> None:
-        """Find out what others have written that concerns this member, and answer who waits for an end of theirs.
-
-        Raises:
-            RingbackError: it cannot be found out now.
-        """
-        session = self._session
-        session.retell_roster(await session.read("roster"))
-        session.retell_replicas(await session.read("reports"))
-        session.retell_pauses(await session.read("pauses"))
-        session.retell_tripped(await session.read("tripped"))
-        session.retell_cancels(await session.read("cancels_asked", member=session.member))
-        session.retell_endpoints(await session.read("endpoints_since", revision=session.registry.revision))
-        session.retell_logouts(await session.read("logouts"))
-        await self._readers.tell_ended_elsewhere()
-        session.meeting.stir_all()
 
     def _wake_all(self) -> None:
         """Have everyone look for what may have become due."""
