@@ -99,6 +99,8 @@ def test_what_has_the_wrong_shape(content: str, line: str, desk: Desk) -> None:
         ("compute: {cpu: .nan}", 18, "compute.cpu: expected 0.001 to 1e+09, found nan"),
         ("compute: {gpu: -1}", 18, "compute.gpu: expected 0 to 1000000000, found -1"),
         ("compute: {mem: lots}", 18, "compute.mem: 'lots' is no size; write for example 512KiB, 64MiB or 2Gi"),
+        ("compute: {mem: 2}", 18, "compute.mem: expected 1MiB or more, found 2B"),
+        ("compute: {mem: 0}", 18, "compute.mem: expected 1MiB or more, found 0B"),
         ("compute: 2", 12, "compute: expected a mapping of keys to values, found '2'"),
         ("networking: {endpoint: a/b}", 26, "networking.endpoint: 'a/b' is no path of one segment, such as iris"),
         (

@@ -127,7 +127,7 @@ COMPUTE: Final[Keys] = {
     ),
     "gpu": Key(read=values.whole(0), shape="a whole number", meaning="GPUs one replica asks of the engine"),
     "mem": Key(
-        read=values.optional_size, shape="a size, like 2Gi", meaning="Memory one replica may use, its children included"
+        read=values.memory, shape="a size, like 2Gi", meaning="Memory one replica may use, its children included"
     ),
     "inf": _ignored(_MEANS_NOTHING),
 }

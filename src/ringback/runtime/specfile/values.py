@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from ringback.core.errors import SpecError
-from ringback.core.quantities import parse_duration, parse_rate, parse_size
+from ringback.core.quantities import format_size, parse_duration, parse_rate, parse_size
 from ringback.core.signing import Signer
 from ringback.core.spec import RESERVED_NAMES
 from ringback.runtime.specfile.source import Source, Unreadable
@@ -24,6 +24,7 @@ _SHOWN: Final = 80
 _NAME: Final = re.compile(r"[a-z0-9-]{1,63}")
 _TAKEN: Final = RESERVED_NAMES | {"-", "openapi.json"}
 """Path segments of the server's own routes."""
+_LEAST_MEMORY: Final = 2**20
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
 
@@ -129,6 +130,14 @@ def size(source: Source, node: yaml.Node, path: str) -> int:
 
 def optional_size(source: Source, node: yaml.Node, path: str) -> int | None:
     return None if source.is_null(node, path) else size(source, node, path)
+
+
+def memory(source: Source, node: yaml.Node, path: str) -> int | None:
+    """A number of bytes that a process can live with."""
+    count = optional_size(source, node, path)
+    if count is not None and count < _LEAST_MEMORY:
+        raise Unreadable(node, path, f"expected {format_size(_LEAST_MEMORY)} or more, found {format_size(count)}")
+    return count
 
 
 def log_level(source: Source, node: yaml.Node, path: str) -> str:
