@@ -68,10 +68,11 @@ class BatchHandle(_Known):
         return self
 
     def wait(self, timeout: float | None = None) -> BatchHandle:
-        """Wait until every workload has ended, however.
+        """Wait until every workload has ended, however; over broken connections and restarts of the server.
 
         Raises:
             TimeoutError: they have not within `timeout` seconds.
+            RingbackError: the server refused it, or cannot be reached for a minute.
         """
         for _ in self.waiting(timeout):
             pass
@@ -82,7 +83,9 @@ class BatchHandle(_Known):
         pace = self._pace(timeout)
         while not self.is_terminal:
             pace.hold()
-            yield self.refresh()
+            with pace.patient():
+                self.refresh()
+            yield self
             if not self.is_terminal:
                 Event().wait(pace.rest())
 
@@ -120,7 +123,8 @@ class AsyncBatchHandle(_Known):
         pace = self._pace(timeout)
         while not self.is_terminal:
             pace.hold()
-            await self.refresh()
+            with pace.patient():
+                await self.refresh()
             if not self.is_terminal:
                 await asyncio.sleep(pace.rest())
         return self

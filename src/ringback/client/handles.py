@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
 from math import inf
@@ -12,8 +13,8 @@ from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
 from ringback.client.protocol import POLL_SECONDS, State
-from ringback.client.streams import WorkloadEvent
-from ringback.core.errors import WorkloadFailed
+from ringback.client.streams import PATIENCE_SECONDS, WorkloadEvent
+from ringback.core.errors import Unavailable, Unreachable, WorkloadFailed
 from ringback.core.workload import Status
 
 if TYPE_CHECKING:
@@ -171,14 +172,16 @@ class WorkloadHandle(_Known):
         return self._client.logs(self.api, self.id, attempt=attempt)
 
     def wait(self, timeout: float | None = None) -> WorkloadHandle:
-        """Wait until it has ended.
+        """Wait until it has ended, over broken connections and restarts of the server.
 
         Raises:
             TimeoutError: it has not within `timeout` seconds.
+            RingbackError: the server refused it, or cannot be reached for a minute.
         """
         pace = Pace(timeout, f"workload {self.id}")
         while not self.is_terminal:
-            self.refresh(pace.hold())
+            with pace.patient():
+                self.refresh(pace.hold())
             if not self.is_terminal:
                 Event().wait(pace.rest())
         return self
@@ -233,14 +236,11 @@ class AsyncWorkloadHandle(_Known):
         return await self._client.logs(self.api, self.id, attempt=attempt)
 
     async def wait(self, timeout: float | None = None) -> AsyncWorkloadHandle:
-        """Wait until it has ended.
-
-        Raises:
-            TimeoutError: it has not within `timeout` seconds.
-        """
+        """As `WorkloadHandle.wait`."""
         pace = Pace(timeout, f"workload {self.id}")
         while not self.is_terminal:
-            await self.refresh(pace.hold())
+            with pace.patient():
+                await self.refresh(pace.hold())
             if not self.is_terminal:
                 await asyncio.sleep(pace.rest())
         return self
@@ -250,10 +250,20 @@ class Pace:
     """How long the server may hold each answer of a wait, and how long to rest when it did not hold it.
 
     A server that is told to stop answers those who wait at once; asked again without a rest, it would be kept busy.
+    One that was there may be away for a while, as it is when it is started anew.
     """
 
-    def __init__(self, timeout: float | None, what: str, *, most_seconds: float = POLL_SECONDS) -> None:
+    def __init__(
+        self,
+        timeout: float | None,
+        what: str,
+        *,
+        most_seconds: float = POLL_SECONDS,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> None:
         self._most = most_seconds
+        self._patience = patience_seconds
+        self._away_since: float | None = None
         self._timeout = timeout
         self._what = what
         self._began = self._asked = monotonic()
@@ -272,6 +282,23 @@ class Pace:
             raise TimeoutError(f"{self._what} has not ended within {self._timeout:g} s")
         self._held = max(0.01, min(self._most, remaining))
         return self._held
+
+    @contextlib.contextmanager
+    def patient(self) -> Iterator[None]:
+        """For one question: goes on without an answer, unless there has been none for too long.
+
+        Raises:
+            RingbackError: the server refused it, or has been away for too long.
+        """
+        try:
+            yield
+        except (Unavailable, Unreachable):
+            now = monotonic()
+            self._away_since = now if self._away_since is None else self._away_since
+            if now - self._away_since >= self._patience:
+                raise
+        else:
+            self._away_since = None
 
     def rest(self) -> float:
         """Seconds until the next question may be asked: none after an answer that was held, ever more otherwise."""

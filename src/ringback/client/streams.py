@@ -29,7 +29,7 @@ _GLANCE_SECONDS: Final = 10.0
 """With a time-out, a silent connection is made anew this often, so that the end is not overslept."""
 
 _LEAST_SECONDS: Final = 0.05
-_PATIENCE_SECONDS: Final = 60.0
+PATIENCE_SECONDS: Final = 60.0
 """How long a server that was there may be away."""
 
 _FIRST_REST_SECONDS: Final = 0.1
@@ -140,7 +140,7 @@ class Following:
             return  # nothing has happened, that is all
         self._away_since = now if self._away_since is None else self._away_since
         is_another = isinstance(error, httpx2.SSEError)  # what it sends are no events
-        if is_another or not self._was_there or now - self._away_since > _PATIENCE_SECONDS:
+        if is_another or not self._was_there or now - self._away_since > PATIENCE_SECONDS:
             raise error if isinstance(error, Unavailable) else protocol.unreachable(self._url, error) from error
         wished = error.retry_after_seconds if isinstance(error, Unavailable) else 0
         self._rest = max(wished, min(_LAST_REST_SECONDS, 2 * self._rest or _FIRST_REST_SECONDS))

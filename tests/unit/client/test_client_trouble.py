@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import httpx2
 import pytest
 
+from ringback.client.handles import Pace
 from ringback.client.protocol import POLL_SECONDS
 from ringback.core import errors
-from ringback.core.errors import RingbackError, Unavailable, Unreachable
+from ringback.core.errors import Erased, RingbackError, Unavailable, Unreachable
 from ringback.gateway.problems import STATUS
 from ringback.gateway.problems import problem as problem_of
 from unit.client.conftest import Connect, Server, answer, problem, told
@@ -153,6 +154,27 @@ async def test_an_answer_that_is_held_may_take_that_much_longer(
     await told(connect(QUEUED).state("iris", "w-1", held))
 
     assert server.asked[0].extensions["timeout"] == {"connect": 30.0, "read": read, "write": 30.0, "pool": 30.0}
+
+
+AWAY = httpx2.ConnectError("nobody listens")
+
+
+async def test_a_wait_goes_on_while_the_server_is_started_anew(connect: Connect) -> None:
+    answers = [answer({"id": "w-1"}), AWAY, AWAY, problem(503, "shutting_down"), httpx2.Response(502), DONE]
+    handle = await told(connect(*answers).submit("iris", 1))
+    assert (await told(handle.wait(timeout=10))).result == 1
+
+
+async def test_a_wait_does_not_go_on_for_ever_nor_over_a_refusal(connect: Connect) -> None:
+    handle = await told(connect(answer({"id": "w-1"}), AWAY).submit("iris", 1))
+    with pytest.raises(TimeoutError, match=r"within 0\.05 s"):
+        await told(handle.wait(timeout=0.05))
+    gone = await told(connect(answer({"id": "w-1"}), problem(410, "erased")).submit("iris", 1))
+    with pytest.raises(Erased):
+        await told(gone.wait(timeout=10))
+    pace = Pace(None, "workload w-1", patience_seconds=0.0)
+    with pytest.raises(Unreachable), pace.patient():
+        raise Unreachable("away for too long")
 
 
 async def test_a_broken_wait_goes_on(connect: Connect, server: Server) -> None:
