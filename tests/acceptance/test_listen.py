@@ -90,8 +90,9 @@ def test_a_named_inbox_stays_and_the_server_may_go_away_in_between(tmp_path: Pat
 
 def test_words_for_people(tmp_path: Path) -> None:
     with serving(folder_of(tmp_path), tmp_path / "r.db") as server:
-        box = requests.post(f"{server.url}/-/inspector", json={"name": "orders"}, timeout=10).json()
-        command = [RINGBACK, "--url", server.url, "listen", "--inbox", "orders", "--secret", "whsec_x", "--count", "1"]
+        asked = {"name": "orders", "secret": "whsec_x"}
+        box = requests.post(f"{server.url}/-/inspector", json=asked, timeout=10).json()
+        command = [RINGBACK, "--url", server.url, "listen", "--inbox", "orders", "--count", "1"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             assert process.stdout.readline().strip() == box["url"]
