@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 import tempfile
 import time
@@ -15,7 +14,8 @@ from typing import Final
 
 from benchmarks.processes import NotThere, cpu_seconds, family, free_port, resident_mb
 from benchmarks.systems import Running, System, procrastinate, ringback, seed, taskiq
-from ringback.cli.traffic import Figures, Order, percentile
+from ringback.cli.traffic import Figures, Order, measured, percentile
+from ringback.core.errors import RingbackError
 
 SYSTEMS: Final = (
     System(name="ringback", start=ringback.start, workloads=20_000),
@@ -123,17 +123,10 @@ def send(up: Running, receiver_port: int, workloads: int, *, rate: float | None)
         rate=rate,
         patience_seconds=_PATIENCE_SECONDS,
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "ringback.cli.traffic"],
-        input=json.dumps(asdict(order)),
-        capture_output=True,
-        text=True,
-        timeout=_PATIENCE_SECONDS + 30,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise NotThere(f"the load ended early: {done.stderr.strip()[-500:]}")
-    return Figures(**json.loads(done.stdout))
+    try:
+        return measured(order)
+    except RingbackError as failed:
+        raise NotThere(str(failed)) from failed
 
 
 def idle_percent(pids: Sequence[int]) -> float:

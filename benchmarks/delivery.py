@@ -19,13 +19,13 @@ from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
 from time import perf_counter
-from typing import Any, Final
+from typing import Final
 
-import httptools
 import orjson
 import uvloop
 
 from benchmarks.processes import resident_mb
+from ringback.cli.traffic import Hook
 from ringback.core.clock import SystemClock
 from ringback.core.emit import Emit, silent
 from ringback.core.spec import Endpoint
@@ -38,7 +38,6 @@ SECRET: Final = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 RESULT: Final = b'{"label":"setosa","probabilities":{"setosa":0.9684,"versicolor":0.0316,"virginica":0.0}}'
 API: Final = "bench"
 
-_OK: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 _FILL: Final = 2_000
 _HANG_BACKLOG: Final = 10_000
 _HEALTHY: Final = 50
@@ -49,40 +48,22 @@ _DEADLINE_SECONDS: Final = 15.0
 # ── The receivers ───────────────────────────────────────────────────────────────────────────────
 
 
-class Hook(asyncio.Protocol):
-    """Answers at once, or never; notes when each workload arrived."""
-
-    def __init__(self, arrived: dict[str, float], *, hangs: bool) -> None:
-        self._arrived = arrived
-        self._hangs = hangs
-        self._parser: Any = httptools.HttpRequestParser(self)
-        self._body = b""
-        self._transport: Any = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self._parser.feed_data(data)
-
-    def on_body(self, body: bytes) -> None:
-        self._body += body
+class Silent(Hook):
+    """Takes webhooks, and never answers."""
 
     def on_message_complete(self) -> None:
-        body, self._body = self._body, b""
-        if not self._hangs:
-            self._arrived.setdefault(orjson.loads(body)["id"], time.time())
-            self._transport.write(_OK)
+        pass
 
 
 async def receive(count: int) -> None:
     """Listen on `count` ports and on one that hangs, tell them, and tell on request what has arrived."""
     loop = asyncio.get_running_loop()
     arrived: dict[str, float] = {}
-    servers = [
-        await loop.create_server(partial(Hook, arrived, hangs=hangs), "127.0.0.1", 0)
-        for hangs in [False] * count + [True]
-    ]
+
+    def note(workload_id: str) -> None:
+        arrived.setdefault(workload_id, time.time())
+
+    servers = [await loop.create_server(partial(kind, note), "127.0.0.1", 0) for kind in [Hook] * count + [Silent]]
     print(json.dumps([server.sockets[0].getsockname()[1] for server in servers]), flush=True)
     reader = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import signal
@@ -13,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -48,20 +47,28 @@ def bench(
     then as fast as it goes. Exit status 1 if a webhook was lost.
     """
     told: Context = context.obj
-    from ringback.cli.traffic import percentile  # noqa: PLC0415 - brings the load with it
+    from ringback.cli.traffic import Order, measured, percentile  # noqa: PLC0415 - brings the load with it
 
     with tempfile.TemporaryDirectory(prefix="ringback-bench-") as folder:
         port, few = _free_port(), min(_CALM, workloads)
         with _serving(Path(folder), port) as url:
-            calm = _driven(url, port, workloads=few, connections=1, rate=_CALM_RATE)
-            load = _driven(url, port, workloads=workloads, connections=min(connections, workloads), rate=None)
+            slowly = Order(
+                url=url,
+                receiver_port=port,
+                workloads=few,
+                connections=1,
+                rate=_CALM_RATE,
+                patience_seconds=_PATIENCE_SECONDS,
+            )
+            calm = measured(slowly)
+            load = measured(replace(slowly, workloads=workloads, connections=min(connections, workloads), rate=None))
     figures = {
         "workloads": workloads,
-        "per_second": load["arrived"] / load["seconds"],
-        "lost": workloads - load["arrived"] + few - calm["arrived"],
-        "duplicates": load["duplicates"] + calm["duplicates"],
-        "submit_ms": {"p50": percentile(calm["submit_ms"], 0.5), "p99": percentile(calm["submit_ms"], 0.99)},
-        "webhook_ms": {"p50": percentile(calm["ring_ms"], 0.5), "p99": percentile(calm["ring_ms"], 0.99)},
+        "per_second": load.arrived / load.seconds,
+        "lost": workloads - load.arrived + few - calm.arrived,
+        "duplicates": load.duplicates + calm.duplicates,
+        "submit_ms": {"p50": percentile(calm.submit_ms, 0.5), "p99": percentile(calm.submit_ms, 0.99)},
+        "webhook_ms": {"p50": percentile(calm.ring_ms, 0.5), "p99": percentile(calm.ring_ms, 0.99)},
     }
     told.say(_in_words(figures), figures)
     if figures["lost"]:
@@ -115,36 +122,6 @@ def _ready(process: subprocess.Popen[bytes], log: Path) -> str:
             process.wait(0.05)
     said = log.read_text(errors="replace")[-2_000:]
     raise RingbackError(f"the server to be measured did not come up; it said:\n{said}")
-
-
-def _driven(url: str, receiver_port: int, *, workloads: int, connections: int, rate: float | None) -> dict[str, Any]:
-    """What load and receiver saw, in a process of their own.
-
-    Raises:
-        RingbackError: they ended early.
-    """
-    from ringback.cli.traffic import Order  # noqa: PLC0415
-
-    order = Order(
-        url=url,
-        receiver_port=receiver_port,
-        workloads=workloads,
-        connections=connections,
-        rate=rate,
-        patience_seconds=_PATIENCE_SECONDS,
-    )
-    done = subprocess.run(
-        [sys.executable, "-m", "ringback.cli.traffic"],
-        input=json.dumps(asdict(order)),
-        capture_output=True,
-        text=True,
-        timeout=_PATIENCE_SECONDS + 30,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise RingbackError(f"the load ended early: {done.stderr.strip()[-500:]}")
-    figures: dict[str, Any] = json.loads(done.stdout)
-    return figures
 
 
 def _free_port() -> int:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from ringback.cli.context import Context, table, usage_error
-from ringback.cli.settings import EndpointSettings, taking_settings
+from ringback.cli.settings import EndpointSettings
+from ringback.cli.together import taking
 from ringback.cli.webhooks import story
 
 endpoints = typer.Typer(help="Where webhooks go: those of the file, and registered ones.", no_args_is_help=True)
@@ -50,13 +51,14 @@ def list_endpoints(context: typer.Context) -> None:
 
 
 @endpoints.command("add")
-@taking_settings
+@taking(EndpointSettings)
 def add(
     context: typer.Context,
-    settings: EndpointSettings,
     url: Annotated[str, typer.Argument(metavar="URL", help="Where its webhooks go.")],
     secret: Secret = None,
     ed25519: Ed25519 = False,
+    *,
+    settings: EndpointSettings,
 ) -> None:
     """Register an endpoint with the running server.
 
@@ -69,12 +71,13 @@ def add(
 
 
 @endpoints.command("change")
-@taking_settings
+@taking(EndpointSettings)
 def change(
     context: typer.Context,
-    settings: EndpointSettings,
     endpoint: Key,
     url: Annotated[str | None, typer.Option("--to", metavar="URL", help="Where its webhooks go from now on.")] = None,
+    *,
+    settings: EndpointSettings,
 ) -> None:
     """Change a registered endpoint.
 

@@ -7,20 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from ringback.cli.context import Context, table
-from ringback.cli.many import (
-    Before,
-    DryRun,
-    OfApi,
-    OfBatch,
-    OfStatus,
-    OfTenant,
-    Since,
-    Wanted,
-    Words,
-    Yes,
-    move,
-    one_of,
-)
+from ringback.cli.many import Wanted, move, one_of
+from ringback.cli.together import taking
 from ringback.cli.workloads import ApiName, await_end, show
 from ringback.core.selection import Move
 
@@ -31,19 +19,13 @@ Wait = Annotated[bool, typer.Option("--wait", help="Wait until it has ended.")]
 Timeout = Annotated[float | None, typer.Option(help="Seconds to wait at most.")]
 
 
+@taking(Wanted)
 def cancel(
     context: typer.Context,
     api: Api = None,
     workload_id: IdOrNone = None,
-    of_api: OfApi = None,
-    batch: OfBatch = None,
-    status: OfStatus = None,
-    tenant: OfTenant = None,
-    since: Since = None,
-    before: Before = None,
-    words: Words = None,
-    dry_run: DryRun = False,
-    yes: Yes = False,
+    *,
+    wanted: Wanted,
     wait: Wait = False,
     timeout: Timeout = None,
 ) -> None:
@@ -52,17 +34,6 @@ def cancel(
     One that runs is told, and stopped by force after the API's `cancel_grace`.
     """
     told: Context = context.obj
-    wanted = Wanted(
-        api=of_api,
-        batch=batch,
-        status=status,
-        tenant=tenant,
-        since=since,
-        before=before,
-        words=words,
-        is_dry_run=dry_run,
-        is_agreed=yes,
-    )
     one = one_of(wanted, api, workload_id, waits=wait)
     if isinstance(one, Wanted):
         move(told, Move.CANCEL, one)
@@ -77,19 +48,13 @@ def cancel(
     told.say(f"{state.id}  {words_told}", {"id": state.id, "status": state.status.value})
 
 
+@taking(Wanted)
 def retry(
     context: typer.Context,
     api: Api = None,
     workload_id: IdOrNone = None,
-    of_api: OfApi = None,
-    batch: OfBatch = None,
-    status: OfStatus = None,
-    tenant: OfTenant = None,
-    since: Since = None,
-    before: Before = None,
-    words: Words = None,
-    dry_run: DryRun = False,
-    yes: Yes = False,
+    *,
+    wanted: Wanted,
     wait: Wait = False,
     timeout: Timeout = None,
 ) -> None:
@@ -98,17 +63,6 @@ def retry(
     It runs under its id; which are meant, the options say.
     """
     told: Context = context.obj
-    wanted = Wanted(
-        api=of_api,
-        batch=batch,
-        status=status,
-        tenant=tenant,
-        since=since,
-        before=before,
-        words=words,
-        is_dry_run=dry_run,
-        is_agreed=yes,
-    )
     one = one_of(wanted, api, workload_id, waits=wait)
     if isinstance(one, Wanted):
         move(told, Move.RETRY, one)

@@ -15,38 +15,30 @@ from ringback.core.selection import Move
 if TYPE_CHECKING:
     from ringback.client.sweeping import Sweep, Which
 
-OfApi = Annotated[str | None, typer.Option("--api", help="All of this API, if no ID is named.")]
-OfBatch = Annotated[str | None, typer.Option("--batch", help="All of this batch.")]
-OfStatus = Annotated[str | None, typer.Option("--status", help="Only those of this status.")]
-OfTenant = Annotated[str | None, typer.Option("--tenant", help="Only this tenant's.")]
-Since = Annotated[str | None, typer.Option("--since", help="Ended, or else submitted, since: 2h, 7d, or a moment.")]
-Before = Annotated[str | None, typer.Option("--before", help="Ended, or else submitted, before then.")]
-Words = Annotated[str | None, typer.Option("--words", help="Only with these words in id, key or error.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say how many.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-
 _DONE: Final = {Move.CANCEL: "canceled", Move.RETRY: "in the queue again"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What the options of the command say."""
+    """The options that say which are meant, and how to go about it; None for what was not named."""
 
-    api: str | None
-    batch: str | None
-    status: str | None
-    tenant: str | None
-    since: str | None
-    before: str | None
-    words: str | None
-    is_dry_run: bool
-    is_agreed: bool
+    of_api: Annotated[str | None, typer.Option("--api", help="All of this API, if no ID is named.")] = None
+    batch: Annotated[str | None, typer.Option("--batch", help="All of this batch.")] = None
+    status: Annotated[str | None, typer.Option("--status", help="Only those of this status.")] = None
+    tenant: Annotated[str | None, typer.Option("--tenant", help="Only this tenant's.")] = None
+    since: Annotated[
+        str | None, typer.Option("--since", help="Ended, or else submitted, since: 2h, 7d, or a moment.")
+    ] = None
+    before: Annotated[str | None, typer.Option("--before", help="Ended, or else submitted, before then.")] = None
+    words: Annotated[str | None, typer.Option("--words", help="Only with these words in id, key or error.")] = None
+    is_dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say how many.")] = False
+    is_agreed: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
 
     @property
     def which(self) -> Which:
         """What is sent of it."""
         conditions = {
-            "api": self.api,
+            "api": self.of_api,
             "batch": self.batch,
             "status": self.status,
             "tenant": self.tenant,
@@ -71,9 +63,9 @@ def one_of(wanted: Wanted, api: str | None, workload_id: str | None, *, waits: b
         raise typer.Exit(usage_error("name the API and the workload's ID, or say which: --batch, --api, --status …"))
     if waits:
         raise typer.Exit(usage_error("--wait is for one workload; leave it out, or name the workload's ID"))
-    if api is not None and wanted.api not in {None, api}:
-        raise typer.Exit(usage_error(f"{api} is one API and --api {wanted.api} another; name one"))
-    return wanted if api is None else replace(wanted, api=api)
+    if api is not None and wanted.of_api not in {None, api}:
+        raise typer.Exit(usage_error(f"{api} is one API and --api {wanted.of_api} another; name one"))
+    return wanted if api is None else replace(wanted, of_api=api)
 
 
 def move(told: Context, verb: Move, wanted: Wanted) -> None:

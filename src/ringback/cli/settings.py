@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
 from dataclasses import dataclass, fields
-from functools import wraps
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any
 
 import typer
 
@@ -45,30 +42,6 @@ class EndpointSettings:
             "retry": None if self.retry is None else [wait.strip() for wait in self.retry.split(",") if wait.strip()],
         }
         return {key: each for key, each in value.items() if each is not None}
-
-
-def taking_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """The command with each of the settings as an option; it is given them together, as `settings`."""
-    hints = get_type_hints(command, include_extras=True)
-    told = get_type_hints(EndpointSettings, include_extras=True)
-    own = [
-        each.replace(annotation=hints[name], kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, each in inspect.signature(command).parameters.items()
-        if name != "settings"
-    ]
-    options = [
-        inspect.Parameter(each.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=told[each.name])
-        for each in fields(EndpointSettings)
-    ]
-
-    @wraps(command)
-    def run(**given: Any) -> None:
-        settings = EndpointSettings(**{each.name: given.pop(each.name) for each in options})
-        command(settings=settings, **given)
-
-    run.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined] # which typer reads
-    run.__annotations__ = {each.name: each.annotation for each in (*own, *options)}
-    return run
 
 
 def _header(text: str) -> tuple[str, str]:

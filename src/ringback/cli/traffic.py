@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any, Final
@@ -18,9 +19,13 @@ import httptools
 import orjson
 import uvloop
 
+from ringback.core.errors import RingbackError
+
 PAYLOAD: Final = b'{"sepal_length": 5.2, "sepal_width": 3.6, "petal_length": 1.4, "petal_width": 0.3}'
 _OK: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 _PAUSE_WHEN_FULL_SECONDS: Final = 0.02
+_GRACE_SECONDS: Final = 30.0
+"""For the process to start and to end, beside its patience."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,10 +75,10 @@ class Receiver:
 
 
 class Hook(asyncio.Protocol):
-    """One connection from the system under test."""
+    """One connection from the system under test: each webhook's workload is noted, and answered 200."""
 
-    def __init__(self, receiver: Receiver) -> None:
-        self._receiver = receiver
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note = note
         self._body = b""
         self._parser: Any = httptools.HttpRequestParser(self)
         self._transport: Any = None
@@ -89,7 +94,7 @@ class Hook(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         body, self._body = self._body, b""
-        self._receiver.take(orjson.loads(body)["id"])
+        self._note(orjson.loads(body)["id"])
         self._transport.write(_OK)
         if not self._parser.should_keep_alive():
             self._transport.close()
@@ -192,7 +197,7 @@ async def measure(order: Order) -> Figures:
     """Carry out one order."""
     receiver, load = Receiver(order.workloads), Load(order)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Hook(receiver), "127.0.0.1", order.receiver_port)
+    server = await loop.create_server(lambda: Hook(receiver.take), "127.0.0.1", order.receiver_port)
     began = perf_counter()
     try:
         async with asyncio.timeout(order.patience_seconds):
@@ -211,6 +216,25 @@ async def measure(order: Order) -> Figures:
         submit_ms=load.submit_ms,
         ring_ms=rang,
     )
+
+
+def measured(order: Order) -> Figures:
+    """Carry out one order in a process of its own. Blocking.
+
+    Raises:
+        RingbackError: it ended early.
+    """
+    done = subprocess.run(
+        [sys.executable, "-m", "ringback.cli.traffic"],
+        input=json.dumps(asdict(order)),
+        capture_output=True,
+        text=True,
+        timeout=order.patience_seconds + _GRACE_SECONDS,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise RingbackError(f"the load ended early: {done.stderr.strip()[-500:]}")
+    return Figures(**json.loads(done.stdout))
 
 
 def percentile(values: Sequence[float], fraction: float) -> float:
