@@ -71,9 +71,12 @@ def test_a_running_workload_is_canceled(serve: Serve, visits: Visits) -> None:
     page.get_by_role("button", name="Cancel").click()
     expect(page.locator(".state").get_by_text("canceled", exact=True)).to_be_visible()
 
+    beside = visits.open(f"{server.url}/-/ui/workloads/iris/{workload_id}")
+    live(beside)
     page.get_by_text("Delete …").click()
     page.get_by_role("button", name="Erase").click()
     expect(page.get_by_text("are erased")).to_be_visible()
+    expect(beside.get_by_role("status").get_by_text("gone")).to_be_visible()
     assert requests.get(f"{server.url}/iris/{workload_id}", timeout=10).status_code == 410
 
 
@@ -271,12 +274,11 @@ def test_without_script_pages_are_read_and_forms_work(serve: Serve, visits: Visi
     workload_id = page.url.rpartition("/")[2].partition("?")[0]
     ended(server, workload_id)
     page.reload()
+    page.get_by_role("button", name="Light or dark").click()
+    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     expect(page.locator(".state").get_by_text("completed", exact=True)).to_be_visible()
     expect(page.get_by_label("Result")).to_contain_text("setosa")
     expect(page.get_by_text(re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC")).first).to_be_visible()
-
-    page.get_by_role("button", name="Light or dark").click()
-    expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     page.get_by_role("link", name="Workloads", exact=True).click()
     expect(page.get_by_role("link", name=workload_id)).to_be_visible()
 

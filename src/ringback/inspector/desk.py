@@ -62,7 +62,9 @@ class Desk:
 
     def page(self, request: Request, template: str, values: Mapping[str, Any]) -> Response:
         """A page of the inspector."""
-        made = self.pages.render(f"inspector/{template}", values, visitor_of(request.scope), path=request.url.path)
+        path = request.url.path
+        shown = {**values, "here": path + (f"?{request.url.query}" if request.url.query else "")}
+        made = self.pages.render(f"inspector/{template}", shown, visitor_of(request.scope), path=path)
         return Response(made, headers={**PAGE_HEADERS, "Vary": "Accept"})
 
     def url_of(self, capture: Capture) -> str:

@@ -79,8 +79,8 @@
     source.onerror = () => {
       say("reconnecting", "reconnecting");
       if (source.readyState !== EventSource.CLOSED) return;
-      source = null;  // refused: the server is down, or the session over; the browser does not try that again by itself
-      setTimeout(listen, 2000);
+      source = null;  // refused: the browser does not try that again by itself
+      whyRefused((words) => say("off", words), listen);
     };
     source.addEventListener("rows", (event) => {
       after = event.lastEventId;

@@ -96,7 +96,11 @@ function replaceRegion(name, html) {
   region.dispatchEvent(new CustomEvent("region", { bubbles: true }));
 }
 
-function say(words) { if (state) state.dataset.streamState = words; if (state) state.querySelector("[data-words]").textContent = words; }
+function say(word, words = word) {
+  if (!state) return;
+  state.dataset.streamState = word;
+  state.querySelector("[data-words]").textContent = words;
+}
 
 function listen() {
   if (!stream || source) return;
@@ -112,9 +116,17 @@ function listen() {
   source.onerror = () => {
     say("reconnecting");
     if (source.readyState !== EventSource.CLOSED) return;
-    source = null;  // the server is down, or the session is over: a refused stream is not tried again by itself
-    setTimeout(listen, 2000);
+    source = null;  // a refused stream is not tried again by itself
+    whyRefused((words) => say("off", words), listen);
   };
+}
+
+// A stream is refused without a word: the page itself says whether it is there to be shown, and to whom.
+async function whyRefused(over, again) {
+  const answer = await fetch(location.href, { method: "HEAD", headers: { Accept: "text/html" } }).catch(() => null);
+  if (answer && (answer.status === 404 || answer.status === 410)) over("gone");
+  else if (answer?.redirected) over("logged out: reload");
+  else setTimeout(again, 2000);  // the server is down, or has as many readers as it can have
 }
 
 function hush() { source?.close(); source = null; }
