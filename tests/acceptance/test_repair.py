@@ -23,7 +23,7 @@ def test_what_was_given_up_is_found_explained_and_sent_again(tmp_path: Path) -> 
                 [parked] = until(lambda: listed(server, "--state", "parked"), within=20, wanted="a parked delivery")
             assert (parked["workload"], parked["tries"]) == (workload_id, 2)
             story = server.ringback("deliveries", "show", parked["id"])
-            assert "parked: all 2 attempts failed; the last one answered 503" in story
+            assert "parked: all 2 attempts failed; the last one: answered 503" in story
 
             server.ringback("deliveries", "replay", parked["id"])
             caught = catcher.wait_for(workload_id)

@@ -93,7 +93,7 @@ def test_parked_deliveries_are_recovered(serve: Serve, visits: Visits) -> None:
             )  # in both of the page's lists
 
         page.get_by_role("link", name=re.compile("^dlv_")).first.click()
-        expect(page.get_by_text("all 2 attempts failed; the last one answered 503")).to_be_visible()
+        expect(page.get_by_text("all 2 attempts failed; the last one: answered 503")).to_be_visible()
         page.get_by_role("button", name="Replay").click()
         expect(page.get_by_text("Will be sent again: 1.")).to_be_visible()
 

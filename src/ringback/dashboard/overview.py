@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from ringback.core.delivery import DeliveryState
 from ringback.core.spec import Api
+from ringback.core.urls import shown_url
 from ringback.dashboard.asked import Asked, Known, View
 from ringback.dashboard.figures import charts
 from ringback.store.contract import Backlog, QueueDepth, ReplicaState
@@ -94,11 +95,11 @@ class Overview:
             backlog = backlogs.get(key)
             pause = self._known.store.paused(key)
             if pause is not None:
-                words = f"{key} is at rest: {pause.reason}"
+                words = f"{shown_url(key)} is at rest: {pause.reason}"
             elif key in self._known.hour.tripped:
-                words = f"{key} does not work and is being probed"
+                words = f"{shown_url(key)} does not work and is being probed"
             elif backlog is not None and backlog.parked:
-                words = f"{key} has deliveries that were given up on"
+                words = f"{shown_url(key)} has deliveries that were given up on"
             else:
                 continue
             waiting = "" if backlog is None else f" ({backlog.parked} parked, {backlog.pending} pending)"

@@ -64,7 +64,7 @@ def judge(
     schedule = () if delivery.is_trial else endpoint.retry_seconds
     wait = scheduled_wait(schedule, failures, chance if failures > 1 else 0.0)
     if wait is None:
-        times = "its only attempt" if failures == 1 else f"all {failures} attempts"
-        return Park(reason=f"{times} failed; the last one {attempt.detail}")
+        times = "its only attempt failed" if failures == 1 else f"all {failures} attempts failed; the last one"
+        return Park(reason=f"{times}: {attempt.detail}")
     asked = exchange.result.retry_after_seconds(now) if isinstance(exchange.result, Answer) else None
     return TryAgain(wait_seconds=max(wait, asked or 0.0))

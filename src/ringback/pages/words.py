@@ -8,6 +8,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from ringback.core.clock import SECOND, Instant, isoformat
+from ringback.core.urls import shown_url
 
 _MINUTE: Final = 60
 _HOUR: Final = 3_600
@@ -91,4 +92,5 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "between": between,
     "size": size,
     "count": count,
+    "shown": shown_url,
 }

@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from ringback.core.clock import SECOND, Clock
-from ringback.core.delivery import AttemptClass, PauseKind
+from ringback.core.delivery import AttemptClass, DeliveryState, PauseKind
 from ringback.core.registration import REGISTERED_PREFIX
 from ringback.core.roles import Role
 from ringback.core.spec import GUEST_PREFIX
@@ -115,7 +115,9 @@ class Metrics(Collector):
         self._first = Spread(
             "ringback_delivery_wait_seconds", "From terminal status to the first attempt", ["endpoint"], LONG
         )
-        self._of_endpoints = (self._request, self._age, self._first)
+        # The dashboard's own: how long what has arrived took, and nothing that was given up on.
+        self._arrived = Spread("arrived", "From terminal status to arrival", ["endpoint"], LONG)
+        self._of_endpoints = (self._request, self._age, self._first, self._arrived)
         self._commit = Spread("ringback_store_commit_seconds", "One commit to the disk", [], QUICK)
         self._gauges: list[Metric] = []
         self._custom = CustomMetrics()
@@ -171,7 +173,7 @@ class Metrics(Collector):
         return Reading(
             finished={(api, Status(status)): count for (api, status), count in self._finished.values.items()},
             ran=self._ran.tallies(),
-            arrived=self._age.tallies(),
+            arrived=self._arrived.tallies(),
             attempts=attempts,
             tripped=store.tripped,
         )
@@ -244,6 +246,8 @@ class Metrics(Collector):
         endpoint = _label(endpoint)
         self._settled.values[endpoint, state] += 1
         self._age.observe((endpoint,), age_us)
+        if state == DeliveryState.DELIVERED.value:
+            self._arrived.observe((endpoint,), age_us)
 
     def _on_committed(self, *, writes: int, duration_us: int) -> None:
         self._writes.values[()] += writes

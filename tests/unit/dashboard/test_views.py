@@ -65,12 +65,18 @@ async def test_the_first_page_says_what_wants_looking_at(browser: Browser, store
     await store.pause("iris", Pause(kind=PauseKind.GONE, reason="answered 410", since=store.clock.now()))
     assert "iris is at rest: answered 410" in await browser.get("/")
 
-    guest = guest_endpoint("https://hooks.example/x?a=1&b=2#c")
+    guest = guest_endpoint("https://hooks.example/x?a=1&b=2")
     await store.finish((await claim_one(store, "w2")).held, Completed(result=b"1"), [guest])
     delivery = await take_one(store, guest.key)
     await store.record(delivery, attempt(1, store, AttemptClass.REFUSED), Park(reason="gave up"))
-    href = re.findall(r'href="([^"]+)"', (await browser.get("/")).partition(f"{guest.key[:20]}")[2])[0]
-    assert f"dlv_{delivery.seq}" in await browser.get(href.replace("&amp;", "&"))
+    href = re.findall(r'href="([^"]+)"', (await browser.get("/")).partition(guest.key[:20])[2])[0]
+    listed = href.replace("&amp;", "&")
+    assert f"dlv_{delivery.seq}" in await browser.get(listed)
+    for path in ("/", listed, f"{UI}/deliveries", f"{UI}/deliveries/dlv_{delivery.seq}", f"{UI}/endpoints"):
+        text = text_of(await browser.get(path))
+        assert "hooks.example/x?a=…" in text, path
+        assert "a=1" not in text, "a query may hold a secret"
+    assert "attempts" not in text.partition("hooks.example")[2], "those of guests are counted together"
 
 
 async def test_a_workload_at_each_stage(browser: Browser, store: SqliteStore, apis: list[Api]) -> None:

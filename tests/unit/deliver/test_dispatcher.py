@@ -136,7 +136,7 @@ async def test_the_end_of_the_schedule_parks(world: World) -> None:
 
     record = await world.only_delivery("w1")
     assert (record.state, record.tries) == (DeliveryState.PARKED, 2)
-    assert record.reason == "all 2 attempts failed; the last one answered 500"
+    assert record.reason == "all 2 attempts failed; the last one: answered 500"
     assert world.facts.of("delivery.settled") == [{"endpoint": "hook", "state": "parked", "age_us": 0}]
 
 

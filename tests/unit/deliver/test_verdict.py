@@ -51,7 +51,7 @@ def test_gone_is_the_endpoints_end_and_not_the_deliverys(number: int) -> None:
 
 @pytest.mark.parametrize("status", [410, 500])
 def test_a_trial_is_over_with_its_first_attempt(status: int) -> None:
-    reason = f"its only attempt failed; the last one answered {status}"
+    reason = f"its only attempt failed: answered {status}"
     assert verdict(Answer(status=status), api=TRIAL_API) == Park(reason=reason)
 
 
@@ -69,9 +69,9 @@ def test_the_first_wait_is_exact_and_later_ones_are_spread() -> None:
 
 
 def test_the_end_of_the_schedule_parks_with_the_last_reason() -> None:
-    assert verdict(REFUSED, number=4) == Park(reason="all 4 attempts failed; the last one cannot be reached")
+    assert verdict(REFUSED, number=4) == Park(reason="all 4 attempts failed; the last one: cannot be reached")
     once = Endpoint(key="once", url="http://127.0.0.1:1/", retry_seconds=())
-    assert verdict(REFUSED, endpoint=once) == Park(reason="its only attempt failed; the last one cannot be reached")
+    assert verdict(REFUSED, endpoint=once) == Park(reason="its only attempt failed: cannot be reached")
 
 
 def test_the_interfaces_schedule_is_ten_attempts_over_75_hours() -> None:

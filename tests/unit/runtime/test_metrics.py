@@ -72,6 +72,13 @@ def at(samples: Samples, name: str, **labels: str) -> float:
     return samples[name, tuple(sorted(labels.items()))]
 
 
+async def test_what_was_given_up_on_has_not_arrived(facts: Facts, metrics: Metrics, store: SqliteStore) -> None:
+    for state, age_us in (("delivered", 30_000), ("parked", 90_000_000)):
+        facts("delivery.settled", endpoint="iris", state=state, age_us=age_us)
+    arrived = metrics.reading(store).arrived["iris"]
+    assert (arrived.number, arrived.total_us) == (1, 30_000)
+
+
 async def test_every_fact_is_counted_under_its_labels(facts: Facts, metrics: Metrics, store: SqliteStore) -> None:
     for fact, details in FACTS:
         facts(fact, **details)
