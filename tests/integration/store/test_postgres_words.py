@@ -10,6 +10,7 @@ import pytest
 
 from ringback.core.clock import Instant, SystemClock
 from ringback.core.delivery import Pause, PauseKind
+from ringback.core.journal import Story
 from ringback.core.registration import Registration
 from ringback.core.spec import Endpoint
 from ringback.store.contract import ReplicaState
@@ -135,6 +136,32 @@ async def test_a_cancel_has_the_holder_read_who_is_to_end(
     await claim_one(member, "w1")
     await other.cancel(API, "w1", [])
     assert await read.until("cancels_asked") - MEMBERS == {"cancels_asked"}
+
+
+async def test_of_many_that_are_listened_to_those_are_looked_at_that_something_has_happened_to(
+    told: tuple[PostgresStore, Read], other: PostgresStore
+) -> None:
+    member, _ = told
+    for number in range(5):
+        await member.submit(submission(workload_id=f"w{number}"))
+    story = await member.happenings(API, "w0", after=0, room=10, timeout_seconds=0)
+    queued = story.happenings[-1].id
+
+    def listening() -> list[asyncio.Future[Story]]:
+        return [
+            asyncio.ensure_future(member.happenings(API, f"w{number}", after=queued, room=10, timeout_seconds=20))
+            for number in range(5)
+        ]
+
+    stories = listening()
+    await other.submit(submission(workload_id="another"))
+    await asyncio.gather(*stories)  # how they stood before they were listened to is not known
+    stories = listening()
+    await other.finish((await claim_one(other)).held, DONE, [])
+    assert (await stories[0]).is_over
+    assert [each.done() for each in stories] == [True, False, False, False, False]
+    for each in stories:
+        each.cancel()
 
 
 async def test_ordinary_work_has_nobody_read_but_who_waits_for_an_end_and_all_ends_at_once(

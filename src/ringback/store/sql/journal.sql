@@ -26,6 +26,12 @@ SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, era
        error_type, error_message, NULL AS result
 FROM workloads WHERE api = :api AND id = :id;
 
+-- name: standings_of
+-- All that `read_standing` and `read_entries` can show anew.
+SELECT id, status, attempt, started_at, erased_at, fraction, message,
+       (SELECT max(number) FROM journal WHERE workload = workloads.seq)
+FROM workloads WHERE api = :api AND id IN ({listed_ids});
+
 -- name: read_entries
 SELECT number, attempt, at, kind, place, body FROM journal
 WHERE workload = :seq AND number > :number AND attempt BETWEEN :first AND :last

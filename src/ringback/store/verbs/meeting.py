@@ -183,12 +183,11 @@ class Meeting:
     def tell_happened(self, api: str, workload_id: str) -> None:
         self._listeners.tell((api, workload_id))
 
-    def stir_all(self) -> None:
-        """Tell everybody who listens: something may have happened to any workload."""
-        for key in self._listeners.awaited():
-            self._listeners.tell(key)
+    def listened_to(self) -> list[Key]:
+        """The workloads that somebody listens to."""
+        return self._listeners.awaited()
 
-    def awaited(self) -> list[tuple[str, str]]:
+    def awaited(self) -> list[Key]:
         """The workloads whose end somebody waits for."""
         return self._ends.awaited()
 
