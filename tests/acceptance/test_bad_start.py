@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from support.catcher import Catcher
-from support.ground import change, is_on_postgresql, store_options, store_url
+from support.ground import change, is_on_postgresql, store_url
 from support.processes import ringback, serving
 from support.served import ECHO, folder_of
 from support.waiting import until
@@ -113,7 +113,7 @@ def test_a_store_of_a_newer_release_is_refused_and_left_alone(tmp_path: Path) ->
     change(store, **newer)
     before = None if is_on_postgresql() else store.read_bytes()
 
-    ended = ringback("serve", str(file), "--port", "0", *store_options(store))
+    ended = ringback("serve", str(file), "--port", "0", "--store", store_url(store))
 
     assert ended.returncode == 1
     assert "written by a newer release (schema 9999" in ended.stderr

@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 import requests
 
-from support.ground import is_on_ray
 from support.packages import wheel
 from support.processes import ringback, serving
 from support.served import file_of, folder_of
 from support.waiting import until
 
-pytestmark = pytest.mark.every_engine
+pytestmark = [
+    pytest.mark.every_engine,
+    pytest.mark.on_this_machine("on Ray it is Ray that makes them: tests/integration/work/test_ray.py"),
+]
 
 FLOWERS = """
 import flowers
@@ -34,27 +36,24 @@ def with_requirements(folder: Path, text: str) -> Path:
 
 def test_a_package_that_only_the_api_has(tmp_path: Path) -> None:
     folder = tmp_path / "api"
-    file = with_requirements(folder, f"{folder}/flowers-1.0-py3-none-any.whl\n")
+    file = with_requirements(folder, "./flowers-1.0-py3-none-any.whl\n")
     wheel(folder, "flowers", "1.0", "NAME = 'rose'\n")
     with serving(file, tmp_path / "ringback.db", ready=False) as server:
         state = server.wait_for("/readyz", 503).json()["apis"]["echo"]
         assert (state["ready"], state["problem"]) == (False, None)
-        if not is_on_ray():  # which says nothing of it
-            assert state["preparing"] == "installing requirements.txt"
+        assert state["preparing"] == "installing requirements.txt"
         waits = requests.post(f"{server.url}/echo", json={}, timeout=10)
         assert waits.status_code == 200, "taken in meanwhile"
-        server.wait_for("/readyz", 200, within=90)
+        server.wait_for("/readyz", 200, within=60)
         ended = requests.get(f"{server.url}/echo/{waits.json()['id']}?wait=30", timeout=40).json()
         assert ended["result"] == "rose"
         assert server.terminate() == 0
+        assert ringback("check", str(file)).stderr == ""
         server.start_and_wait()
+        assert server.log().count("environment.made") == 1, "made once"
         assert server.terminate() == 0
-        if not is_on_ray():
-            assert ringback("check", str(file)).stderr == ""
-            assert server.log().count("environment.made") == 1, "made once"
 
 
-@pytest.mark.on_this_machine("what Ray cannot install it says in other words: tests/integration/work/test_ray.py")
 def test_what_cannot_be_installed_is_told_by_readyz_and_by_check(tmp_path: Path) -> None:
     file = with_requirements(tmp_path / "api", "--no-index\nnosuchflower==1.0\n")
     before = ringback("check", str(file))

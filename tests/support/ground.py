@@ -55,18 +55,15 @@ def store_url(file: Path) -> str:
     return database_of(file) if is_on_postgresql() else f"sqlite:///{file}"
 
 
-def store_options(file: Path) -> list[str]:
+def store_environment(file: Path) -> dict[str, str]:
     """How a server is led to that store; its blobs are beside the file, wherever the store is."""
-    blobs = ["--blobs", str(file.parent / "blobs")] if is_on_postgresql() else []
-    return ["--store", store_url(file), *blobs]
-
-
-def engine_options() -> list[str]:
-    return ["--engine", "ray"] if is_on_ray() else []
+    return {"RINGBACK_STORE": store_url(file), "RINGBACK_BLOBS": str(file.parent / "blobs")}
 
 
 def engine_environment() -> dict[str, str]:
-    return {"RAY_ADDRESS": cluster().get_runtime_context().gcs_address} if is_on_ray() else {}
+    if not is_on_ray():
+        return {}
+    return {"RINGBACK_ENGINE": "ray", "RAY_ADDRESS": cluster().get_runtime_context().gcs_address}
 
 
 async def open_store(file: Path) -> Store:

@@ -92,10 +92,11 @@ class Server:
         """Start the process; returns at once."""
         self.store.parent.mkdir(parents=True, exist_ok=True)
         self.starts += 1
+        store = {} if "--store" in self.options else ground.store_environment(self.store)
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 [RINGBACK, *self.arguments()],
-                env={**os.environ, **ground.engine_environment(), **self.env},
+                env={**os.environ, **store, **ground.engine_environment(), **self.env},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -108,8 +109,6 @@ class Server:
             str(self.file),
             "--port",
             str(self.port),
-            *([] if "--store" in self.options else ground.store_options(self.store)),
-            *ground.engine_options(),
             *self.options,
         ]
 

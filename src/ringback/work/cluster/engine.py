@@ -104,7 +104,7 @@ class RayEngine:
             done, _ = await asyncio.wait(waits, timeout=self.patience_seconds, return_when=asyncio.FIRST_COMPLETED)
             if not done:
                 self.emit(
-                    "replica.waiting", api=api.name, reason=f"Ray has not placed it yet; it asks for {_needs(api)}"
+                    "replica.waiting", api=api.name, reason=f"Ray has not placed it yet; it asks for {needs_of(api)}"
                 )
                 await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
             if line.done():
@@ -190,12 +190,15 @@ async def engine_on(ray: Any, host: str, emit: Emit) -> RayEngine:
     return RayEngine(ray, door, emit, host, Budget(None), Reaper(kills=lambda: None))
 
 
-def _needs(api: Api) -> str:
-    """What a replica asks of a node."""
+def needs_of(api: Api) -> str:
+    """What a replica asks of a node, in words."""
     compute = api.compute
     memory = None if compute.mem_bytes is None else about_size(compute.mem_bytes)
     asked = {"compute.cpu": compute.cpu, "compute.gpu": compute.gpu or None, "compute.mem": memory}
-    return ", ".join(f"{name} {value}" for name, value in asked.items() if value is not None) or "nothing"
+    needs = [f"{name} {value}" for name, value in asked.items() if value is not None]
+    if api.predictor.requirements is not None:
+        needs.append(f"the packages of {api.predictor.requirements.name}, which are installed there first")
+    return ", ".join(needs) or "nothing"
 
 
 def _in_words(error: BaseException | None) -> str:
