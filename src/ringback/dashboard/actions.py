@@ -13,7 +13,8 @@ from starlette.routing import Route
 
 from ringback.core.errors import InvalidPayload, UnknownApi
 from ringback.core.spec import Api
-from ringback.dashboard.asked import PREFIX
+from ringback.dashboard.asked import PREFIX, STREAM_PATH, Known
+from ringback.dashboard.submitting import CONTENT_TYPES, Submitting
 from ringback.pages import PAGE_HEADERS, Inside, Pages, Told, visitor_of
 
 DONE: Final[Mapping[str, str]] = {
@@ -52,9 +53,10 @@ class Refused(Exception):
 class Actions:
     """The routes that take forms."""
 
-    def __init__(self, ask: Inside, apis: Mapping[str, Api], pages: Pages) -> None:
+    def __init__(self, ask: Inside, known: Known, pages: Pages) -> None:
         self._ask = ask
-        self._apis = apis
+        self._apis = known.apis
+        self._submitting = Submitting(known)
         self._pages = pages
 
     @property
@@ -79,8 +81,19 @@ class Actions:
         headers = {"content-type": form.get("content_type", "application/json")}
         told = await self._ask("POST", f"/{api.endpoint}", headers=headers, body=payload.encode("utf-8", "replace"))
         if not told.is_ok:
-            raise Refused(told, f"{PREFIX}/submit?{urlencode({'api': api.name})}")
+            return self._form_again(request, api, form, told)
         return _on(f"{PREFIX}/workloads/{api.name}/{quote(told.value['id'], safe='')}", "submitted")
+
+    def _form_again(self, request: Request, api: Api, form: Mapping[str, str], told: Told) -> Response:
+        """The form as it was sent, with why it was refused: nothing that was typed is lost."""
+        chosen = form.get("content_type", "")
+        content_type = chosen if chosen in CONTENT_TYPES else CONTENT_TYPES[0]
+        refusal = f"{told.value['title']}: {told.value['detail']}"
+        view = self._submitting.filled(api.name, form.get("payload", ""), content_type=content_type, refusal=refusal)
+        here = f"{PREFIX}/submit?{urlencode({'api': api.name})}"
+        values = {**view.values, "notice": "", "here": here, "stream": STREAM_PATH}
+        page = self._pages.render(view.template, values, visitor_of(request.scope), path=view.marks)
+        return Response(page, told.status, headers=PAGE_HEADERS)
 
     async def _workload(self, request: Request) -> Response:
         api, verb = self._api(request.path_params["api"]), request.path_params["verb"]

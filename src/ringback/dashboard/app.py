@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from starlette.requests import Request
@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 from ringback.core.errors import NotFound, RingbackError, Unavailable
 from ringback.core.spec import Api
 from ringback.dashboard.actions import DONE, Actions, Refused
-from ringback.dashboard.asked import PREFIX, Asked, Known, MakeView, View
+from ringback.dashboard.asked import PREFIX, STREAM_PATH, Asked, Known, MakeView, View
 from ringback.dashboard.batches import Batches
 from ringback.dashboard.deliveries import Deliveries
 from ringback.dashboard.hour import Hour
@@ -25,8 +25,6 @@ from ringback.dashboard.submitting import Submitting
 from ringback.dashboard.workloads import Workloads
 from ringback.pages import PAGE_HEADERS, Inside, Mount, Pages, visitor_of
 from ringback.store.contract import Store
-
-STREAM_PATH: Final = f"{PREFIX}/stream"
 
 
 class Dashboard:
@@ -65,7 +63,7 @@ class Dashboard:
         self._views = _views(known)
         self._router = Router(
             routes=[
-                *Actions(ask, known.apis, pages).routes,
+                *Actions(ask, known, pages).routes,
                 Route(STREAM_PATH, self._stream, methods=["GET"]),
                 *(Route(route.path, self._page(make), methods=["GET"]) for route, make in self._views),
             ],

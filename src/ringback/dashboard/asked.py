@@ -14,6 +14,9 @@ from ringback.store.contract import Store
 PREFIX: Final = "/-/ui"
 """Where all pages but the first are."""
 
+STREAM_PATH: Final = f"{PREFIX}/stream"
+"""Where the page that is open is kept fresh from."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:

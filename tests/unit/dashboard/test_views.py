@@ -224,6 +224,7 @@ async def test_what_cannot_be_submitted_says_why(browser: Browser, store: Sqlite
 
     assert refused.status == 400
     assert b"the body is not JSON" in refused.body
+    assert b"{&lt;b&gt;</textarea>" in refused.body, "what was typed is still there"
     assert b"<b>" not in refused.body.partition(b"<main")[2].replace(b"<body", b"")
     assert (await browser.post(f"{UI}/submit", ("api", "nope"))).status == 404
     assert (await store.depths()).get("iris") is None or (await store.depths())["iris"].in_queue == 0
