@@ -277,6 +277,13 @@ def test_the_inbox_is_searched_by_keyboard(serve: Serve, visits: Visits) -> None
     expect(page.locator("#rows tr")).to_have_count(50)
     page.get_by_role("link", name="Older").click()
     expect(page.locator("#rows tr")).to_have_count(10)
+    page.get_by_text("More", exact=True).focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Export as JSON lines")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="Export as JSON lines")).to_be_hidden()
+    expect(page.get_by_text("More", exact=True)).to_be_focused()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

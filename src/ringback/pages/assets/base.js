@@ -140,6 +140,19 @@ addEventListener("pagehide", hush);
 addEventListener("pageshow", listen);
 listen();
 
+// ── Menus ───────────────────────────────────────────────────────────────────────────────────────
+// Closed by Escape, which leads back to what opened them, and by whatever is done elsewhere.
+
+function closeMenus(but) {
+  for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(but)) menu.open = false;
+}
+for (const kind of ["click", "focusin"]) document.addEventListener(kind, (event) => closeMenus(event.target));
+addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  document.activeElement?.closest("details.menu[open]")?.querySelector("summary").focus();
+  closeMenus(null);
+});
+
 // ── Keyboard ────────────────────────────────────────────────────────────────────────────────────
 
 addEventListener("keydown", (event) => {
