@@ -158,7 +158,7 @@ async def test_of_many_that_are_listened_to_those_are_looked_at_that_something_h
     await asyncio.gather(*stories)  # how they stood before they were listened to is not known
     stories = listening()
     await other.finish((await claim_one(other)).held, DONE, [])
-    assert (await stories[0]).is_over
+    assert (await stories[0]).happenings
     assert [each.done() for each in stories] == [True, False, False, False, False]
     for each in stories:
         each.cancel()
