@@ -182,8 +182,8 @@ def test_a_cancel_survives_the_death_of_the_server_that_took_it(bench: Callable[
         waiting, running = here.submit(seconds=600), ""
         running, waiting = waiting, here.submit()
         here.wait_until_begun(running)
-        for each in (running, waiting):
-            assert here.post(each, "cancel").status_code == 200
+        assert here.post(waiting, "cancel").json() == {"id": waiting, "status": "canceled"}, "at once"
+        assert here.post(running, "cancel").json() == {"id": running, "status": "in_progress"}
         here.server.kill()
         here.server.start_and_wait()
         for each in (running, waiting):

@@ -53,7 +53,7 @@ async def test_one_that_heeds_it_ends_by_itself_and_its_replica_goes_on(world: W
 async def test_one_in_native_code_is_killed_after_its_grace_and_the_next_runs_on_a_fresh_replica(
     world: World, grace: float
 ) -> None:
-    async with world.serving(STUBBORN, cancel_grace_seconds=grace):
+    async with world.serving(STUBBORN, cancel_grace_seconds=grace) as pool:
         for count in range(1, 4):
             workload_id = await world.submit(b'"stubborn"')
             await world.begun(f"begun-{workload_id}")
@@ -63,9 +63,9 @@ async def test_one_in_native_code_is_killed_after_its_grace_and_the_next_runs_on
             assert grace <= perf_counter() - asked
             assert len(world.facts.of("replica.lost")) == count
         assert "killed by the server" in str(world.facts.of("replica.lost")[0]["reason"])
+        assert pool._crew._failures == 0, "killed for a cancel is no failure: the replacements come without a wait"
         after = await world.run()
         assert after.result == b"%d" % world.pid()
-    # Killed for a cancel is no failure of a replica's: the replacements come without a wait.
     assert len(world.facts.of("replica.started")) == 4
 
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from ringback.core.spec import Api, Endpoint, Retries
+from ringback.core.spec import Api, Autoscaling, Endpoint, Retries
 from ringback.core.workload import Status
 from support.stores import API
 from support.world import World, is_running, until_gone
@@ -39,6 +39,14 @@ async def test_more_are_started_and_those_too_many_let_go(world: World) -> None:
         assert is_running(world.pid(0)), "the oldest stays"
         assert (await world.run()).status is Status.COMPLETED
         assert world.facts.of("replica.lost") == []
+
+
+async def test_the_first_workload_wakes_an_api_that_sleeps_without_waiting_for_a_look_at_the_load(world: World) -> None:
+    async with world.serving("return 1", autoscaling=Autoscaling(min_replicas=0)) as pool:
+        assert pool._scaler._running is not None
+        pool._scaler._running.cancel()  # nobody looks at the load any more
+        assert (await world.run()).status is Status.COMPLETED
+        assert world.facts.of("api.woken") == [{"api": API}]
 
 
 async def test_one_that_is_let_go_ends_what_it_has_first(world: World) -> None:
