@@ -143,7 +143,7 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 _STICKING_OUT: Final = """() => [...document.querySelectorAll(".card *")].filter((each) => {
   const box = each.getBoundingClientRect();
-  if (!box.width || each.closest("svg, .scroll, pre, .unseen")) return false;  // what scrolls, or is not seen
+  if (!box.width || each.closest("svg, .scroll:not(.table), pre, .unseen")) return false;  // scrolls, or is not seen
   const edge = each.parentElement.closest(".card, body").getBoundingClientRect().right;
   return box.right > Math.min(edge, innerWidth) + 1;
 }).map((each) => each.outerHTML.slice(0, 80))"""
@@ -156,6 +156,13 @@ def assert_within(page: Page, width: int) -> None:
     wide = page.evaluate("document.documentElement.scrollWidth")
     assert wide <= width, f"{path} is {wide} px wide"
     assert page.evaluate(_STICKING_OUT) == [], path
+
+
+def assert_cells_apart(page: Page) -> None:
+    """See that in no table what is in one cell stands in the next one, too."""
+    wide = "[...document.querySelectorAll('td, th')].filter((each) => each.scrollWidth > each.clientWidth + 1)"
+    told = page.evaluate(f"{wide}.map((each) => each.textContent.trim().slice(0, 60))")
+    assert told == [], urlsplit(page.url).path
 
 
 def submit_batch(server: Server, payloads: list[object]) -> str:

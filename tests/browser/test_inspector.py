@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import requests
 
-from browser.conftest import Visits, assert_within
+from browser.conftest import Visits, assert_cells_apart, assert_within
 from ringback.core.clock import SECOND, SystemClock
 from ringback.core.keys import new_secret
 from ringback.core.signing import Signer
@@ -253,6 +253,7 @@ def test_everything_can_be_read_and_done_without_script(serve: Serve, visits: Vi
     url = page.locator("#url").inner_text()
     ring(url, EVIL)
     page.reload()
+    assert_cells_apart(page)
     page.get_by_role("link", name="POST").click()
     expect(page.get_by_label("The body as JSON")).to_contain_text("<script>")
     page.get_by_role("link", name="Hex").click()

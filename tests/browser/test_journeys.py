@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import requests
 
-from browser.conftest import Visits, assert_within, submit_batch
+from browser.conftest import Visits, assert_cells_apart, assert_within, submit_batch
 from support.catcher import Catcher
 from support.processes import Server
 from support.waiting import until
@@ -265,7 +265,7 @@ def tab_to(page: Page, words: str) -> None:
 
 
 def test_without_script_pages_are_read_and_forms_work(serve: Serve, visits: Visits) -> None:
-    server = serve()
+    server = serve(webhook="http://127.0.0.1:1/")
     page = visits.open(server.url, java_script_enabled=False, color_scheme="light")
     expect(page.get_by_text("as of loading")).to_be_visible()
     page.get_by_role("link", name="Submit", exact=True).first.click()
@@ -281,6 +281,10 @@ def test_without_script_pages_are_read_and_forms_work(serve: Serve, visits: Visi
     expect(page.get_by_text(re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC")).first).to_be_visible()
     page.get_by_role("link", name="Workloads", exact=True).click()
     expect(page.get_by_role("link", name=workload_id)).to_be_visible()
+    for name in ("Workloads", "Deliveries", "Overview"):
+        page.get_by_role("link", name=name, exact=True).click()
+        expect(page.locator("tbody tr").first).to_be_visible()
+        assert_cells_apart(page)
 
 
 def test_with_a_key_one_logs_in_and_out(serve: Serve, visits: Visits) -> None:
