@@ -142,10 +142,11 @@ def serve(tmp_path: Path) -> Iterator[Callable[..., Server]]:
 
 
 _STICKING_OUT: Final = """() => [...document.querySelectorAll(".card *")].filter((each) => {
-  const box = each.getBoundingClientRect();
-  if (!box.width || each.closest("svg, .scroll:not(.table), pre, .unseen")) return false;  // scrolls, or is not seen
-  const edge = each.parentElement.closest(".card, body").getBoundingClientRect().right;
-  return box.right > Math.min(edge, innerWidth) + 1;
+  const box = each.getBoundingClientRect(), card = each.parentElement.closest(".card");
+  if (!box.width || each.closest("svg, .unseen")) return false;
+  for (let above = each.parentElement; above !== card; above = above.parentElement)
+    if (getComputedStyle(above).overflowX !== "visible") return false;  // cut off there, or scrolls
+  return box.right > Math.min(card.getBoundingClientRect().right, innerWidth) + 1;
 }).map((each) => each.outerHTML.slice(0, 80))"""
 
 
