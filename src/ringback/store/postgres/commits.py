@@ -13,15 +13,13 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Final, TypeVar
 
 import asyncpg
 
 from ringback.core.emit import Emit
 from ringback.core.errors import RingbackError, StoreError
-from ringback.store.postgres.bridge import run
-from ringback.store.postgres.connecting import Place, Statements, connect_patiently
+from ringback.store.postgres.connecting import Place, connect_patiently
 from ringback.store.postgres.faults import AGAIN, LOST, translated
 from ringback.store.postgres.together import Broken, Together, Transaction, Writing
 from ringback.store.postgres.words import Words
@@ -29,22 +27,21 @@ from ringback.store.verbs.tallies import Tallies
 
 T = TypeVar("T")
 
-_SPEAK: Final = """
-    SELECT CAST(CAST(number AS TEXT) AS BIGINT),
-           CASE WHEN number IS NOT NULL
-                THEN (SELECT count(pg_notify('ringback', word)) FROM unnest($1::text[]) AS word) END
-    FROM (SELECT pg_current_xact_id_if_assigned() AS number) AS transaction
-"""
-"""A transaction that has written nothing has no number, and nothing to tell."""
+_SPEAK: Final = """SELECT CAST(CAST(number AS TEXT) AS BIGINT),
+       (SELECT count(pg_notify('ringback', word))
+        FROM unnest(CASE WHEN number IS NULL THEN $2::text[] ELSE $1::text[] || $2::text[] END) AS word)
+FROM (SELECT pg_current_xact_id_if_assigned() AS number) AS transaction"""
+"""A transaction that has written nothing has no number, and of its own nothing to tell."""
 _SPEAK_LATER: Final = "SELECT pg_notify('ringback', word) FROM unnest($1::text[]) AS word"
-BEGIN: Final = """
-    BEGIN;
+_AS_WRITES: Final = """
     SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off;
     SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off;
     SET LOCAL plan_cache_mode = force_generic_plan
 """
 """Every statement of a write has an index to go down, in its order; a planner whose statistics are old, or who has none
 yet, might read a whole queue and sort it instead: a quarter of a second for each claim at 200,000 waiting."""
+BEGIN: Final = f"BEGIN; {_AS_WRITES}"
+_COMMIT_AND_BEGIN: Final = f"COMMIT AND CHAIN; {_AS_WRITES}"
 _MOST_WRITES: Final = 512
 """A batch goes to the disk after so many, however many more there are."""
 _TRIES: Final = 20
@@ -81,11 +78,13 @@ class _Waiting:
 class _Culprit(Exception):
     """A write has broken the shared transaction; the others must run again without it."""
 
-    def __init__(self, suspects: Sequence[_Waiting], error: Exception) -> None:
+    def __init__(self, suspects: Sequence[_Waiting], error: Exception, *, is_joint: bool) -> None:
         super().__init__(str(error))
         self.suspects = suspects
         """One of these."""
         self.error = error
+        self.is_joint = is_joint
+        """Whether several statements went in one: which of them it was is found without that."""
 
 
 class GroupCommit:
@@ -121,6 +120,10 @@ class GroupCommit:
         self._queue: deque[_Waiting] = deque()
         self._working: asyncio.Task[None] | None = None
         self._closed: str | None = None
+        self._has_begun = False
+        """Whether a transaction is open that the next batch runs in."""
+        self._untold: list[str] = []
+        """What other members are to be told of what is on disk already."""
 
     def write(self, write: Write[T]) -> asyncio.Future[T]:
         """Run `write` in the next batch, or in the one that is gathering; the future is done once that is on disk."""
@@ -177,12 +180,11 @@ class GroupCommit:
         acts: list[Callable[[], None]] = []
         number: int | None = None
         try:
-            await self._connection.execute(BEGIN)
+            await self._begin()
             self._tallies.forget()
             await self._gather(batch, acts)
-            await run(partial(self._tallies.write, Statements(self._connection).execute))
             number = await self._speak()
-            await self._connection.execute("COMMIT")
+            await self._commit()
         except _Culprit as culprit:
             await self._go_on_without(culprit, batch)
         except LOST as error:
@@ -195,6 +197,19 @@ class GroupCommit:
             self._answer(batch, acts, started)
             await self._speak_afterwards()
 
+    async def _begin(self) -> None:
+        if not self._has_begun:
+            await self._connection.execute(BEGIN)
+            self._has_begun = True
+
+    async def _commit(self) -> None:
+        """Have it on disk; where more is waiting, the next transaction begins with it."""
+        self._has_begun = False
+        has_more = bool(self._queue)
+        await self._connection.execute(_COMMIT_AND_BEGIN if has_more else "COMMIT")
+        self._has_begun = has_more
+        self._untold.clear()
+
     async def _gather(self, batch: list[_Waiting], acts: list[Callable[[], None]]) -> None:
         while self._queue and len(batch) < _MOST_WRITES:
             turn = self._next_turn(_MOST_WRITES - len(batch))
@@ -205,7 +220,7 @@ class GroupCommit:
                 await self._together.run(self._connection, writings)
             except Broken as broken:
                 suspects = [each for each, its in zip(turn, writings, strict=True) if its in broken.writings]
-                raise _Culprit(suspects, broken.error) from broken
+                raise _Culprit(suspects, broken.error, is_joint=broken.is_joint) from broken
             for each, its in zip(turn, writings, strict=True):
                 each.value = its.value
                 if its.error is not None:
@@ -222,20 +237,27 @@ class GroupCommit:
         return turn
 
     async def _speak(self) -> int | None:
-        """Tell the other members, within the transaction; its number, if it has written anything."""
-        [told] = await self._connection.fetch(_SPEAK, self._words.spoken())
+        """Write the tallies and tell the other members, within the transaction.
+
+        Returns:
+            its number, if it has written anything.
+        """
+        changes, words = self._tallies.changes(), self._words.spoken()
+        [told] = await self._together.tally(self._connection, changes, _SPEAK, words, self._untold)
         number: int | None = told[0]
         return number
 
     async def _speak_afterwards(self) -> None:
         """Tell the other members what was found out only once it was on disk."""
-        told = self._words.noted()
-        if told:
+        self._untold += self._words.noted()
+        if self._untold and not self._has_begun:  # else the next batch tells it
             with contextlib.suppress(*LOST, asyncpg.PostgresError):  # a word that is lost is made up for by a look
                 async with self._connection.transaction():
-                    await self._connection.execute(_SPEAK_LATER, told)
+                    await self._connection.execute(_SPEAK_LATER, self._untold)
+                self._untold.clear()
 
     def _answer(self, batch: list[_Waiting], acts: list[Callable[[], None]], started_ns: int) -> None:
+        self._together.joins = True
         for act in acts:
             act()
         for each in batch:
@@ -247,6 +269,10 @@ class GroupCommit:
 
     async def _go_on_without(self, culprit: _Culprit, batch: list[_Waiting]) -> None:
         await self._roll_back()
+        if culprit.is_joint:
+            self._together.joins = False
+            self._again(batch, culprit.error)
+            return
         if len(culprit.suspects) > 1:
             for each in culprit.suspects:
                 each.is_alone = True  # so that the one whose fault it was is found
@@ -276,6 +302,7 @@ class GroupCommit:
 
     async def _roll_back(self) -> None:
         self._forget()
+        self._has_begun = False
         try:
             await self._connection.execute("ROLLBACK")
         except (*LOST, asyncpg.PostgresError):
@@ -306,6 +333,7 @@ class GroupCommit:
     async def _reconnect(self) -> bool:
         """Have a connection again; False when the server stays away for too long."""
         self._connection.terminate()
+        self._has_begun = False
         try:
             self._connection = await connect_patiently(self._place, _PATIENCE_SECONDS)
         except RingbackError:

@@ -15,7 +15,7 @@ import asyncpg
 from ringback.core.errors import RingbackError, StoreError
 from ringback.store.postgres.bridge import wait
 from ringback.store.postgres.faults import LOST, translated
-from ringback.store.postgres.statements import positional
+from ringback.store.postgres.statements import positional as _positional
 
 _CONNECT_SECONDS: Final = 10.0
 _PAUSE_SECONDS: Final = 0.25
@@ -30,7 +30,7 @@ _SESSION: Final = {
     "tcp_user_timeout": "15s",
 }
 
-_positional = lru_cache(maxsize=1_024)(positional)
+positional = lru_cache(maxsize=1_024)(_positional)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +132,7 @@ class Brought:
 
 async def execute(connection: asyncpg.Connection, sql: str, parameters: Mapping[str, object]) -> Brought:
     """Run one statement with parameters by name."""
-    statement = _positional(sql)
+    statement = positional(sql)
     # Not `prepare`: that would ask the server anew each time, where these two know what they have prepared.
     if statement.brings_rows:
         rows = await connection.fetch(statement.text, *statement.arguments(parameters))

@@ -20,6 +20,7 @@ from ringback.store.postgres.bridge import run
 from ringback.store.postgres.commits import GroupCommit
 from ringback.store.postgres.connecting import Place, Statements, execute, watch_over
 from ringback.store.postgres.faults import LOST, translated
+from ringback.store.postgres.sets import KEEP_OUT
 from ringback.store.postgres.statements import all_statements
 from ringback.store.postgres.together import Together
 from ringback.store.postgres.words import Words
@@ -29,7 +30,6 @@ from ringback.store.verbs.session import Connection, Session, Transaction
 T = TypeVar("T")
 
 _READERS: Final = 4
-_KEEP_OUT: Final = "SELECT pg_advisory_xact_lock(hashtext(:key))"
 
 
 class PostgresSession(Session):
@@ -71,12 +71,12 @@ class PostgresSession(Session):
 
     def unfinished(self, tx: Transaction, api: str, tenant: str) -> int:
         if not self.tallies.knows(api, tenant):
-            tx.execute(_KEEP_OUT, {"key": f"submits of {tenant} to {api}"})
+            tx.execute(KEEP_OUT, {"key": f"submits of {tenant} to {api}"})
         return super().unfinished(tx, api, tenant)
 
     def hold_line(self, tx: Transaction, endpoint: str, order_key: str) -> None:
         tx.hold(("line", endpoint, order_key))
-        tx.execute(_KEEP_OUT, {"key": f"line of {order_key} at {endpoint}"})
+        tx.execute(KEEP_OUT, {"key": f"line of {order_key} at {endpoint}"})
 
     async def read(self, statement: str, **parameters: object) -> list[Row]:
         async def reading(connection: asyncpg.Connection) -> list[Row]:

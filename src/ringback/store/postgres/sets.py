@@ -6,9 +6,9 @@ The sets come as arrays, a row of `given` for each; whatever the statement bring
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 import asyncpg
 
@@ -25,9 +25,14 @@ BY: Final[Mapping[str, tuple[str, ...]]] = {
     "settle_held": ("seq",),
     "retry_held": ("seq",),
     "insert_attempt": ("seq", "number"),
+    "tally": ("api", "tenant", "member"),
 }
 """The statements that run as sets, with the parameters that no two of one set may share: those by which a row is
 changed, and found again."""
+AT_ONCE: Final = ("claim", "next_moments", "count_unfinished")
+"""Statements that run at once with these and with each other, one set of parameters at a time."""
+KEEP_OUT: Final = "SELECT pg_advisory_xact_lock(hashtext(:key))"
+"""Another such: waits for other members' transactions that have asked for the same."""
 
 _INSERT: Final = re.compile(
     r"INSERT INTO (?P<table>\w+) \((?P<columns>[^)]+)\)\s+VALUES \((?P<values>[^)]+)\)(?P<rest>.*)", re.DOTALL
@@ -39,6 +44,16 @@ _MOST: Final = 256
 """Sets of parameters in one statement."""
 _MOST_BYTES: Final = 1 << 23
 """Byte strings in one statement, unless a single set has more: it stands in memory several times."""
+
+
+class Waiting(Protocol):
+    """Whoever waits for a statement with parameters of its own."""
+
+    @property
+    def parameters(self) -> Mapping[str, object]: ...
+
+
+W = TypeVar("W", bound=Waiting)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +68,33 @@ class Many:
     shared_out: Callable[[Sequence[Mapping[str, object]], list[Any]], list[Brought]]
     """What the rows it has brought are to each set."""
 
-    def fit(self, sets: Iterable[Mapping[str, object]]) -> list[bool]:
-        """Which of the sets may go in one statement: the first of each row that is changed, and not too many."""
+    def fitting(self, waiting: Sequence[W]) -> list[W]:
+        """Those whose sets may go in one statement: the first of each row that is changed, and not too many."""
         seen: set[tuple[object, ...]] = set()
-        fit: list[bool] = []
-        room, room_bytes = _MOST, _MOST_BYTES
-        for each in sets:
-            key = tuple(each[name] for name in self.by)
-            fits = room > 0 and room_bytes > 0 and (not key or key not in seen)
-            if fits:
-                room -= 1
-                room_bytes -= sum(len(value) for name in self.large if isinstance(value := each[name], bytes))
-            seen.add(key)
-            fit.append(fits)
-        return fit
+        fitting: list[W] = []
+        room_bytes = _MOST_BYTES
+        for each in waiting:
+            if len(fitting) == _MOST or room_bytes <= 0:
+                break
+            its = each.parameters
+            if self.by:
+                key = tuple([its[name] for name in self.by])
+                if key in seen:
+                    continue
+                seen.add(key)
+            for name in self.large:
+                if isinstance(value := its[name], bytes):
+                    room_bytes -= len(value)
+            fitting.append(each)
+        return fitting
+
+    def arrays(self, sets: Sequence[Mapping[str, object]]) -> list[list[object]]:
+        """The arguments of the text."""
+        return [[each[name] for each in sets] for name in self.names]
 
     async def execute(self, connection: asyncpg.Connection, sets: Sequence[Mapping[str, object]]) -> list[Brought]:
         """Run it, and share out what it brings."""
-        arrays = [[each[name] for each in sets] for name in self.names]
-        return self.shared_out(sets, await connection.fetch(self.text, *arrays))
+        return self.shared_out(sets, await connection.fetch(self.text, *self.arrays(sets)))
 
 
 async def many(connection: asyncpg.Connection, sql: str, by: tuple[str, ...]) -> Many:

@@ -25,6 +25,7 @@ FRAGMENTS: Final = {
     "head_has": "position(CAST(:header AS TEXT) IN lower(encode(head, 'escape'))) > 0",
     "body_has": "position(CAST(:body AS BYTEA) IN body) > 0",
     "for_update": "FOR UPDATE",
+    "is_shared": "EXISTS (SELECT 1 FROM turns WHERE turns.api = :api)",
     "listed_seqs": "SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST(:seqs AS JSON))",
     "listed_ids": "SELECT value FROM json_array_elements_text(CAST(:ids AS JSON))",
     "skip_locked": "FOR UPDATE SKIP LOCKED",

@@ -1,4 +1,5 @@
-"""Writes of one batch side by side: each goes on to its next statement; those that wait for the same get it at once.
+"""Writes of one batch side by side: each goes on to its next statement; those that wait for the same get it at once,
+and those that wait for others get theirs with it.
 
 The verbs know nothing of it, but for what they `hold`: whoever comes second to that waits until all others are done,
 and then runs with nothing in between.
@@ -8,14 +9,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import asyncpg
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from ringback.store.postgres.connecting import Brought, execute
+from ringback.store.postgres.connecting import Brought, execute, positional
 from ringback.store.postgres.faults import is_lost
-from ringback.store.postgres.sets import BY, Many, many
+from ringback.store.postgres.joined import fetch_jointly
+from ringback.store.postgres.sets import AT_ONCE, BY, KEEP_OUT, Many, many
 
 _STAND_ASIDE: Final = object()
 """What a write says instead of a statement when another holds what it wants to."""
@@ -87,11 +91,25 @@ class Writing:
 class Broken(Exception):
     """A statement has failed, and the transaction with it."""
 
-    def __init__(self, writings: Sequence[Writing], error: Exception) -> None:
+    def __init__(self, writings: Sequence[Writing], error: Exception, *, is_joint: bool) -> None:
         super().__init__(str(error))
         self.writings = writings
         """Whose it was: one of these."""
         self.error = error
+        self.is_joint = is_joint
+        """Whether it was several statements in one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One statement of several that go at once, and those that wait for it."""
+
+    text: str
+    arguments: Sequence[object]
+    waiting: Sequence[Sequence[Writing]]
+    """By the answer they get."""
+    shared_out: Callable[[list[Any]], list[Brought]]
+    """An answer for each."""
 
 
 class Together:
@@ -100,7 +118,11 @@ class Together:
     def __init__(self, sql: Mapping[str, str]) -> None:
         """Begin; `sql` has the statements by their names."""
         self._by = {sql[name]: by for name, by in BY.items()}
+        self._at_once = {sql[name] for name in AT_ONCE} | {KEEP_OUT}
+        self._tally = sql["tally"]
         self._many: dict[str, Many] = {}
+        self.joins = True
+        """Whether different statements go in one; not while the one is looked for that cannot be run."""
 
     async def run(self, connection: asyncpg.Connection, writings: Sequence[Writing]) -> None:
         """Have all of them done, or leave all of them given up.
@@ -121,29 +143,68 @@ class Together:
             for each in writings:
                 each.give_up()
 
+    async def tally(
+        self, connection: asyncpg.Connection, changes: Sequence[Mapping[str, object]], last: str, *told: object
+    ) -> list[Any]:
+        """Write what has changed of the tallies, if anything has, and with it run another statement.
+
+        Returns:
+            the rows of that.
+        """
+        text = positional(last).text
+        if not changes:
+            return list(await connection.fetch(text, *told))
+        form = await self._form(connection, self._tally)
+        _, rows = await fetch_jointly(connection, [(form.text, form.arrays(changes)), (text, told)])
+        return rows
+
+    # ── Rounds ──────────────────────────────────────────────────────────────────────────────────
+
     async def _advance(self, connection: asyncpg.Connection, writings: Sequence[Writing]) -> None:
         """Until each is done or stands aside."""
         while waiting := [each for each in writings if not (each.is_done or each.stands_aside)]:
             alike: dict[str, list[Writing]] = {}
             for each in waiting:
                 alike.setdefault(each.sql, []).append(each)
+            joint = [sql for sql in alike if sql in self._by or sql in self._at_once] if self.joins else []
+            if len(joint) > 1:
+                await self._answer_jointly(connection, [alike.pop(sql) for sql in joint])
             for group in alike.values():
                 await self._answer(connection, group)
+
+    async def _answer_jointly(self, connection: asyncpg.Connection, groups: Sequence[Sequence[Writing]]) -> None:
+        """Run the statements that all of these wait for as one, and let those go on that it was run for."""
+        with _blaming([each for group in groups for each in group], is_joint=True):
+            steps = [await self._step(connection, group) for group in groups]
+            rows = await fetch_jointly(connection, [(step.text, step.arguments) for step in steps])
+            answers = [step.shared_out(its) for step, its in zip(steps, rows, strict=True)]
+        for step, its in zip(steps, answers, strict=True):
+            for waiting, brought in zip(step.waiting, its, strict=True):
+                for each in waiting:
+                    each.go_on(brought)
+
+    async def _step(self, connection: asyncpg.Connection, group: Sequence[Writing]) -> _Step:
+        sql = group[0].sql
+        if sql not in self._by:
+            alike = next(iter(_with_the_same_parameters(group)))
+            statement = positional(sql)
+            arguments = statement.arguments(alike[0].parameters)
+            return _Step(statement.text, arguments, [alike], lambda rows: [Brought(rows, len(rows))])
+        form = await self._form(connection, sql)
+        fitting = form.fitting(group)
+        sets = [each.parameters for each in fitting]
+        return _Step(form.text, form.arrays(sets), [[each] for each in fitting], partial(form.shared_out, sets))
 
     async def _answer(self, connection: asyncpg.Connection, group: Sequence[Writing]) -> None:
         """Run the statement that all of these wait for, and let those go on that it was run for."""
         sql = group[0].sql
         if len(group) > 1 and sql in self._by:
             with _blaming(group):
-                form = self._many.get(sql)
-                if form is None:
-                    form = self._many[sql] = await many(connection, sql, self._by[sql])
-            group = [
-                each for each, fits in zip(group, form.fit(each.parameters for each in group), strict=True) if fits
-            ]
-            with _blaming(group):
-                answers = await form.execute(connection, [each.parameters for each in group])
-            for each, brought in zip(group, answers, strict=True):
+                form = await self._form(connection, sql)
+            fitting = form.fitting(group)
+            with _blaming(fitting):
+                answers = await form.execute(connection, [each.parameters for each in fitting])
+            for each, brought in zip(fitting, answers, strict=True):
                 each.go_on(brought)
             return
         for alike in _with_the_same_parameters(group):
@@ -152,16 +213,22 @@ class Together:
             for each in alike:
                 each.go_on(brought)
 
+    async def _form(self, connection: asyncpg.Connection, sql: str) -> Many:
+        form = self._many.get(sql)
+        if form is None:
+            form = self._many[sql] = await many(connection, sql, self._by[sql])
+        return form
+
 
 @contextlib.contextmanager
-def _blaming(writings: Sequence[Writing]) -> Iterator[None]:
+def _blaming(writings: Sequence[Writing], *, is_joint: bool = False) -> Iterator[None]:
     """Whatever goes wrong, unless the connection is lost, is the fault of one of these."""
     try:
         yield
     except Exception as error:
         if is_lost(error):
             raise
-        raise Broken(writings, error) from error
+        raise Broken(writings, error, is_joint=is_joint) from error
 
 
 def _with_the_same_parameters(group: Sequence[Writing]) -> Iterable[list[Writing]]:

@@ -33,7 +33,8 @@ SELECT (SELECT due_at FROM workloads
         ORDER BY due_at LIMIT 1),
        (SELECT expires_at FROM workloads
         WHERE api = :api AND place IS NOT NULL AND expires_at IS NOT NULL
-        ORDER BY expires_at LIMIT 1);
+        ORDER BY expires_at LIMIT 1),
+       {is_shared};
 
 -- name: let_due_stand
 WITH due AS MATERIALIZED (

@@ -3,7 +3,7 @@ INSERT INTO tallies (api, tenant, member, unfinished) VALUES (:api, :tenant, :me
 ON CONFLICT (api, tenant, member) DO UPDATE SET unfinished = tallies.unfinished + excluded.unfinished;
 
 -- name: count_unfinished
-SELECT coalesce(sum(unfinished), 0) FROM tallies WHERE api = :api AND tenant = :tenant;
+SELECT coalesce(sum(unfinished), 0), {is_shared} FROM tallies WHERE api = :api AND tenant = :tenant;
 
 -- name: latest_ends
 -- Whoever ran them. What came in batches is counted apart, and its ends make room for nobody else.

@@ -24,6 +24,7 @@ FRAGMENTS: Final = {
     "bytes": "BLOB",
     "by_key": " WITHOUT ROWID",
     "concurrently": "",
+    "is_shared": "NULL",
     "skip_locked": "",
     "tidied_often": "",
     "head_has": "instr(lower(CAST(head AS TEXT)), :header) > 0",

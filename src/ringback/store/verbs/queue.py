@@ -111,7 +111,7 @@ class Queue:
         """Whether `expire` may find anything."""
         session = self._session
         now = session.steady()
-        [moments] = await session.read("next_moments", api=api, never=NEVER)
+        [(*moments, _)] = await session.read("next_moments", api=api, never=NEVER)
         if any(moment is not None and moment <= now for moment in moments):
             return True
         return bool(await session.read("is_any_aside", api=api, never=NEVER))
@@ -143,7 +143,10 @@ class Queue:
         return due_at, expires_at is None or expires_at > now
 
     def _moments(self, tx: Transaction, api: str) -> tuple[Instant | None, Instant | None]:
-        [(due_at, expires_at)] = tx.execute(self._sql["next_moments"], {"api": api, "never": NEVER}).fetchall()
+        [(due_at, expires_at, is_shared)] = tx.execute(
+            self._sql["next_moments"], {"api": api, "never": NEVER}
+        ).fetchall()
+        self._session.tallies.learn_shared(api, is_shared)
         return due_at, expires_at
 
 

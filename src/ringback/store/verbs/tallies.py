@@ -48,9 +48,15 @@ class Tallies:
         key = api, tenant
         known = self._known.get(key)
         if known is None:
-            [(written,)] = execute(self._sql["count_unfinished"], {"api": api, "tenant": tenant}).fetchall()
+            [(written, is_shared)] = execute(self._sql["count_unfinished"], {"api": api, "tenant": tenant}).fetchall()
             known = self._known[key] = int(written) + self._changes.get(key, 0)
+            self.learn_shared(api, is_shared)
         return known
+
+    def learn_shared(self, api: str, found: bool | None) -> None:
+        """Whether tenants share an API, as the database tells; None where it tells that only when it is asked."""
+        if found is not None:  # another write may have entered the first tenant meanwhile
+            self.shared[api] = found or self.shared.get(api, False)
 
     def note(self, api: str, tenant: str, change: int) -> None:
         """The transaction has taken in so many, or ended some."""
@@ -61,14 +67,26 @@ class Tallies:
 
     def write(self, execute: Execute) -> None:
         """Put what has changed into the transaction."""
-        for (api, tenant), change in self._changes.items():
-            if change:
-                # Those without a tenant go to a row of this member's own, which no other member's commit waits for.
-                member = self._member if tenant in {"", BATCHED} else ""
-                execute(self._sql["tally"], {"api": api, "tenant": tenant, "member": member, "change": change})
+        for change in self.changes():
+            execute(self._sql["tally"], change)
+
+    def changes(self) -> list[Mapping[str, object]]:
+        """What has changed, as parameters of `tally`, always in the same order of the rows; forgets it."""
+        changes: list[Mapping[str, object]] = [
+            # Those without a tenant go to a row of this member's own, which no other member's commit waits for.
+            {
+                "api": api,
+                "tenant": tenant,
+                "member": self._member if tenant in {"", BATCHED} else "",
+                "change": change,
+            }
+            for (api, tenant), change in sorted(self._changes.items())
+            if change
+        ]
         self._changes.clear()
         if len(self._known) > _MOST_KNOWN:
             self._known.clear()
+        return changes
 
     def forget(self) -> None:
         """Another member has written: what was known may be wrong."""

@@ -29,7 +29,7 @@ class Turns:
         shared = self._session.tallies.shared
         if api not in shared:
             found = bool(tx.execute(self._sql["is_shared"], {"api": api}).fetchall())
-            shared[api] = found or shared.get(api, False)  # another write may have entered the first tenant meanwhile
+            self._session.tallies.learn_shared(api, found)
         return shared[api]
 
     def enter(self, tx: Transaction, api: str, tenant: str) -> None:

@@ -81,7 +81,7 @@ class Workloads:
         return Accepted(id=workload_id, created=True)
 
     async def expect_room(self, api: str, limit: int, tenant: str, workload_id: str | None, key: str | None) -> None:
-        [(unfinished,)] = await self._session.read("count_unfinished", api=api, tenant=tenant)
+        [(unfinished, _)] = await self._session.read("count_unfinished", api=api, tenant=tenant)
         if unfinished < limit:
             return
 
