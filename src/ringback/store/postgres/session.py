@@ -111,6 +111,8 @@ class PostgresSession(Session):
                 async with self.readers.acquire() as connection:
                     return await act(cast("asyncpg.Connection", connection))
             except (*LOST, asyncpg.PostgresError) as error:
-                if is_last or not isinstance(error, LOST) or self.readers.is_closing():
+                if self.readers.is_closing():
+                    raise self.refusal() from error
+                if is_last or not isinstance(error, LOST):
                     raise translated(error, str(self.place)) from error
         raise AssertionError

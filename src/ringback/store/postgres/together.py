@@ -23,6 +23,10 @@ from ringback.store.postgres.sets import AT_ONCE, BY, KEEP_OUT, Many, many
 
 _STAND_ASIDE: Final = object()
 """What a write says instead of a statement when another holds what it wants to."""
+_DONE: Final = object()
+"""What is said where a write has come to its end."""
+_MOST_FREE: Final = 256
+"""Greenlets that are kept for the next writes: each has a stack of 16 KiB."""
 
 
 class Transaction:
@@ -54,38 +58,70 @@ class Transaction:
 class Writing:
     """One write on its way, as far as its next statement."""
 
-    __slots__ = ("_greenlet", "error", "parameters", "sql", "stands_aside", "value")
+    __slots__ = (
+        "_greenlet",
+        "_transaction",
+        "_write",
+        "error",
+        "is_done",
+        "parameters",
+        "sql",
+        "stands_aside",
+        "value",
+    )
 
     def __init__(self, write: Callable[[Transaction], Any], transaction: Transaction) -> None:
-        self._greenlet = greenlet(lambda: write(transaction))
+        self._write = write
+        self._transaction = transaction
+        self._greenlet: greenlet | None = None
         self.value: Any = None
         self.error: Exception | None = None
         """What the write itself has raised; it belongs to its caller alone."""
         self.sql = ""
         self.parameters: Mapping[str, object] = {}
         self.stands_aside = False
+        self.is_done = False
 
-    @property
-    def is_done(self) -> bool:
-        return self._greenlet.dead
+    def carry_out(self) -> None:
+        """The whole of it, on a greenlet that goes back to its parent for each answer."""
+        try:
+            self.value = self._write(self._transaction)
+        except Exception as error:  # noqa: BLE001 - whatever it is belongs to its caller alone
+            self.error = error
+
+    def begin(self, on: greenlet) -> None:
+        """As far as the first statement, on a greenlet that carries out nothing else."""
+        self._greenlet = on
+        self._follow(on.switch(self))
 
     def go_on(self, brought: Brought | None = None) -> None:
         """As far as the next statement, with what the last one has brought."""
-        try:
-            told = self._greenlet.switch(brought) if self.sql or self.stands_aside else self._greenlet.switch()
-        except Exception as error:  # noqa: BLE001 - whatever it is belongs to its caller alone
-            self.error = error
-            return
+        assert self._greenlet is not None
+        self._follow(self._greenlet.switch(brought))
+
+    def end(self) -> greenlet | None:
+        """The greenlet it has run on, free for another write; None when it has not come to its end, and never will."""
+        on, self._greenlet = self._greenlet, None
+        if on is None or self.is_done:
+            return on
+        on.throw(GreenletExit)
+        return None
+
+    def _follow(self, told: Any) -> None:
+        self.is_done = told is _DONE
         self.stands_aside = told is _STAND_ASIDE
-        if self._greenlet.dead:
-            self.value = told
-        elif not self.stands_aside:
+        if not (self.is_done or self.stands_aside):
             self.sql, self.parameters = told
 
-    def give_up(self) -> None:
-        """It comes to nothing."""
-        if not self._greenlet.dead:
-            self._greenlet.throw(GreenletExit)
+
+def _carry_out_one_after_another(writing: Writing | None) -> None:
+    """What a greenlet does. It is kept: a new one for each write has memory mapped and given back each time."""
+    outer = getcurrent().parent
+    assert outer is not None
+    while writing is not None:
+        writing.carry_out()
+        writing = None  # whatever it has brought need not stay as long as the greenlet does
+        writing = outer.switch(_DONE)
 
 
 class Broken(Exception):
@@ -121,6 +157,7 @@ class Together:
         self._at_once = {sql[name] for name in AT_ONCE} | {KEEP_OUT}
         self._tally = sql["tally"]
         self._many: dict[str, Many] = {}
+        self._free: list[greenlet] = []
         self.joins = True
         """Whether different statements go in one; not while the one is looked for that cannot be run."""
 
@@ -133,15 +170,17 @@ class Together:
         """
         try:
             for each in writings:
-                each.go_on()
+                each.begin(self._free.pop() if self._free else greenlet(_carry_out_one_after_another))
             await self._advance(connection, writings)
             for each in writings:
                 if each.stands_aside:
                     each.go_on()
                     await self._advance(connection, [each])
         finally:
+            # Only now: who holds something is told from the others by the greenlet it runs on.
             for each in writings:
-                each.give_up()
+                if (free := each.end()) is not None and len(self._free) < _MOST_FREE:
+                    self._free.append(free)
 
     async def tally(
         self, connection: asyncpg.Connection, changes: Sequence[Mapping[str, object]], last: str, *told: object
