@@ -10,7 +10,7 @@ from typing import Any, Final
 import uvicorn
 
 from ringback.core.errors import RingbackError
-from ringback.runtime.connections import InspectedConnection
+from ringback.runtime.connections import Connection, InspectedConnection
 
 _BACKLOG: Final = 2_048
 _KEEP_ALIVE_SECONDS: Final = 75
@@ -63,7 +63,7 @@ def http_server(
     return _Uvicorn(
         uvicorn.Config(
             app,
-            http=InspectedConnection if is_inspected else "httptools",
+            http=InspectedConnection if is_inspected else Connection,
             ws="none",
             interface="asgi3",
             lifespan="off",

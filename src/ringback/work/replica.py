@@ -62,6 +62,7 @@ class Replica(asyncio.Protocol):
         self._over_memory: str | None = None
         self._began = perf_counter()
         self._transport: asyncio.Transport | None = None
+        self._unsent: list[bytes] = []
         self._process: Process | None = None
         self._folder: Path | None = None
         self._overhearing: Hearing | None = None
@@ -128,8 +129,8 @@ class Replica(asyncio.Protocol):
         limit = run_limit(self.api, claimed)
         number = self._hand.put(claimed, perf_counter(), limit)
         if lent is not None:
-            self._transport.write(wire.file_frame(lent.path, in_memory=lent.in_memory))
-        self._transport.write(
+            self._tell(wire.file_frame(lent.path, in_memory=lent.in_memory))
+        self._tell(
             wire.work_frame(
                 wire.Work(
                     number=number,
@@ -360,8 +361,15 @@ class Replica(asyncio.Protocol):
         self._timer = self._loop.call_later(max(remaining, 0.001), self._look)
 
     def _tell(self, data: bytes) -> None:
+        """Send it with whatever else is said in this turn of the loop: workloads come by the dozen."""
+        if not self._unsent:
+            self._loop.call_soon(self._send)
+        self._unsent.append(data)
+
+    def _send(self) -> None:
+        unsent, self._unsent = self._unsent, []
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
+            self._transport.writelines(unsent)
 
     # ── The end ─────────────────────────────────────────────────────────────────────────────────
 
