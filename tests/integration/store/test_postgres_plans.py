@@ -14,7 +14,8 @@ import pytest
 from ringback.core.clock import SystemClock
 from ringback.store.postgres import open_postgres
 from ringback.store.postgres.commits import BEGIN
-from ringback.store.postgres.sets import BY, many
+from ringback.store.postgres.joined import joined
+from ringback.store.postgres.sets import AT_ONCE, BY, many
 from ringback.store.postgres.statements import all_statements, positional
 from support.postgres import clean_database_of, database_of
 from support.stores import submission
@@ -81,3 +82,16 @@ async def test_nor_does_a_statement_for_many(connection: asyncpg.Connection) -> 
         form = await many(connection, SQL[name], BY[name])
         found = await steps_that_grow(connection, form.text, ["'{1}'"] * len(form.names))
         assert (name, found) == (name, [])
+
+
+async def test_nor_does_anything_where_several_go_in_one_statement(connection: asyncpg.Connection) -> None:
+    texts, values = [], []
+    for name in AT_ONCE:
+        statement = positional(SQL[name])
+        texts.append(statement.text)
+        values += ["'1'"] * len(statement.names)
+    for name in sorted(BY.keys() & set(ON_THE_WAY)):
+        form = await many(connection, SQL[name], BY[name])
+        texts.append(form.text)
+        values += ["'{1}'"] * len(form.names)
+    assert await steps_that_grow(connection, joined(tuple(texts)), values) == []

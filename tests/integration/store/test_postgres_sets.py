@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ringback.core.clock import SystemClock
+from ringback.core.delivery import Delivered
 from ringback.core.errors import StoreError
+from ringback.core.workload import Submission
 from ringback.store.postgres import PostgresStore, open_postgres
 from ringback.store.postgres.connecting import execute
+from ringback.store.postgres.joined import fetch_jointly
 from ringback.store.postgres.sets import BY, derived, many
 from ringback.store.postgres.statements import all_statements, positional
 from support.postgres import clean_database_of, database_of
-from support.stores import API, DONE, HOOK, rows_of, submission
+from support.stores import API, DONE, HOOK, attempt, rows_of, submission
 
 SQL = all_statements()
 
@@ -57,19 +62,53 @@ async def test_a_statement_for_many_brings_each_what_it_would_have_brought_alone
     assert [len(each.fetchall()) for each in at_once] == [len(each.fetchall()) for each in one_by_one]
 
 
+async def test_statements_that_go_at_once_bring_each_what_it_would_have_brought_alone(store: PostgresStore) -> None:
+    await store.submit(submission(workload_id="w1"), limit=9)
+    connection = store._session.commits._connection
+    asked: list[tuple[str, dict[str, object]]] = [
+        ("find_by_id", {"api": API, "id": "w1"}),
+        ("find_by_id", {"api": API, "id": "w2"}),
+        ("tally", {"api": API, "tenant": "t", "member": "m", "change": 3}),
+        ("next_moments", {"api": API, "never": 1}),
+        ("claim", {"api": API, "member": store.member, "room": 4, "started_at": 5, "step": 6}),
+        ("count_unfinished", {"api": API, "tenant": ""}),
+    ]
+    texts = [positional(SQL[name]) for name, _ in asked]
+    transaction = connection.transaction()
+    await transaction.start()
+    at_once = await fetch_jointly(
+        connection,
+        [(text.text, text.arguments(given)) for text, (_, given) in zip(texts, asked, strict=True)],
+    )
+    await transaction.rollback()
+    transaction = connection.transaction()
+    await transaction.start()
+    one_by_one = [(await execute(connection, SQL[name], given)).fetchall() for name, given in asked]
+    await transaction.rollback()
+    assert at_once == [[tuple(row) for row in rows] for rows in one_by_one]
+    assert [len(rows) for rows in at_once] == [1, 0, 0, 1, 1, 1]
+
+
 def test_what_has_no_form_for_many_is_refused() -> None:
     with pytest.raises(ValueError, match="no statement for many"):
         derived("DELETE FROM t WHERE a = :a", ["a"], ["int8"], [])
 
 
-async def statements_of(store: PostgresStore, count: int) -> int:
-    """How many statements so many workloads take, from submit to end, with a webhook each."""
+@contextmanager
+def statements(store: PostgresStore) -> Iterator[list[str]]:
+    """What is run where the store writes."""
     ran: list[str] = []
 
     def note(record: Any) -> None:
         ran.append(record.query)
 
     with store._session.commits._connection.query_logger(note):
+        yield ran
+
+
+async def statements_of(store: PostgresStore, count: int) -> int:
+    """How many statements so many workloads take, from submit to end, with a webhook each."""
+    with statements(store) as ran:
         await asyncio.gather(*(store.submit(submission(), limit=1_000) for _ in range(count)))
         claimed, _ = await store.claim(API, count)
         await asyncio.gather(*(store.finish(each.held, DONE, [HOOK]) for each in claimed))
@@ -79,6 +118,48 @@ async def statements_of(store: PostgresStore, count: int) -> int:
 async def test_many_take_no_more_statements_than_a_few(store: PostgresStore) -> None:
     await statements_of(store, 2)  # the first time, types are asked for
     assert await statements_of(store, 200) == await statements_of(store, 10)
+
+
+async def at_all_stages(store: PostgresStore, count: int, *more: Submission) -> list[BaseException]:
+    """One batch in which so many are submitted, as many claimed, ended and recorded as sent.
+
+    Returns:
+        what has failed.
+    """
+    await asyncio.gather(*(store.submit(submission(), limit=999) for _ in range(2 * count)))
+    running, _ = await store.claim(API, count)
+    for each in running[: count // 2]:
+        await store.finish(each.held, DONE, [HOOK])
+    due, _ = await store.take_due(HOOK.key, count, again=False)
+    done = await asyncio.gather(
+        *(store.submit(submission(), limit=999) for _ in range(count)),
+        *(store.submit(each, limit=999) for each in more),
+        store.claim(API, count),
+        *(store.finish(each.held, DONE, [HOOK]) for each in running[count // 2 :]),
+        *(store.record(each, attempt(1, store), Delivered()) for each in due),
+        return_exceptions=True,
+    )
+    return [each for each in done if isinstance(each, BaseException)]
+
+
+async def test_what_waits_at_the_same_time_goes_in_one_statement(store: PostgresStore) -> None:
+    assert await at_all_stages(store, 2) == []  # the first time, types are asked for
+    with statements(store) as ran:
+        assert await at_all_stages(store, 8) == []
+    last = len(ran) - 1 - next(place for place, text in enumerate(reversed(ran)) if "BEGIN" in text)
+    # To begin, the lock and the ends, the room and the claim, the rows, the tallies and the word, to commit.
+    assert len(ran[last:]) <= 7
+
+
+async def test_where_several_go_in_one_statement_the_one_that_cannot_be_fails_alone(store: PostgresStore) -> None:
+    failed = await at_all_stages(store, 8, replace(submission(), trace_id="nul\0"))
+    assert [type(each) for each in failed] == [StoreError]
+    assert (await rows_of(store, "SELECT count(*) FROM workloads")) == [(24,)]
+    assert (await rows_of(store, "SELECT count(*) FROM deliveries WHERE state = 'delivered'")) == [(4,)]
+    with statements(store) as ran:
+        assert await store.claim(API, 3)
+        await asyncio.gather(store.claim(API, 3), store.submit(submission(), limit=999))
+    assert any(text.startswith("WITH step_0") for text in ran), "and those that follow go together again"
 
 
 async def test_a_write_that_cannot_be_fails_alone(store: PostgresStore) -> None:
