@@ -71,7 +71,7 @@ def test_it_sleeps_when_idle_and_wakes_for_the_first_workload(tmp_path: Path) ->
             began = time.perf_counter()
             assert ended(server, submit(server, {"n": 1}))["status"] == "completed"
             took = time.perf_counter() - began
-            assert took < 5, f"from asleep to the result: {took:.1f} s"
+            assert took < (30 if is_on_ray() else 5), f"from asleep to the result: {took:.1f} s"
             until(lambda: not server.replicas() and count(server) == 0, within=20, wanted="no replica")
         assert server.log().count("api.woken") == 2
         assert server.terminate() == 0
@@ -129,8 +129,7 @@ def test_two_servers_on_one_store_share_the_replicas(tmp_path: Path) -> None:
 
         def shared() -> bool:
             nonlocal seen
-            # On Ray nobody can tell from outside whose a process is.
-            counts = tuple(count(each) if is_on_ray() else len(each.replicas()) for each in (first, second))
+            counts = (len(first.replicas()), len(second.replicas()))
             seen = max(seen, sum(counts))
             return counts == (2, 2)
 

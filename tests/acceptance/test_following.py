@@ -219,7 +219,8 @@ def test_in_a_log_of_json_every_line_of_a_replica_is_an_object_too(tmp_path: Pat
         requests.get(f"{server.url}/echo/{broken}?wait=30", timeout=40)
         server.terminate()
     lines = server.log().splitlines()
-    first = next(number for number, line in enumerate(lines) if line.startswith("{"))  # after the banner
+    banner = next(number for number, line in enumerate(lines) if line.startswith("Try it:"))
+    first = next(number for number, line in enumerate(lines) if number > banner and line.startswith("{"))
     facts = [json.loads(line) for line in lines[first:]]
     assert {"replica.ready", "workload.finished", "replica.said"} <= {each["fact"] for each in facts}
     said = [each for each in facts if each["fact"] == "replica.said"]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from support import ground
+from support.postgres import drop_databases_in
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,3 +36,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_runtest_setup() -> None:
     if ground.is_on_ray():
         ground.cluster()  # here, on the main thread, whoever asks for a server later
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    folder = getattr(item, "funcargs", {}).get("tmp_path")
+    yield
+    if folder is not None and ground.is_on_postgresql():
+        drop_databases_in(folder)

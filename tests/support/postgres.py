@@ -113,6 +113,15 @@ def clean_database_of(folder: Path) -> None:
             _CLEAN.append(name)
 
 
+def drop_databases_in(folder: Path) -> None:
+    """Drop the databases of that folder and of those in it, whoever is connected. Blocking."""
+    with _ONE_AT_A_TIME:
+        for place in [each for each in _NAMES if each.is_relative_to(folder)]:
+            name = _NAMES.pop(place)
+            _do(_ask(running(), f'DROP DATABASE "{name}" WITH (FORCE)'))
+            _MADE.remove(name)
+
+
 def _cloned(made: Running) -> str:
     name = _new_name()
     if _ELSEWHERE:  # a pooler in front of it keeps connections to the template, which then cannot be cloned

@@ -167,9 +167,15 @@ class Server:
             pytest.fail(f"the server had not ended after {within:g} s\n{self.tail()}")
 
     def replicas(self) -> set[int]:
-        """The pids of its living child processes; on Ray of those that run what is in the file's folder."""
+        """The pids of its living child processes; on Ray, of those whose parents are its hosts."""
         if ground.is_on_ray():
-            return set(running_in(self.file.parent))
+            doors = {port for port, _, is_listening in sockets_of(self.pid) if is_listening}
+            hosts = {each.pid: each.parent for each in processes()}
+            return {
+                pid
+                for pid in running_in(self.file.parent)
+                if any(there in doors for _, there, _ in sockets_of(hosts.get(pid, 0)))
+            }
         return {child.pid for child in processes() if child.parent == self.pid and child.state != "Z"}
 
     def wait_for_replicas(self, *, other_than: set[int] | None = None) -> set[int]:
@@ -226,6 +232,21 @@ def processes() -> Iterator[Process]:
             cpu_seconds=(int(rest[11]) + int(rest[12])) / tick,
             rss_bytes=int(rest[21]) * page,
         )
+
+
+def sockets_of(pid: int) -> list[tuple[int, int, bool]]:
+    """The TCP sockets of a process: the port here, the port there, and whether it listens (man 5 proc_pid_net)."""
+    inodes = set()
+    with contextlib.suppress(OSError):  # it has ended
+        for file in (Path("/proc") / str(pid) / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                inodes.add(str(file.readlink()))
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [
+        (int(here.rpartition(":")[2], 16), int(there.rpartition(":")[2], 16), state == "0A")
+        for _, here, there, state, *more in lines
+        if f"socket:[{more[5]}]" in inodes
+    ]
 
 
 def running_in(folder: Path) -> list[int]:

@@ -165,6 +165,25 @@ async def test_whatever_predict_does_to_its_streams_it_goes_on(world: World, mis
         assert (await world.run()).status is not Status.IN_PROGRESS
 
 
+@pytest.mark.every_engine
+async def test_a_talkative_one_is_never_overheard_and_its_lines_stay_whole(world: World, capfd: Capture) -> None:
+    """It prints for longer than two looks take, and something always lies there unread."""
+    predict = """
+    until, number = time.monotonic() + 2.6, 0
+    while time.monotonic() < until:
+        print(f"line {number} of many", flush=True)
+        number += 1
+    return number
+    """
+    async with world.serving(predict):
+        workload = await world.run()
+    said = lines_of(capfd.readouterr().err)
+    assert workload.status is Status.COMPLETED
+    assert world.facts.of("replica.overheard") == []
+    assert said == [(workload.id, f"line {number} of many") for number in range(len(said))]
+    assert str(len(said)).encode() == workload.result
+
+
 # ── When it is there ────────────────────────────────────────────────────────────────────────────
 
 

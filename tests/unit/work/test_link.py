@@ -16,7 +16,7 @@ from ringback.core.errors import Unavailable
 from ringback.work.child import wire
 from ringback.work.child.wire import Kind, WireError
 from ringback.work.cluster.door import Door
-from ringback.work.cluster.link import MOST_BYTES, Incoming, Line, Passing, Piece, Sifter, read_piece
+from ringback.work.cluster.link import MOST_BYTES, Incoming, Line, Passing, Piece, Sifter, WholeLines, read_piece
 
 KINDS = (Kind.WORK, Kind.FILE, Kind.STORED, Kind.DONE, Kind.FAILED, Kind.LOG)
 FRAMES = st.lists(st.tuples(st.sampled_from(KINDS), st.binary(min_size=4, max_size=60)), max_size=12)
@@ -131,3 +131,19 @@ async def test_a_host_of_another_release_is_told_apart() -> None:
     assert await reader.read() == b""
     writer.close()
     await door.close()
+
+
+@given(st.binary(max_size=200), st.lists(st.integers(0, 200), max_size=20))
+def test_lines_are_carried_whole_and_nothing_is_kept_back_but_the_last(data: bytes, cuts: list[int]) -> None:
+    lines = WholeLines()
+    parts = [lines.feed(part) for part in chopped(data, cuts)]
+    assert b"".join(parts) + lines.rest == data
+    assert all(part.endswith(b"\n") for part in parts if part)
+    assert b"\n" not in lines.rest
+
+
+def test_a_line_without_an_end_is_carried_on_and_fits_a_piece() -> None:
+    lines = WholeLines()
+    longest = max(len(lines.feed(b"x" * 10_000)) for _ in range(100))
+    assert 0 < longest <= MOST_BYTES
+    assert len(lines.rest) <= MOST_BYTES

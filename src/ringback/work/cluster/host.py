@@ -13,6 +13,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,8 +24,9 @@ from ringback.core.quantities import about_size
 from ringback.core.spec import Predictor
 from ringback.work.child import wire
 from ringback.work.child.wire import Kind, WireError
-from ringback.work.cluster.link import Incoming, Line, Passing, Piece, Sifter, read_piece
+from ringback.work.cluster.link import Incoming, Line, Passing, Piece, Sifter, WholeLines, read_piece
 from ringback.work.memory import MemoryWatch, Reaper
+from ringback.work.printed import Hearing
 from ringback.work.process import End, LocalProcess
 
 _CONNECT_SECONDS: Final = 30.0
@@ -90,6 +92,9 @@ class _Hosting:
         self._fault: str | None = None
         self._is_let_go = False
         self._reaper = Reaper()
+        self._words: Hearing | None = None
+        self._telling = 0
+        """How much is on its way to the server right now."""
 
     async def run(self) -> End:
         """From its start to its end."""
@@ -101,7 +106,7 @@ class _Hosting:
             return End(how=f"could not be started: {error}")
         finally:
             os.close(lines)
-        words = process.overhear(is_busy=lambda: True, heard=self._on_overheard)
+        self._words = words = process.overhear(is_busy=lambda: True, heard=self._on_overheard)
         words.watch()
         memory = MemoryWatch(lambda: self._limits(process.pid), lambda _, used: self._on_over_memory(process, used))
         memory.start()
@@ -178,13 +183,14 @@ class _Hosting:
         sifter = Sifter(Kind.STORED)
         try:
             while data := await reader.read(_READ_BYTES):
-                for passing in sifter.feed(data):
-                    if passing.ended is not None:
-                        self._clear(passing.ended)
-                    elif passing.kind is None:
-                        await self._line.send(Piece.WIRE, passing.data)
-                    else:
-                        await self._send_result(passing.body)
+                with self._handing_on():
+                    for passing in sifter.feed(data):
+                        if passing.ended is not None:
+                            self._clear(passing.ended)
+                        elif passing.kind is None:
+                            await self._line.send(Piece.WIRE, passing.data)
+                        else:
+                            await self._send_result(passing.body)
         except WireError as error:
             self._fault = f"sent what is no answer ({error})"
         except OSError:
@@ -213,11 +219,29 @@ class _Hosting:
         transport, _ = await loop.connect_read_pipe(
             lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(log, "rb", buffering=0)
         )
+        lines = WholeLines()
         try:
             while data := await reader.read(_READ_BYTES):
-                await self._line.send(Piece.LOG, data)
+                if whole := lines.feed(data):
+                    with self._handing_on():
+                        await self._line.send(Piece.LOG, whole)
+            if lines.rest:
+                await self._line.send(Piece.LOG, bytes(lines.rest))
         finally:
             transport.close()
+
+    @contextlib.contextmanager
+    def _handing_on(self) -> Iterator[None]:
+        """The replica is awake and speaks for itself; it may have to wait for the line, and is not overheard then."""
+        assert self._words is not None
+        self._telling += 1
+        self._words.is_deaf = True
+        try:
+            yield
+        finally:
+            self._telling -= 1
+            self._words.is_deaf = self._telling > 0
+            self._words.said()
 
     def _on_overheard(self, text: bytes) -> None:
         saying = asyncio.create_task(self._line.send(Piece.PRINTED, text))

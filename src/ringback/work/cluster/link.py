@@ -21,6 +21,7 @@ MOST_BYTES: Final = 256 * 1024
 SPECIAL_MOST_BYTES: Final = 64 * 1024
 """Of a frame that is read on the way: those name files, and are short."""
 
+_LONGEST_LINE_BYTES: Final = 64 * 1024
 _HEAD: Final = struct.Struct(">BI")
 _NUMBER: Final = struct.Struct(">I")
 _ENDS: Final = frozenset({Kind.DONE, Kind.FAILED})
@@ -161,6 +162,26 @@ class Sifter:
         if kind in _ENDS and length < _NUMBER.size:
             raise WireError("a frame without its number")
         return kind, length
+
+
+class WholeLines:
+    """Makes of a stream of text pieces that end where a line does: between two of them somebody else may write."""
+
+    __slots__ = ("rest",)
+
+    def __init__(self) -> None:
+        self.rest = bytearray()
+        """What has come of a line whose end has not."""
+
+    def feed(self, data: bytes) -> bytes:
+        """The lines that are whole now that `data` has come; one that is too long for a piece, as it is."""
+        self.rest += data
+        end = self.rest.rfind(b"\n") + 1
+        if not end and len(self.rest) >= _LONGEST_LINE_BYTES:
+            end = len(self.rest)
+        whole = bytes(self.rest[:end])
+        del self.rest[:end]
+        return whole
 
 
 class Incoming:
