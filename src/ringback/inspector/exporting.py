@@ -15,6 +15,7 @@ from ringback.inspector.telling import text_of
 
 _CURLS_OWN: Final = frozenset({"host", "content-length", "transfer-encoding", "connection", "expect"})
 """What curl writes by itself, from the URL and the data."""
+_GLOBS: Final = frozenset("{}[]")
 
 
 def curl_of(capture: Capture, url: str) -> str:
@@ -27,7 +28,9 @@ def curl_of(capture: Capture, url: str) -> str:
         url: where to.
     """
     arrival = capture.arrival
-    parts = [f"curl -i -X {shlex.quote(arrival.method)} {shlex.quote(url)}"]
+    # What curl makes of a URL by itself: it counts up in braces and brackets, and walks up dots.
+    as_it_is = f"{' -g' if _GLOBS & set(url) else ''}{' --path-as-is' if '/.' in url else ''}"
+    parts = [f"curl -i{as_it_is} -X {shlex.quote(arrival.method)} {shlex.quote(url)}"]
     names = set()
     for name, value in header_lines(arrival.head):
         names.add(name.lower())

@@ -39,6 +39,8 @@ async def test_a_request_comes_back_byte_for_byte(bench: Bench) -> None:
     download = await bench.call("GET", f"/-/inspector/{box}/1/body")
     assert download.body == body
     assert download.headers["content-disposition"].startswith("attachment")
+    assert download.headers["content-security-policy"] == "sandbox; default-src 'none'"
+    assert (download.headers["x-content-type-options"], download.headers["cache-control"]) == ("nosniff", "no-store")
     assert download.headers["x-content-type-options"] == "nosniff"
     assert download.headers["content-type"] == "application/octet-stream"
 

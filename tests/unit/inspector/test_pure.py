@@ -91,7 +91,9 @@ def captured(body: bytes, *, head: bytes = b"", number: int = 1, at: int = 0, **
 async def test_the_command_sends_the_same_bytes_and_headers(body: bytes, tmp_path: Path) -> None:
     head = b"Host: elsewhere\r\nX-B: 'quoted' \"twice\"\r\nx-b: again\r\nX-None: \r\nContent-Length: 99\r\n"
     async with receiving() as receiver:
-        command = curl_of(captured(body, head=head, method="PUT"), receiver.url)
+        # Who sends a webhook chooses its path.
+        target = "/a/../$(touch${IFS}ran);touch${IFS}ran?it='s&of[1-3]=`touch${IFS}ran`"
+        command = curl_of(captured(body, head=head, method="PUT"), receiver.url + target)
         script = tmp_path / "again.sh"
         script.write_text(command + "\n")
         done = await asyncio.to_thread(
@@ -100,7 +102,9 @@ async def test_the_command_sends_the_same_bytes_and_headers(body: bytes, tmp_pat
         assert done.returncode == 0, done.stderr
         [request] = receiver.requests
 
-    assert request.line.startswith("PUT ")
+    assert not (tmp_path / "ran").exists()
+    assert request.line.startswith("PUT /")
+    assert target in request.line
     assert request.body == body
     assert request.headers["x-b"] == "again"
     assert request.headers["x-none"] == ""
