@@ -48,6 +48,7 @@ bench: $(VENV)/.bench ## Measure, beside the seed's own design, taskiq and Procr
 	@$(BIN)/python -m benchmarks.delivery
 	@$(BIN)/python -m benchmarks.queue
 	@$(BIN)/python -m benchmarks.inspector
+	@$(BIN)/python -m benchmarks.dashboard
 	@$(BIN)/python -m benchmarks.large
 	@$(BIN)/python -m benchmarks.batch
 

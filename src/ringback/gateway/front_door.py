@@ -5,6 +5,7 @@ A mounted application is called only with what may be asked; what it raises beco
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -106,7 +107,11 @@ class FrontDoor:
         if token_wanted:
             receive = await self._check_form(scope, receive)
         if not mount.is_open(scope["path"]):
-            place_visitor(scope, self._admission.visitor(scope))
+            visitor = self._admission.visitor(scope)
+            place_visitor(scope, visitor)
+            if visitor.session is not None:
+                wire = _InSession(scope, receive, send, self._admission)
+                receive, send = wire.receive, wire.send
         await mount.application(scope, receive, send)
 
     def check_token_header(self, scope: Scope) -> None:
@@ -248,6 +253,34 @@ class FrontDoor:
         """Whether the browser speaks https, to this server or to the proxy in front that `--public-url` names."""
         is_public = request.headers.get("host", "").lower() == self._public.netloc.lower()
         return request.scope["scheme"] == "https" or (self._public.scheme == "https" and is_public)
+
+
+class _InSession:
+    """A request's two directions for as long as its session holds: a stream ends with it, not when it next asks."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, admission: Admission) -> None:
+        self._headers = dict(scope["headers"])
+        self._receive = receive
+        self._send = send
+        self._admission = admission
+        self._over = asyncio.Event()
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        came, over = asyncio.ensure_future(self._receive()), asyncio.ensure_future(self._over.wait())
+        try:
+            await asyncio.wait({came, over}, return_when=asyncio.FIRST_COMPLETED)
+            return came.result() if came.done() else {"type": "http.disconnect"}
+        finally:
+            for each in (came, over):
+                each.cancel()
+
+    async def send(self, message: MutableMapping[str, Any]) -> None:
+        if self._over.is_set():
+            return
+        if message.get("more_body") and self._admission.session_of(self._headers) is None:
+            self._over.set()
+            message = {"type": "http.response.body", "body": b"", "more_body": False}
+        await self._send(message)
 
 
 def _wants_page(scope: Scope) -> bool:

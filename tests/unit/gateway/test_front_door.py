@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -33,14 +34,31 @@ class Part:
 
     visitors: list[Visitor | None] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
+    lines: int = 0
+    wanted: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Any, send: Any) -> None:
         if scope["path"] == "/-/part/missing":
             raise NotFound("there is no <b>such</b> thing")
+        if scope["path"] == "/-/part/stream":
+            await self.stream(receive, send)
+            return
         self.visitors.append(visitor_of(scope) if "ringback.visitor" in scope else None)
         self.bodies.append((await receive()).get("body", b""))
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"part"})
+
+    async def stream(self, receive: Any, send: Any) -> None:
+        """A line whenever it is asked for, until whoever reads it is gone."""
+        await receive()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        gone = asyncio.ensure_future(receive())
+        while not gone.done():
+            await send({"type": "http.response.body", "body": b"line\n", "more_body": True})
+            self.lines += 1
+            await asyncio.wait({gone, asyncio.ensure_future(self.wanted.wait())}, return_when="FIRST_COMPLETED")
+            self.wanted.clear()
+        assert (await gone)["type"] == "http.disconnect"
 
 
 @pytest.fixture
@@ -285,6 +303,22 @@ async def test_logging_out_ends_the_session(store: SqliteStore, part: Part) -> N
     assert (left.status, left.headers["location"]) == (303, "/-/login")
     assert (await call("GET", "/-/part", headers=HOST | cookie)).problem == "unauthorized"
     assert (await call("GET", "/-/logout", headers=HOST)).problem == "method_not_allowed"
+
+
+async def test_a_stream_ends_with_its_session(store: SqliteStore, part: Part) -> None:
+    call = caller(store, part, "sesame")
+    cookie = cookie_of(await log_in(call))
+    await call("GET", "/-/part", headers=HOST | cookie)
+    assert part.visitors[-1] is not None
+    reading = asyncio.create_task(call("GET", "/-/part/stream", headers=HOST | cookie))
+    await eventually(lambda: part.lines == 1)
+    part.wanted.set()
+    await eventually(lambda: part.lines == 2)
+    await call("POST", "/-/logout", form(form_token=part.visitors[-1].form_token), OWN | FORM | cookie)
+    part.wanted.set()
+    answer = await asyncio.wait_for(reading, 10)
+
+    assert (answer.status, answer.body) == (200, b"line\nline\n")
 
 
 async def test_logging_out_of_one_member_is_logging_out_of_all(store: SqliteStore, part: Part, tmp_path: Path) -> None:
