@@ -162,6 +162,15 @@ async def test_where_several_go_in_one_statement_the_one_that_cannot_be_fails_al
     assert any(text.startswith("WITH step_0") for text in ran), "and those that follow go together again"
 
 
+async def test_how_statements_are_planned_outlasts_a_rollback_of_a_connections_first_batch(
+    store: PostgresStore,
+) -> None:
+    store._session.commits._connection.terminate()
+    with pytest.raises(StoreError):
+        await store.submit(submission(workload_id="nul\0"))
+    assert await store._session.commits._connection.fetchval("SHOW enable_sort") == "off"
+
+
 async def test_a_write_that_cannot_be_fails_alone(store: PostgresStore) -> None:
     """NUL is in no text that PostgreSQL keeps; the driver itself refuses a number that is too large."""
     wrong = [

@@ -33,15 +33,20 @@ _SPEAK: Final = """SELECT CAST(CAST(number AS TEXT) AS BIGINT),
 FROM (SELECT pg_current_xact_id_if_assigned() AS number) AS transaction"""
 """A transaction that has written nothing has no number, and of its own nothing to tell."""
 _SPEAK_LATER: Final = "SELECT pg_notify('ringback', word) FROM unnest($1::text[]) AS word"
-_AS_WRITES: Final = """
-    SET LOCAL enable_sort = off; SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off;
-    SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off; SET LOCAL jit = off;
-    SET LOCAL plan_cache_mode = force_generic_plan
-"""
+_AS_WRITES: Final = "; ".join(
+    f"SET {{0}} {setting}"
+    for setting in (
+        *(f"enable_{way} = off" for way in ("sort", "seqscan", "bitmapscan", "hashjoin", "mergejoin")),
+        "jit = off",
+        "plan_cache_mode = force_generic_plan",
+    )
+)
 """Every statement of a write has an index to go down, in its order; a planner whose statistics are old, or who has none
 yet, might read a whole queue and sort it instead: a quarter of a second for each claim at 200,000 waiting."""
-BEGIN: Final = f"BEGIN; {_AS_WRITES}"
-_COMMIT_AND_BEGIN: Final = f"COMMIT AND CHAIN; {_AS_WRITES}"
+_FOR_ALL: Final = _AS_WRITES.format("SESSION")
+"""Once on a connection of one's own; elsewhere with each transaction, for a pooler hands the connection on."""
+BEGIN: Final = f"BEGIN; {_AS_WRITES.format('LOCAL')}"
+_COMMIT_AND_BEGIN: Final = f"COMMIT AND CHAIN; {_AS_WRITES.format('LOCAL')}"
 _MOST_WRITES: Final = 512
 """A batch goes to the disk after so many, however many more there are."""
 _TRIES: Final = 20
@@ -122,6 +127,8 @@ class GroupCommit:
         self._closed: str | None = None
         self._has_begun = False
         """Whether a transaction is open that the next batch runs in."""
+        self._is_set = False
+        """Whether the connection plans as writes want it, if it does for more than a transaction."""
         self._untold: list[str] = []
         """What other members are to be told of what is on disk already."""
 
@@ -198,15 +205,20 @@ class GroupCommit:
             await self._speak_afterwards()
 
     async def _begin(self) -> None:
-        if not self._has_begun:
-            await self._connection.execute(BEGIN)
-            self._has_begun = True
+        if self._has_begun:
+            return
+        if self._place.prepares and not self._is_set:
+            await self._connection.execute(_FOR_ALL)  # not with BEGIN: a ROLLBACK would undo it
+            self._is_set = True
+        await self._connection.execute("BEGIN" if self._place.prepares else BEGIN)
+        self._has_begun = True
 
     async def _commit(self) -> None:
         """Have it on disk; where more is waiting, the next transaction begins with it."""
         self._has_begun = False
         has_more = bool(self._queue)
-        await self._connection.execute(_COMMIT_AND_BEGIN if has_more else "COMMIT")
+        and_begin = "COMMIT AND CHAIN" if self._place.prepares else _COMMIT_AND_BEGIN
+        await self._connection.execute(and_begin if has_more else "COMMIT")
         self._has_begun = has_more
         self._untold.clear()
 
@@ -333,7 +345,7 @@ class GroupCommit:
     async def _reconnect(self) -> bool:
         """Have a connection again; False when the server stays away for too long."""
         self._connection.terminate()
-        self._has_begun = False
+        self._has_begun = self._is_set = False
         try:
             self._connection = await connect_patiently(self._place, _PATIENCE_SECONDS)
         except RingbackError:
