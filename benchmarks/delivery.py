@@ -150,8 +150,8 @@ async def finish(store: SqliteStore, count: int, hooks: Sequence[Endpoint]) -> N
 
 async def fill(path: Path, count: int, hooks: Sequence[Endpoint]) -> None:
     store = await open_sqlite(path, clock=SystemClock())
-    for _ in range(count // _FILL):
-        await finish(store, _FILL, hooks)
+    for begun in range(0, count, _FILL):
+        await finish(store, min(_FILL, count - begun), hooks)
     await store.close()
 
 
