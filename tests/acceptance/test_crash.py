@@ -134,7 +134,7 @@ def kill_both(server: Server) -> None:
     server.start_and_wait()
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)  # half a minute where nobody else wants the machine
 @pytest.mark.parametrize("kill", [kill_server, kill_replica, kill_both], ids=["server", "replica", "both"])
 def test_nothing_acknowledged_is_lost(
     kill: Callable[[Server], None], tmp_path: Path, say: Callable[[str], None]

@@ -21,9 +21,23 @@ from support.waiting import until
 BOX: Final = "the-box-of-this-test"
 
 
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server for all tests that are about an inbox alone."""
+    folder = tmp_path_factory.mktemp("house")
+    with serving(folder_of(folder), folder / "store" / "ringback.db") as started:
+        yield started
+
+
+@pytest.fixture
+def box(house: Server) -> str:
+    """A new inbox in the house."""
+    return str(call(house, "POST", "", json={})["id"])
+
+
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
-    """A server whose one webhook leads to an inbox of its own."""
+    """A server of the test's own, whose one webhook leads to an inbox of it."""
     port = free_port()
     file = folder_of(tmp_path, webhook=f"http://127.0.0.1:{port}/-/inspector/in/{BOX}")
     with serving(file, tmp_path / "store" / "ringback.db", port=port) as started:
@@ -53,22 +67,21 @@ def heard(connected: socket.socket) -> bytes:
     return b"".join(pieces)
 
 
-def test_a_request_is_kept_as_it_was_written(server: Server) -> None:
-    box = call(server, "POST", "", json={"name": "raw"})["id"]
+def test_a_request_is_kept_as_it_was_written(house: Server, box: str) -> None:
     path = f"/-/inspector/in/{box}"
     body = bytes(range(256))
-    with connect(server) as connected:
+    with connect(house) as connected:
         wire = request_of(f"{path}/%41?q=%ff", "X-MiXed: one", "x-mixed: two", "X-Odd: \xe4\xff", body=body)
         for byte in wire[:40]:  # a head that comes in pieces
             connected.sendall(bytes([byte]))
         connected.sendall(wire[40:])
-        until(lambda: call(server, "GET", f"/{box}")["captures"], within=10, wanted="the capture")
+        until(lambda: call(house, "GET", f"/{box}")["captures"], within=10, wanted="the capture")
         # A second request on the same connection, that is no inbox's, and a third that is again.
         connected.sendall(request_of("/healthz", "X-Health: 1", method="GET", host="localhost"))
         connected.sendall(request_of(path, "SHOUT: yes", "Connection: close"))
         assert heard(connected).count(b"HTTP/1.1 200") == 3
 
-    first, second = (call(server, "GET", f"/{box}/{number}") for number in (1, 2))
+    first, second = (call(house, "GET", f"/{box}/{number}") for number in (1, 2))
     assert first["headers"] == [
         ["Host", "whoever.example"],
         ["X-MiXed", "one"],
@@ -77,16 +90,16 @@ def test_a_request_is_kept_as_it_was_written(server: Server) -> None:
         ["Content-Length", "256"],
     ]
     assert first["target"] == "/%41?q=%ff"
-    assert requests.get(f"{server.url}/-/inspector/{box}/1/body", timeout=10).content == body
+    assert requests.get(f"{house.url}/-/inspector/{box}/1/body", timeout=10).content == body
     assert ["SHOUT", "yes"] in second["headers"]
 
 
 @pytest.mark.parametrize("method", ["DELETE", "PROPFIND", "TRACE", "MKCOL", "HEAD"])
-def test_unusual_methods_are_taken(server: Server, method: str) -> None:
-    with connect(server) as connected:
-        connected.sendall(request_of(f"/-/inspector/in/{BOX}", "Connection: close", method=method))
+def test_unusual_methods_are_taken(house: Server, box: str, method: str) -> None:
+    with connect(house) as connected:
+        connected.sendall(request_of(f"/-/inspector/in/{box}", "Connection: close", method=method))
         assert heard(connected).startswith(b"HTTP/1.1 200")
-    assert call(server, "GET", f"/{BOX}")["captures"][0]["method"] == method
+    assert call(house, "GET", f"/{box}")["captures"][0]["method"] == method
 
 
 def captured(server: Server, count: int) -> list[Any]:
@@ -95,16 +108,16 @@ def captured(server: Server, count: int) -> list[Any]:
     return found if len(found) >= count else []
 
 
-def set_script(server: Server, *steps: dict[str, Any]) -> None:
-    call(server, "PATCH", f"/{BOX}", json={"script": list(steps)})
+def set_script(server: Server, box: str, *steps: dict[str, Any]) -> None:
+    call(server, "PATCH", f"/{box}", json={"script": list(steps)})
 
 
-def answer_of(server: Server, number: int = 1) -> dict[str, Any]:
+def answer_of(server: Server, box: str, number: int = 1) -> dict[str, Any]:
     """What became of a sender, once that is written down."""
     return until(
         lambda: [
             each["answer"]
-            for each in call(server, "GET", f"/{BOX}?search=number:{number}")["captures"]
+            for each in call(server, "GET", f"/{box}?search=number:{number}")["captures"]
             if each["answer"]["duration_ms"] is not None
         ],
         within=10,
@@ -113,35 +126,35 @@ def answer_of(server: Server, number: int = 1) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(("act", "begins"), [("reset", b""), ("reset-after-headers", b"HTTP/1.1 200")])
-def test_a_reset_is_one(server: Server, act: str, begins: bytes) -> None:
-    set_script(server, {"do": act})
-    with connect(server) as connected:
-        connected.sendall(request_of(f"/-/inspector/in/{BOX}", body=b"x"))
+def test_a_reset_is_one(house: Server, box: str, act: str, begins: bytes) -> None:
+    set_script(house, box, {"do": act})
+    with connect(house) as connected:
+        connected.sendall(request_of(f"/-/inspector/in/{box}", body=b"x"))
         if begins:
             assert connected.recv(4_096).startswith(begins)
         with pytest.raises(ConnectionResetError):
             heard(connected)
-    assert answer_of(server)["act"] == act
+    assert answer_of(house, box)["act"] == act
 
 
 @pytest.mark.parametrize(("act", "begins"), [("hang", b""), ("hang-after-headers", b"HTTP/1.1 200")])
-def test_a_hang_says_nothing_until_the_sender_leaves(server: Server, act: str, begins: bytes) -> None:
-    set_script(server, {"do": act})
-    with connect(server, timeout=0.5) as connected:
-        connected.sendall(request_of(f"/-/inspector/in/{BOX}", body=b"x"))
+def test_a_hang_says_nothing_until_the_sender_leaves(house: Server, box: str, act: str, begins: bytes) -> None:
+    set_script(house, box, {"do": act})
+    with connect(house, timeout=0.5) as connected:
+        connected.sendall(request_of(f"/-/inspector/in/{box}", body=b"x"))
         if begins:
             assert connected.recv(4_096).startswith(begins)
         with pytest.raises(TimeoutError):
             connected.recv(1)
-    answer = answer_of(server)
+    answer = answer_of(house, box)
     assert answer["detail"] == "the sender left"
     assert answer["duration_ms"] >= 400
 
 
-def test_a_drip_is_bytes_with_pauses_between(server: Server) -> None:
-    set_script(server, {"do": "drip", "body": "drip drop", "bytes_per_second": 12})
-    with connect(server) as connected:
-        connected.sendall(request_of(f"/-/inspector/in/{BOX}", "Connection: close", body=b"x"))
+def test_a_drip_is_bytes_with_pauses_between(house: Server, box: str) -> None:
+    set_script(house, box, {"do": "drip", "body": "drip drop", "bytes_per_second": 12})
+    with connect(house) as connected:
+        connected.sendall(request_of(f"/-/inspector/in/{box}", "Connection: close", body=b"x"))
         pieces = []
         while piece := connected.recv(4_096):
             pieces.append(piece)
@@ -149,28 +162,28 @@ def test_a_drip_is_bytes_with_pauses_between(server: Server) -> None:
     assert len(pieces) >= 3
 
 
-def test_an_endless_body_ends_with_its_listener(server: Server) -> None:
-    set_script(server, {"do": "endless"})
-    with connect(server) as connected:
-        connected.sendall(request_of(f"/-/inspector/in/{BOX}", body=b"x"))
+def test_an_endless_body_ends_with_its_listener(house: Server, box: str) -> None:
+    set_script(house, box, {"do": "endless"})
+    with connect(house) as connected:
+        connected.sendall(request_of(f"/-/inspector/in/{box}", body=b"x"))
         listened = 0
         while listened < 20_000:
             listened += len(connected.recv(4_096))
-    assert answer_of(server)["detail"].startswith("the sender left after")
+    assert answer_of(house, box)["detail"].startswith("the sender left after")
 
 
-def test_a_sender_that_breaks_off_is_kept_with_what_came(server: Server) -> None:
-    connected = connect(server)
-    connected.sendall(request_of(f"/-/inspector/in/{BOX}", body=b"x" * 100)[:-50])
+def test_a_sender_that_breaks_off_is_kept_with_what_came(house: Server, box: str) -> None:
+    connected = connect(house)
+    connected.sendall(request_of(f"/-/inspector/in/{box}", body=b"x" * 100)[:-50])
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     connected.close()
-    [found] = until(lambda: call(server, "GET", f"/{BOX}")["captures"], within=10, wanted="the capture")
-    whole = call(server, "GET", f"/{BOX}/1")
+    [found] = until(lambda: call(house, "GET", f"/{box}")["captures"], within=10, wanted="the capture")
+    whole = call(house, "GET", f"/{box}/1")
     assert (found["size"], found["is_cut"], len(whole["body"])) == (100, True, 50)
 
 
 def test_a_server_that_is_told_to_stop_does_not_wait_for_those_it_keeps_waiting(server: Server) -> None:
-    set_script(server, {"do": "hang"})
+    set_script(server, BOX, {"do": "hang"})
     with connect(server) as hanging, connect(server) as reading:
         hanging.sendall(request_of(f"/-/inspector/in/{BOX}", body=b"x"))
         reading.sendall(request_of(f"/-/inspector/{BOX}/events", method="GET", host="localhost"))
@@ -184,7 +197,7 @@ def test_a_server_that_is_told_to_stop_does_not_wait_for_those_it_keeps_waiting(
 
 
 def test_failures_and_then_success_are_one_timeline_of_both_ends(server: Server) -> None:
-    set_script(server, {"status": 503, "times": 1})
+    set_script(server, BOX, {"status": 503, "times": 1})
     answer = requests.post(f"{server.url}/echo", json={"n": 1}, timeout=10).json()
     captures = until(lambda: captured(server, 2), within=15, wanted="both attempts")
     told = call(server, "GET", f"/messages/{captures[0]['webhook_id']}")
@@ -214,10 +227,10 @@ def test_each_bad_verdict_names_its_cause_when_the_store_knows_what_was_sent(ser
     assert call(server, "GET", f"/{BOX}/1")["verdict"]["reason"] == "good"
 
 
-def test_a_replay_to_its_own_inbox_is_captured_and_marked(server: Server) -> None:
-    requests.post(f"{server.url}/-/inspector/in/{BOX}/path?q=1", data=b"again", timeout=10)
-    told = call(server, "POST", f"/{BOX}/1/replay")
-    second = call(server, "GET", f"/{BOX}/2")
+def test_a_replay_to_its_own_inbox_is_captured_and_marked(house: Server, box: str) -> None:
+    requests.post(f"{house.url}/-/inspector/in/{box}/path?q=1", data=b"again", timeout=10)
+    told = call(house, "POST", f"/{box}/1/replay")
+    second = call(house, "GET", f"/{box}/2")
 
     assert (told["status"], second["body"], second["target"]) == (200, "again", "/path?q=1")
     assert ["Ringback-Inspector-Hops", "1"] in second["headers"]
