@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,8 +15,8 @@ from browser.conftest import Visits, assert_cells_apart, assert_within
 from ringback.core.clock import SECOND, SystemClock
 from ringback.core.keys import new_secret
 from ringback.core.signing import Signer
-from support.processes import Server, free_port
-from support.served import SECRET
+from support.processes import Server, free_port, serving
+from support.served import SECRET, folder_of
 from support.waiting import until
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -25,6 +25,14 @@ from playwright.sync_api import Locator, Page, expect  # noqa: E402
 Serve = Callable[..., Server]
 
 EVIL = "{\"note\": \"<script>document.title='taken'</script><img src=x onerror='document.title=1'>\"}"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """For all journeys that stay in inboxes of their own."""
+    folder = tmp_path_factory.mktemp("house")
+    with serving(folder_of(folder), folder / "store" / "ringback.db") as started:
+        yield started
 
 
 def make(server: Server, **wanted: Any) -> dict[str, Any]:
@@ -81,8 +89,7 @@ def test_an_inbox_is_made_at_a_click_and_shows_what_comes_at_once(serve: Serve, 
     expect(page.get_by_label("The body as text")).to_have_text("hello there")
 
 
-def test_each_verdict_says_why(serve: Serve, visits: Visits) -> None:
-    server = serve()
+def test_each_verdict_says_why(server: Server, visits: Visits) -> None:
     box = make(server, secret=SECRET)
     url = box["url"]
     ring(url, message_id="good")
@@ -190,8 +197,7 @@ def test_a_scripted_failure_and_then_success_are_one_timeline(serve: Serve, visi
     expect(page.locator("#dlv_1-2")).to_contain_text("attempt 2")
 
 
-def test_a_capture_is_sent_once_more(serve: Serve, visits: Visits) -> None:
-    server = serve()
+def test_a_capture_is_sent_once_more(server: Server, visits: Visits) -> None:
     box, other = make(server, name="first"), make(server, name="second", script={"status": 418, "body": "tea"})
     ring(box["url"])
     page = visits.open(f"{server.url}/-/inspector/{box['id']}/1")
@@ -227,8 +233,7 @@ def test_a_reload_and_a_restart_lose_nothing_and_show_nothing_twice(serve: Serve
     expect(page.locator("#rows tr")).to_have_count(4)
 
 
-def test_what_was_captured_stays_text(serve: Serve, visits: Visits) -> None:
-    server = serve()
+def test_what_was_captured_stays_text(server: Server, visits: Visits) -> None:
     box = make(server, name="<i>nasty</i>")
     page = visits.open(f"{server.url}/-/inspector/{box['id']}")
     live(page)
@@ -264,8 +269,7 @@ def test_everything_can_be_read_and_done_without_script(serve: Serve, visits: Vi
     expect(page.locator(".timeline > li")).to_have_count(2)
 
 
-def test_the_inbox_is_searched_by_keyboard(serve: Serve, visits: Visits) -> None:
-    server = serve()
+def test_the_inbox_is_searched_by_keyboard(server: Server, visits: Visits) -> None:
     box = make(server)
     for number in range(60):
         requests.post(box["url"], data=f"order {number}", timeout=10)
@@ -288,10 +292,9 @@ def test_the_inbox_is_searched_by_keyboard(serve: Serve, visits: Visits) -> None
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_page_has_a_fault_of_accessibility(serve: Serve, visits: Visits, scheme: str) -> None:
+def test_no_page_has_a_fault_of_accessibility(server: Server, visits: Visits, scheme: str) -> None:
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    server = serve()
-    box = make(server, name="orders", secret=SECRET, script={"status": 500, "times": 1})
+    box = make(server, name=f"{scheme} orders", secret=SECRET, script={"status": 500, "times": 1})
     for secret in (SECRET, SECRET, new_secret()):
         ring(box["url"], secret=secret)
     requests.post(box["url"], data={"a": "1"}, timeout=10)
@@ -314,9 +317,8 @@ def test_no_page_has_a_fault_of_accessibility(serve: Serve, visits: Visits, sche
         page.context.close()
 
 
-def test_nothing_sticks_out_of_a_narrow_screen(serve: Serve, visits: Visits) -> None:
-    server = serve()
-    box = make(server, name="orders", secret=SECRET, script=[{"status": 500, "times": 1}, {"status": 418}])
+def test_nothing_sticks_out_of_a_narrow_screen(server: Server, visits: Visits) -> None:
+    box = make(server, name="narrow orders", secret=SECRET, script=[{"status": 500, "times": 1}, {"status": 418}])
     ring(box["url"], '{"long": "' + "x" * 500 + '"}', message_id="m" * 100)
     home = f"/-/inspector/{box['id']}"
     for path in ("/-/inspector", home, f"{home}/1", f"{home}/settings", f"/-/inspector/messages/{'m' * 100}"):
