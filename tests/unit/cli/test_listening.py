@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from ringback.core.keys import new_secret, new_signing_key, public_key
+from ringback.core.keys import public_key
+from ringback.core.keytext import SIGNING as SIGNING_PREFIX
+from ringback.core.keytext import encode
+from support.served import SECRET
 from unit.cli.conftest import Run
 
-SECRET = new_secret()
-SIGNING = new_signing_key()
+SIGNING = encode(SIGNING_PREFIX, bytes(range(32)))
 
 
 @pytest.mark.parametrize(
