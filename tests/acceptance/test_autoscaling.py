@@ -24,6 +24,9 @@ QUICK: Final = {
     "max_upscale_factor": 10,
 }
 
+SECONDS_EACH: Final = 3 if is_on_ray() else 1
+"""What takes long enough that the first replicas are still at work when the last one has been started."""
+
 
 def submit(server: Server, payload: object, api: str = "echo") -> str:
     answer = requests.post(f"{server.url}/{api}", json=payload, timeout=10)
@@ -124,7 +127,7 @@ def test_a_drain_gives_back_what_waits_with_several_apis_and_none_awake(tmp_path
 def test_two_servers_on_one_store_share_the_replicas(tmp_path: Path) -> None:
     file = folder_of(tmp_path / "api", autoscaling={"min_replicas": 0, "max_replicas": 4, **QUICK})
     with serving(file, tmp_path / "ringback.db") as first, serving(file, tmp_path / "ringback.db") as second:
-        ids = [submit(first if number % 2 else second, {"sleep": 1}) for number in range(24)]
+        ids = [submit(first if number % 2 else second, {"sleep": SECONDS_EACH}) for number in range(24)]
         seen = 0
 
         def shared() -> bool:
@@ -133,7 +136,7 @@ def test_two_servers_on_one_store_share_the_replicas(tmp_path: Path) -> None:
             seen = max(seen, sum(counts))
             return counts == (2, 2)
 
-        until(shared, within=30, wanted="two replicas on each")
+        until(shared, within=30 * SECONDS_EACH, wanted="two replicas on each")
         assert {ended(first, each)["status"] for each in ids} == {"completed"}
         assert seen <= 4, "never more than max_replicas"
         for server in (first, second):

