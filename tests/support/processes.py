@@ -274,7 +274,9 @@ def serving(file: Path, store: Path, *, ready: bool = True, **more: Any) -> Iter
         print(f"── the log of {server.file}, its end ──", server.tail(), sep="\n")  # noqa: T201 - pytest keeps it
 
 
-def ringback(*arguments: str, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def ringback(
+    *arguments: str, env: Mapping[str, str] | None = None, within: float = 30.0
+) -> subprocess.CompletedProcess[str]:
     """Run one command to its end, with what it printed."""
     return subprocess.run(
         [RINGBACK, *arguments],
@@ -282,5 +284,5 @@ def ringback(*arguments: str, env: Mapping[str, str] | None = None) -> subproces
         capture_output=True,
         text=True,
         check=False,
-        timeout=30,
+        timeout=within,
     )
