@@ -19,7 +19,7 @@ from ringback.inspector.exporting import curl_of
 from ringback.inspector.forms import form_of_script
 from ringback.inspector.joining import Exchange, exchanges
 from ringback.inspector.presets import PRESETS, preset_of, told_script
-from ringback.inspector.rows import answer_mark, forward_mark, path_of, rows_of, rows_of_messages, verdict_mark
+from ringback.inspector.rows import answer_mark, forward_mark, key_of, path_of, rows_of, rows_of_messages, verdict_mark
 from ringback.inspector.streaming import event
 from ringback.pages import BACK, CURSOR, Visitor, pager
 
@@ -174,6 +174,7 @@ async def rows_event(
         rows = await rows_of_messages(desk, inbox, newest, are_news=True)
     else:
         rows = await rows_of(desk, inbox, newest)
+    shown = {row.key for row in rows}
     told = {
         "rows": [
             {
@@ -183,7 +184,7 @@ async def rows_event(
             }
             for row in reversed(rows)
         ],
-        "passed": len(captures) - len(newest),
+        "passed": sum(key_of(each, is_grouped=is_grouped) not in shown for each in captures),
     }
     return event("rows", told, id=captures[-1].change)
 

@@ -118,9 +118,15 @@ def forward_mark(forwards: Sequence[Forwarded]) -> Mark | None:
     return Mark(kind=kind, words=f"{verb}: {last.status}", sentence=last.url)
 
 
+def key_of(capture: Capture, *, is_grouped: bool) -> str:
+    """Names the row a capture stands in: its message's, or its own."""
+    message_id = capture.arrival.message_id
+    return str(capture.number) if message_id is None or not is_grouped else f"m {message_id}"
+
+
 async def rows_of(desk: Desk, inbox: Inbox, captures: Sequence[Capture]) -> list[Row]:
     """A row for each of some captures, in their order."""
-    return [await _row(desk, inbox, each, [each], key=str(each.number)) for each in captures]
+    return [await _row(desk, inbox, each, [each], key=key_of(each, is_grouped=False)) for each in captures]
 
 
 async def rows_of_messages(
@@ -141,7 +147,7 @@ async def rows_of_messages(
     for capture in captures:
         message_id = capture.arrival.message_id
         if message_id is None:
-            rows.append(await _row(desk, inbox, capture, [capture], key=str(capture.number)))
+            rows.append(await _row(desk, inbox, capture, [capture], key=key_of(capture, is_grouped=True)))
             continue
         if message_id in done:
             continue
@@ -151,7 +157,7 @@ async def rows_of_messages(
             capture
         ]
         if are_news or own[-1].number <= capture.number:
-            rows.append(await _row(desk, inbox, own[-1], own, key=f"m {message_id}"))
+            rows.append(await _row(desk, inbox, own[-1], own, key=key_of(capture, is_grouped=True)))
     return rows
 
 

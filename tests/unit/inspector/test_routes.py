@@ -344,6 +344,15 @@ async def test_a_stream_of_more_than_a_page_can_show_says_how_many_passed(bench:
     assert ([each["number"] for each in rows["data"]["rows"]], rows["data"]["passed"]) == (list(range(109, 121)), 108)
 
 
+async def test_what_stands_in_a_row_that_is_shown_has_not_passed(bench: Bench) -> None:
+    box = await bench.make()
+    for _ in range(20):
+        await bench.ring(box)
+    [rows] = await events(bench, f"/{box}/events?after=0&rows=grouped", 1)
+
+    assert ([each["number"] for each in rows["data"]["rows"]], rows["data"]["passed"]) == ([20], 0)
+
+
 async def test_a_dropped_inbox_ends_its_stream(bench: Bench) -> None:
     box = await bench.make()
     reading = asyncio.create_task(events(bench, f"/{box}/events?after=0", 2))
