@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import math
 import sys
 import tempfile
 import time
@@ -28,6 +29,9 @@ from benchmarks.systems.ringback import write_api
 
 _ROLES: Final = ("gateway", "worker", "dispatcher")
 _WARM_UP: Final = 500
+_RATES: Final = (100, 1_000, 5_000, 20_000)
+_FULL: Final = 0.7
+"""How much of a core is used when it counts as used up."""
 _COUNTED_AFTER_SECONDS: Final = 2.0
 """Until backends have told their counters (postgresql.org/docs/18/monitoring-stats.html)."""
 _COUNTERS: Final = """
@@ -86,21 +90,45 @@ async def counters(url: str) -> dict[str, int]:
         await connection.close()
 
 
-def measured(system: Served, receiver_port: int, workloads: int, rate: float | None) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Footprint:
+    """What one workload took."""
+
+    cpu_us: dict[str, float]
+    """Of each role, of its replica, and of the database."""
+    counted: dict[str, float]
+    """What the database has counted."""
+
+
+def measured(system: Served, receiver_port: int, workloads: int, rate: float | None) -> Footprint:
     """Send so many, and say what each took."""
     counted = asyncio.run(counters(system.at.url))
     used, began = system.cpu_seconds(), time.perf_counter()
     load = send(system.up, receiver_port, workloads, rate=rate)
     seconds = time.perf_counter() - began
-    spent = {name: after - used[name] for name, after in system.cpu_seconds().items()}
-    grown = {name: after - counted[name] for name, after in asyncio.run(counters(system.at.url)).items()}
-    each = {name: value / workloads for name, value in grown.items()}
-    cpu = ", ".join(f"{name} {value / workloads * 1e6:,.0f} µs" for name, value in spent.items())
+    spent = {name: (after - used[name]) / workloads * 1e6 for name, after in system.cpu_seconds().items()}
+    each = {name: (after - counted[name]) / workloads for name, after in asyncio.run(counters(system.at.url)).items()}
+    cpu = ", ".join(f"{name} {value:,.0f} µs" for name, value in spent.items())
     rows = f"{each['inserted']:.1f} rows inserted, {each['updated']:.1f} updated ({each['hot']:.1f} in place)"
     size = f"{each['wal_bytes'] / 1024:.1f} KiB of log, {each['bytes'] / 1024:.1f} KiB kept"
     print(f"{workloads:,} workloads, {load.arrived / load.seconds:,.0f} a second; {workloads - load.arrived} lost")
     print(f"  CPU a workload: {cpu} (in {seconds:.1f} s)")
     print(f"  database: {each['commits']:.2f} transactions, {rows}, {each['deleted']:.1f} deleted, {size}", flush=True)
+    return Footprint(cpu_us=spent, counted=each)
+
+
+def computed(footprint: Footprint) -> None:
+    """What a rate needs, were everything as in this run: processes of a core each, used to seven tenths."""
+    print("computed from that, for workloads that do nothing:")
+    for rate in _RATES:
+        processes = {role: math.ceil(rate * footprint.cpu_us[role] / 1e6 / _FULL) for role in _ROLES}
+        needs = ", ".join(f"{count} {role}{'s' * (count != 1)}" for role, count in processes.items())
+        cores = rate * footprint.cpu_us["database"] / 1e6 / _FULL
+        log = rate * footprint.counted["wal_bytes"] / 1e6
+        kept = rate * footprint.counted["bytes"] * 86_400 / 2**30
+        print(
+            f"  {rate:>6,} a second: {needs}; database {cores:.1f} cores, {log:.1f} MB/s of log, {kept:,.0f} GiB a day"
+        )
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -115,7 +143,7 @@ def main(arguments: Sequence[str]) -> int:
             served(Path(folder), receiver_port) as system,
         ):
             send(system.up, receiver_port, _WARM_UP, rate=None)
-            measured(system, receiver_port, options.workloads, None)
+            computed(measured(system, receiver_port, options.workloads, None))
             if options.steadily:
                 measured(system, receiver_port, options.steadily, 20.0)
     except NotThere as missing:
