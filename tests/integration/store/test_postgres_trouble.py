@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -14,6 +15,7 @@ from ringback.core.clock import SystemClock
 from ringback.core.errors import StoreBusy, StoreError, StoreTooNew
 from ringback.core.workload import Completed, Status
 from ringback.store.postgres import PostgresStore, open_postgres
+from ringback.store.postgres.together import Together
 from support.postgres import clean_database_of, database_of, empty_database
 from support.proxy import proxied
 from support.stores import API, DONE, HOOK, claim_one, rows_of, submission, take_one
@@ -71,6 +73,26 @@ async def test_a_commit_whose_answer_is_lost_is_looked_up_and_not_repeated(url: 
         assert await rows_of(store, "SELECT id, attempt FROM workloads") == [(accepted.id, 1)]
         assert await rows_of(store, "SELECT count(*) FROM deliveries") == [(1,)]
         await store.close()
+
+
+async def test_a_fault_of_ours_leaves_nobody_waiting_and_the_next_write_goes_on(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await open_postgres(url, clock=SystemClock())
+    tally, faults = Together.tally, [RuntimeError("a slip")]
+
+    async def slips(self: Together, *args: Any) -> Any:
+        if faults:
+            raise faults.pop()
+        return await tally(self, *args)
+
+    monkeypatch.setattr(Together, "tally", slips)
+    with pytest.raises(StoreError, match="a slip"):
+        await store.submit(submission(workload_id="w1"))
+    await store.submit(submission(workload_id="w2"))
+    assert await rows_of(store, "SELECT id FROM workloads") == [("w2",)]
+    assert (await store.depths())[API].in_queue == 1
+    await store.close()
 
 
 async def test_behind_a_pooler_that_lets_no_word_through_members_look_for_themselves(url: str) -> None:

@@ -200,6 +200,11 @@ class GroupCommit:
         except asyncpg.PostgresError as error:  # the commit itself was refused
             await self._roll_back()
             self._again(batch, error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours: nobody is to wait for what will not come
+            self._emit("store.fault", detail=f"a batch was given up: {error!r}")
+            await self._roll_back()
+            for each in batch:
+                each.fail(StoreError(f"the write was given up, and has not happened: {error!r}"))
         else:
             self._answer(batch, acts, started)
             await self._speak_afterwards()
