@@ -9,7 +9,7 @@ import asyncio
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import Any, Final
@@ -57,21 +57,29 @@ class Figures:
 
 
 class Receiver:
-    """Counts webhooks by the workload's id."""
+    """Notes webhooks by the workload's id, those of earlier orders among them."""
 
-    def __init__(self, expected: int) -> None:
-        self.expected = expected
+    def __init__(self) -> None:
         self.arrived: dict[str, float] = {}
         self.duplicates = 0
-        self.complete = asyncio.Event()
+        self._awaited: set[str] | None = None
+        self._complete = asyncio.Event()
 
     def take(self, workload_id: str) -> None:
         if workload_id in self.arrived:
             self.duplicates += 1
             return
         self.arrived[workload_id] = perf_counter()
-        if len(self.arrived) >= self.expected:
-            self.complete.set()
+        if self._awaited is not None:
+            self._awaited.discard(workload_id)
+            if not self._awaited:
+                self._complete.set()
+
+    async def all_of(self, workload_ids: Iterable[str]) -> None:
+        """Return once each of them has rung; some may have before their submit was answered."""
+        self._awaited = set(workload_ids) - self.arrived.keys()
+        if self._awaited:
+            await self._complete.wait()
 
 
 class Hook(asyncio.Protocol):
@@ -195,26 +203,26 @@ class Load:
 
 async def measure(order: Order) -> Figures:
     """Carry out one order."""
-    receiver, load = Receiver(order.workloads), Load(order)
+    receiver, load = Receiver(), Load(order)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Hook(receiver.take), "127.0.0.1", order.receiver_port)
     began = perf_counter()
     try:
         async with asyncio.timeout(order.patience_seconds):
             await load.run()
-            await receiver.complete.wait()
+            await receiver.all_of(load.submitted)
     except TimeoutError:
         pass  # what has not arrived by now counts as lost
     server.close()
-    last = max(receiver.arrived.values(), default=perf_counter())
-    rang = [(receiver.arrived[each] - at) * 1_000 for each, at in load.submitted.items() if each in receiver.arrived]
+    arrived = {each: receiver.arrived[each] for each in load.submitted if each in receiver.arrived}
+    last = max(arrived.values(), default=perf_counter())
     return Figures(
         seconds=last - began,
-        arrived=len(receiver.arrived),
+        arrived=len(arrived),
         duplicates=receiver.duplicates,
         refused=load.refused,
         submit_ms=load.submit_ms,
-        ring_ms=rang,
+        ring_ms=[(at - load.submitted[each]) * 1_000 for each, at in arrived.items()],
     )
 
 
