@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import hashlib
 import http.client
@@ -11,14 +12,18 @@ import resource
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
 
+from ringback.core.clock import SECOND, Instant, SystemClock, after
+from ringback.core.links import signed_link
 from support.catcher import Catcher
-from support.ground import locked
+from support.ground import change, locked, open_store
 from support.objects import S3, s3
 from support.processes import Server, processes, ringback, serving
 from support.served import folder_of
@@ -249,6 +254,41 @@ def test_a_webhook_links_to_it_and_the_link_needs_no_key(serve: Serve) -> None:
         assert requests.get(f"{server.url}/echo/{made.json()['id']}/result", timeout=30).status_code == 401
 
 
+def signing_key(server: Server) -> bytes:
+    """What the store signs its links with."""
+
+    async def read() -> bytes:
+        member = await open_store(server.store)
+        try:
+            return member.link_key
+        finally:
+            await member.close()
+
+    return asyncio.run(read())
+
+
+def test_a_link_holds_for_a_week_and_then_no_longer(serve: Serve) -> None:
+    week, now = 7 * 86_400, SystemClock().now
+    with serve() as server:
+        made = submit(server, {"make": 2 * MIB, "as": "bin"})
+        before = now() // SECOND
+        link = ended(server, made)["result_url"]
+        expires = int(parse_qs(urlsplit(link).query)["expires"][0])
+        assert before + week <= expires <= now() // SECOND + week
+
+        # The same link at other times of its life: the store's own key stands for the days that do not pass here.
+        signed = partial(signed_link, server.url, f"/-/results/echo/{made}", signing_key(server))
+        assert signed(Instant(expires * SECOND)) == link
+        assert requests.get(link, timeout=30).content == b"".join(pieces(2 * MIB))
+        last = signed(after(now(), 3.0))
+        until(lambda: requests.get(last, timeout=30).status_code == 403, within=20, wanted="a link that ends")
+        assert now() // SECOND >= int(parse_qs(urlsplit(last).query)["expires"][0])
+        refused = requests.get(last, timeout=30)
+        assert refused.json()["type"] == "urn:ringback:problem:link_refused"
+        assert "has expired" in refused.json()["detail"]
+        assert requests.get(link, timeout=30).status_code == 200
+
+
 def test_the_command_line_sends_and_saves_files(serve: Serve, tmp_path: Path) -> None:
     sent, saved = tmp_path / "big.mp4", tmp_path / "saved.bin"
     sent.write_bytes(b"".join(pieces(9 * MIB)))
@@ -290,6 +330,22 @@ def test_killed_between_a_payload_and_its_row(serve: Serve) -> None:
         assert again.status_code == 200
         assert ended(server, "cut-off")["result"]["size"] == 3 * MIB
         assert stray in blobs_of(server)  # too young to be swept
+
+        assert server.terminate() == 0
+        mine = set(blobs_of(server)) - {stray}
+        let_pass(server, days=1.1)
+        server.start_and_wait()
+        until(lambda: not stray.exists(), within=20, wanted="the stray swept")
+        metrics = requests.get(f"{server.url}/metrics", timeout=10).text
+        assert 'ringback_blobs_removed_total{why="stray"} 1.0' in metrics.splitlines()
+        assert set(blobs_of(server)) == mine, "those that have rows stay, however old"
+        assert ended(server, "kept")["result"]["sha256"] == sha256(pieces(3 * MIB))
+
+
+def let_pass(server: Server, *, days: float) -> None:
+    """Everything in the store of a server that is down is so much older when it comes back."""
+    statement = f"UPDATE timelines SET origin = origin + {round(days * 86_400 * SECOND)}"
+    change(server.store, sqlite=statement, postgresql=statement)
 
 
 def _put_and_be_cut_off(server: Server, workload_id: str) -> None:

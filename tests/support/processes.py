@@ -19,6 +19,7 @@ import pytest
 import requests
 
 from support import ground
+from support.memory_group import MemoryGroup
 from support.waiting import until
 
 RINGBACK: Final = Path(sys.executable).with_name("ringback")
@@ -68,6 +69,8 @@ class Server:
     options: Sequence[str] = ()
     port: int = field(default_factory=free_port)
     command: str = "serve"
+    group: MemoryGroup | None = None
+    """What holds it and its replicas to so much memory."""
     starts: int = 0
     _process: subprocess.Popen[bytes] | None = None
 
@@ -93,9 +96,10 @@ class Server:
         self.store.parent.mkdir(parents=True, exist_ok=True)
         self.starts += 1
         store = {} if "--store" in self.options else ground.store_environment(self.store)
+        words = [str(RINGBACK), *self.arguments()]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                [RINGBACK, *self.arguments()],
+                words if self.group is None else self.group.command(*words),
                 env={**os.environ, **store, **ground.engine_environment(), **self.env},
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from ringback.core.batch import BATCHES
@@ -19,14 +19,16 @@ from ringback.core.spec import Api
 from ringback.core.workload import Canceled, Claimed, Outcome, Status
 from ringback.store.blobs import remove_doomed
 from ringback.store.contract import Blobs, Store
-from ringback.upkeep.rounds import rounds
+from ringback.upkeep.rounds import Pace, rounds
 
 REAP_SECONDS: Final = 2.0
 EXPIRY_SECONDS: Final = 1.0
 BATCHES_SECONDS: Final = 2.0
-RETENTION_SECONDS: Final = 60.0
+FORGET_SECONDS: Final = 60.0
 TIDY_SECONDS: Final = 2.0
 STRAYS_SECONDS: Final = 3_600.0
+ERASE_LEAST_SECONDS: Final = 1.0
+ERASE_MOST_SECONDS: Final = 60.0
 
 _ROOM: Final = 256
 _LINES: Final = 128
@@ -39,6 +41,13 @@ CAPTURE_SECONDS: Final = 7 * 86_400.0
 """How long requests captured by the inspector are kept, if not dropped for newer ones before."""
 
 _HEARTBEATS_PER_LEASE: Final = 3
+_ERASES_PER_RETENTION: Final = 10
+
+
+def erase_seconds(apis: Iterable[Api]) -> float:
+    """How long it may take until something is erased whose time is up: a tenth of the shortest retention, 1 to 60 s."""
+    shortest = min((api.retention_seconds for api in apis), default=ERASE_MOST_SECONDS * _ERASES_PER_RETENTION)
+    return min(max(shortest / _ERASES_PER_RETENTION, ERASE_LEAST_SECONDS), ERASE_MOST_SECONDS)
 
 
 class Keeper:
@@ -52,10 +61,12 @@ class Keeper:
         self._apis: Mapping[str, Api] = {api.name: api for api in apis}
         self._emit = emit
         self._lease_seconds = lease_seconds
+        self._erasing = Pace(erase_seconds(apis))
 
     def serve(self, apis: Sequence[Api]) -> None:
         """Judge by these from now on."""
         self._apis = {api.name: api for api in apis}
+        self._erasing.change(erase_seconds(apis))
 
     async def run(self) -> None:
         """Keep up until cancelled.
@@ -65,17 +76,17 @@ class Keeper:
         """
         try:
             async with asyncio.TaskGroup() as group:
-                for name, act, seconds in (
-                    ("heartbeat", self._heartbeat, self._lease_seconds / _HEARTBEATS_PER_LEASE),
-                    ("reap", self.reap, REAP_SECONDS),
-                    ("expiry", self.expire, EXPIRY_SECONDS),
-                    ("retention", self.erase, RETENTION_SECONDS),
-                    ("batches", self.mend, BATCHES_SECONDS),
-                    ("tenants", self.forget, RETENTION_SECONDS),
-                    ("endpoints", self.tidy, TIDY_SECONDS),
-                    ("strays", self.sweep, STRAYS_SECONDS),
+                for name, act, pace in (
+                    ("heartbeat", self._heartbeat, Pace(self._lease_seconds / _HEARTBEATS_PER_LEASE)),
+                    ("reap", self.reap, Pace(REAP_SECONDS)),
+                    ("expiry", self.expire, Pace(EXPIRY_SECONDS)),
+                    ("retention", self.erase, self._erasing),
+                    ("batches", self.mend, Pace(BATCHES_SECONDS)),
+                    ("tenants", self.forget, Pace(FORGET_SECONDS)),
+                    ("endpoints", self.tidy, Pace(TIDY_SECONDS)),
+                    ("strays", self.sweep, Pace(STRAYS_SECONDS)),
                 ):
-                    group.create_task(rounds(name, act, seconds=seconds, emit=self._emit))
+                    group.create_task(rounds(name, act, pace=pace, emit=self._emit))
         except* LeaseLost as lost:
             raise LeaseLost(str(lost.exceptions[0])) from lost
 

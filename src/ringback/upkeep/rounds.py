@@ -3,14 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from ringback.core.emit import Emit
 from ringback.core.errors import LeaseLost, RingbackError
 
 
-async def rounds(name: str, act: Callable[[], Awaitable[None]], *, seconds: float, emit: Emit) -> None:
-    """Await `act` now and then every `seconds`, until cancelled.
+class Pace:
+    """How long each round waits for the next, in seconds; it may change while one waits."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._changed = asyncio.Event()
+
+    def change(self, seconds: float) -> None:
+        """Wait so long from now on; the next round comes at once if this is another pace."""
+        if seconds != self.seconds:
+            self.seconds = seconds
+            self._changed.set()
+
+    async def pause(self) -> None:
+        """Return when it is time for the next round."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.seconds):
+                await self._changed.wait()
+        self._changed.clear()
+
+
+async def rounds(name: str, act: Callable[[], Awaitable[None]], *, pace: Pace, emit: Emit) -> None:
+    """Await `act` now, and again at this pace, until cancelled.
 
     A round that fails is told as `upkeep.failed` and left to the next one.
 
@@ -24,4 +46,4 @@ async def rounds(name: str, act: Callable[[], Awaitable[None]], *, seconds: floa
             raise
         except RingbackError as error:
             emit("upkeep.failed", round=name, detail=str(error))
-        await asyncio.sleep(seconds)
+        await pace.pause()

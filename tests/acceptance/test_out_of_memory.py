@@ -1,0 +1,58 @@
+"""The kernel runs out of memory for a server's control group: it kills a replica, and the server knows why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import requests
+
+from support.catcher import Catcher
+from support.memory_group import memory_group
+from support.processes import Server, serving
+from support.served import folder_of
+
+MIB: Final = 2**20
+
+PREDICTOR: Final = """
+import os
+import signal
+
+class PythonPredictor:
+    def predict(self, payload):
+        if payload == "killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        held = []
+        while payload == "all":
+            held.append(b"x" * 2**20)
+        return os.getpid()
+"""
+
+
+def run(server: Server, payload: str) -> dict[str, Any]:
+    headers = {"Prefer": "wait=30"}
+    return dict(requests.post(f"{server.url}/echo", json=payload, headers=headers, timeout=40).json())
+
+
+def test_a_replica_that_the_kernel_kills_for_memory_is_told_from_one_that_somebody_kills(tmp_path: Path) -> None:
+    with memory_group(512 * MIB) as group, Catcher() as catcher:
+        file = folder_of(tmp_path / "api", predictor=PREDICTOR, webhook=catcher.url, retries={"max_losses": 2})
+        with serving(file, tmp_path / "ringback.db", group=group) as server:
+            first, pid = run(server, "nothing")["result"], server.pid
+            assert group.kills == 0
+            hungry = run(server, "all")
+            assert group.kills == 2, "there is no `compute.mem`: it was the kernel"
+            assert hungry["status"] == "failed"
+            assert hungry["error"] == {
+                "type": "out_of_memory",
+                "message": "the replica running it was lost 2 times; the last one was killed by the kernel for lack "
+                "of memory",
+            }
+            assert catcher.wait_for(hungry["id"]).json["error"] == hungry["error"]
+
+            killed = run(server, "killed")["error"]
+            assert (killed["type"], "SIGKILL" in killed["message"]) == ("replica_lost", True)
+            assert group.kills == 2
+            assert run(server, "nothing")["result"] not in {first, None}
+            assert (server.ended(), server.pid) == (None, pid), "whose server has stayed"
+            assert server.terminate() == 0
