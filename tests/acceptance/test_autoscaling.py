@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -141,6 +142,20 @@ def test_two_servers_on_one_store_share_the_replicas(tmp_path: Path) -> None:
         assert seen <= 4, "never more than max_replicas"
         for server in (first, second):
             assert server.terminate() == 0
+
+
+@pytest.mark.on_this_machine("on Ray it is the cluster that has room or has not")
+def test_it_grows_no_further_than_the_machine_bears_and_says_so_once(tmp_path: Path) -> None:
+    more_than_half = len(os.sched_getaffinity(0)) * 0.6
+    autoscaling = {"min_replicas": 1, "max_replicas": 3, **QUICK}
+    file = folder_of(tmp_path / "api", compute={"cpu": more_than_half}, autoscaling=autoscaling)
+    with serving(file, tmp_path / "ringback.db") as server:
+        ids = [submit(server, {"sleep": 0.5}) for _ in range(8)]
+        until(lambda: "api.limited api=echo" in server.log(), within=20, wanted="told that there is no room")
+        assert {ended(server, each)["status"] for each in ids} == {"completed"}
+        assert count(server) == len(server.replicas()) == 1
+        assert server.log().count("api.limited") == 1
+        assert f"at {more_than_half:g} each (compute.cpu)" in server.log()
 
 
 def test_what_takes_too_much_memory_is_ended_and_the_next_workload_runs(tmp_path: Path) -> None:

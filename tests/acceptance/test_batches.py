@@ -164,3 +164,34 @@ def test_a_batch_is_canceled_and_retried_from_the_command_line(tmp_path: Path) -
         again = server.ringback("retry", "--batch", batch, "--status", "canceled", "--yes")
         assert again == f"{told['changed']:,} workloads in the queue again\n"
         until(lambda: counts(server, batch)["completed"] > ended["completed"], within=20, wanted="it goes on")
+
+
+def test_many_are_canceled_and_retried_by_what_they_have_in_common(tmp_path: Path) -> None:
+    file = folder_of(tmp_path / "api")
+    with serving(file, tmp_path / "store" / "ringback.db") as server:
+
+        def put(workload_id: str, tenant: str) -> None:
+            headers = {"Ringback-Tenant": tenant, "Ringback-Delay": "1h"}
+            assert requests.put(f"{server.url}/echo/{workload_id}", json={}, headers=headers, timeout=10).ok
+
+        def statuses() -> dict[str, str]:
+            told = requests.get(f"{server.url}/echo?limit=50", timeout=10).json()["workloads"]
+            return {each["id"]: each["status"] for each in told}
+
+        for number in range(3):
+            put(f"navy-{number}", "navy")
+        put("army", "army")
+        told = json.loads(server.ringback("cancel", "--tenant", "navy", "--yes", "--json"))
+        assert told["changed"] == 3
+        navy = {f"navy-{number}" for number in range(3)}
+        assert statuses() == dict.fromkeys(navy, "canceled") | {"army": "in_queue"}
+
+        again = server.ringback("retry", "--api", "echo", "--status", "canceled", "--tenant", "navy", "--yes")
+        assert again == "3 workloads in the queue again\n"
+        done = dict.fromkeys(navy, "completed") | {"army": "in_queue"}
+        until(lambda: statuses() == done, within=20, wanted="those of the navy to end")
+
+        put("late", "navy")
+        told = json.loads(server.ringback("cancel", "--api", "echo", "--status", "in_queue", "--yes", "--json"))
+        assert told["changed"] == 2
+        assert statuses() == done | {"army": "canceled", "late": "canceled"}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 import requests
 
 from support.packages import wheel
-from support.processes import ringback, serving
+from support.processes import RINGBACK, ringback, serving
 from support.served import file_of, folder_of
 from support.waiting import until
 
@@ -51,6 +52,20 @@ def test_a_package_that_only_the_api_has(tmp_path: Path) -> None:
         assert ringback("check", str(file)).stderr == ""
         server.start_and_wait()
         assert server.log().count("environment.made") == 1, "made once"
+        assert server.terminate() == 0
+
+
+def test_uv_makes_it_where_there_is_one(tmp_path: Path) -> None:
+    folder = tmp_path / "api"
+    file = with_requirements(folder, "./flowers-1.0-py3-none-any.whl\n")
+    wheel(folder, "flowers", "1.0", "NAME = 'tulip'\n")
+    path = f"{RINGBACK.parent}{os.pathsep}{os.environ['PATH']}"
+    with serving(file, tmp_path / "ringback.db", ready=False, env={"PATH": path}) as server:
+        server.wait_for("/readyz", 200, within=60)
+        told = requests.post(f"{server.url}/echo", json={}, headers={"Prefer": "wait=30"}, timeout=40).json()
+        assert told["result"] == "tulip"
+        [made] = folder.glob(".ringback/environments/*/pyvenv.cfg")
+        assert "\nuv = " in made.read_text(), "which uv writes, and venv does not"
         assert server.terminate() == 0
 
 

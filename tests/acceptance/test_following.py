@@ -114,6 +114,10 @@ def test_a_stream_goes_on_over_a_kill_without_loss_or_repetition(tmp_path: Path)
         events = follower.join(within=60)
         assert logs.wait(30) == 0
         stored, text = whole(server, path), requests.get(f"{server.url}/echo/{workload_id}/logs", timeout=10).text
+        last_seen = requests.get(server.url + path, headers={"Last-Event-ID": str(stored[-1].id)}, timeout=10)
+        assert (last_seen.status_code, last_seen.text) == (204, ""), "there is nothing more to come"
+        strange = requests.get(server.url + path, headers={"Last-Event-ID": "yesterday"}, timeout=10)
+        assert strange.status_code == 400
 
     assert follower.connections >= 2
     must_be_in_order(events)

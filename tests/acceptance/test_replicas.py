@@ -13,6 +13,7 @@ import requests
 from support.ground import is_on_ray
 from support.processes import Server, serving
 from support.served import file_of
+from support.waiting import until
 
 pytestmark = pytest.mark.every_engine
 
@@ -56,6 +57,37 @@ class PythonPredictor:
     def predict(self, payload):
         return [self.greeting, os.environ["TONE"], os.environ.get("RINGBACK_TEST_OUTER")]
 """,
+    "stoppable": """
+import asyncio
+import os
+from pathlib import Path
+
+class PythonPredictor:
+    async def predict(self, payload, request_id):
+        Path("begun-" + request_id).touch()
+        try:
+            await asyncio.sleep(payload.get("seconds", 0))
+        except asyncio.CancelledError:
+            Path("stopped-" + request_id).touch()
+            raise
+        return os.getpid()
+""",
+    "closable": """
+import os
+import time
+from pathlib import Path
+
+class PythonPredictor:
+    def predict(self, payload, request_id):
+        try:
+            yield os.getpid()
+            Path("begun-" + request_id).touch()
+            while payload.get("seconds", 0):
+                yield "more"
+                time.sleep(0.01)
+        finally:
+            Path("stopped-" + request_id).touch()
+""",
     "recycled": """
 import os
 
@@ -68,6 +100,8 @@ class PythonPredictor:
 MORE: Final[dict[str, dict[str, Any]]] = {
     "threads": {"concurrency": TOGETHER},
     "tasks": {"concurrency": TOGETHER},
+    "stoppable": {"concurrency": 2, "cancel_grace": "1h"},
+    "closable": {"cancel_grace": "1h"},
     "recycled": {"recycle_after": 2},
 }
 
@@ -107,6 +141,23 @@ def test_one_process_runs_several_at_once(kind: str, server: Server) -> None:
 def test_its_surroundings_are_those_of_the_file(server: Server) -> None:
     hosts_own = None if is_on_ray() else "outer"
     assert run(server, "surroundings") == ["hello Ada", "kind", hosts_own]
+
+
+@pytest.mark.parametrize("kind", ["stoppable", "closable"])
+def test_a_coroutine_or_a_generator_is_stopped_where_it_waits_and_its_process_goes_on(
+    kind: str, server: Server
+) -> None:
+    before = run(server, kind)
+    answer = requests.post(f"{server.url}/{kind}", json={"seconds": 3_600}, timeout=10)
+    workload_id = str(answer.json()["id"])
+    folder = server.file.parent
+    until((folder / f"begun-{workload_id}").exists, within=20, wanted="begun")
+    assert not (folder / f"stopped-{workload_id}").exists()
+    server.ringback("cancel", kind, workload_id, "--wait")
+    told = requests.get(f"{server.url}/{kind}/{workload_id}", timeout=10).json()
+    assert told == {"id": workload_id, "status": "canceled"}
+    assert (folder / f"stopped-{workload_id}").exists()
+    assert run(server, kind) == before, "the same process"
 
 
 def test_after_its_share_of_workloads_another_takes_over(server: Server) -> None:
