@@ -10,16 +10,13 @@ from math import inf
 from pathlib import Path
 from threading import Event
 from time import monotonic
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from ringback.client.protocol import POLL_SECONDS, State
 from ringback.client.streams import PATIENCE_SECONDS, WorkloadEvent
+from ringback.client.workloads import AsyncWorkloads, Workloads
 from ringback.core.errors import Unavailable, Unreachable, WorkloadFailed
 from ringback.core.workload import Status
-
-if TYPE_CHECKING:
-    from ringback.client.clients import AsyncClient, Client
-
 
 _FIRST_REST_SECONDS: Final = 0.02
 _LAST_REST_SECONDS: Final = 1.0
@@ -112,7 +109,7 @@ class _Known:
 class WorkloadHandle(_Known):
     """A workload, for `Client`."""
 
-    def __init__(self, client: Client, api: str, state: State) -> None:
+    def __init__(self, client: Workloads, api: str, state: State) -> None:
         super().__init__(api, state)
         self._client = client
 
@@ -190,7 +187,7 @@ class WorkloadHandle(_Known):
 class AsyncWorkloadHandle(_Known):
     """A workload, for `AsyncClient`."""
 
-    def __init__(self, client: AsyncClient, api: str, state: State) -> None:
+    def __init__(self, client: AsyncWorkloads, api: str, state: State) -> None:
         super().__init__(api, state)
         self._client = client
 

@@ -18,7 +18,7 @@ from ringback.store.sqlite.looking import SqliteLook
 from ringback.store.verbs.blobs import PAYLOAD
 from ringback.store.verbs.checking import Expected, examine, expected_blobs
 from ringback.store.verbs.exporting import FORMAT, Line, export
-from ringback.store.verbs.session import Connection
+from ringback.store.verbs.transaction import Connection
 
 T = TypeVar("T")
 

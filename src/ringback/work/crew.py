@@ -29,7 +29,7 @@ class Crew:
     """Starts replicas for an owner, who passes on what they tell, and lets them go."""
 
     def __init__(
-        self, api: Api, owner: Owner, store: Store, emit: Emit, *, chance: Callable[[], float], engine: Engine
+        self, api: Api, owner: Owner[Replica], store: Store, emit: Emit, *, chance: Callable[[], float], engine: Engine
     ) -> None:
         self._api = api
         self._owner = owner

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol, TypeVar
 
 from ringback.core.spec import Api
 from ringback.core.workload import Claimed, ErrorType, Outcome, Progress
 from ringback.work.files import Files, Stored
 
-if TYPE_CHECKING:
-    from ringback.work.replica import Replica
+Teller_contra = TypeVar("Teller_contra", contravariant=True)
+"""What a replica is to whoever keeps it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +55,7 @@ class Gone:
         return not (self.timed_out or self.lost or self.canceled or self.interrupted)
 
 
-class Owner(Protocol):
+class Owner(Protocol[Teller_contra]):
     """Whom a replica tells."""
 
     @property
@@ -63,7 +63,7 @@ class Owner(Protocol):
         """Where its folder comes from."""
         ...
 
-    def on_ready(self, replica: Replica, load_us: int) -> None: ...
+    def on_ready(self, replica: Teller_contra, load_us: int) -> None: ...
 
     def on_began(self, claimed: Claimed) -> None:
         """The child has come to a workload that it was handed."""
@@ -75,7 +75,9 @@ class Owner(Protocol):
 
     def on_output(self, claimed: Claimed, index: int, value: bytes) -> None: ...
 
-    def on_outcome(self, replica: Replica, claimed: Claimed, outcome: Outcome | Stored, run_us: int | None) -> None:
+    def on_outcome(
+        self, replica: Teller_contra, claimed: Claimed, outcome: Outcome | Stored, run_us: int | None
+    ) -> None:
         """It has ended, after so many microseconds; None when it had not begun."""
         ...
 
@@ -83,24 +85,24 @@ class Owner(Protocol):
         """It has printed text, after so many lines that were left out."""
         ...
 
-    def on_overheard(self, replica: Replica, claimed: Claimed | None, text: str) -> None:
+    def on_overheard(self, replica: Teller_contra, claimed: Claimed | None, text: str) -> None:
         """A replica has printed text that it could not tell of itself: as this workload, if it is known."""
         ...
 
     def on_progress(self, claimed: Claimed, progress: Progress) -> None: ...
 
-    def on_checkpoint(self, replica: Replica, number: int, claimed: Claimed, data: bytes) -> None:
+    def on_checkpoint(self, replica: Teller_contra, number: int, claimed: Claimed, data: bytes) -> None:
         """It wants this kept for its next attempt; the replica is to be told when it is."""
         ...
 
-    def on_resume(self, replica: Replica, number: int, claimed: Claimed) -> None:
+    def on_resume(self, replica: Teller_contra, number: int, claimed: Claimed) -> None:
         """It wants what was kept last; the replica is to be told."""
         ...
 
     def on_metric(self, metric: dict[str, object]) -> None: ...
 
-    def on_returned(self, replica: Replica, claimed: list[Claimed]) -> None:
+    def on_returned(self, replica: Teller_contra, claimed: list[Claimed]) -> None:
         """Workloads that wait behind a long one, or would have to, and could run elsewhere."""
         ...
 
-    def on_gone(self, replica: Replica, gone: Gone) -> None: ...
+    def on_gone(self, replica: Teller_contra, gone: Gone) -> None: ...

@@ -33,7 +33,7 @@ _BY_FORCE: Final = "was killed by the server: a workload had run past its time-o
 class Replica(asyncio.Protocol):
     """One child process, from its start to its end."""
 
-    def __init__(self, version: Version, owner: Owner, number: int, *, engine: Engine) -> None:
+    def __init__(self, version: Version, owner: Owner[Replica], number: int, *, engine: Engine) -> None:
         """Begin with no process.
 
         Args:

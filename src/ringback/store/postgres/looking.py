@@ -14,7 +14,7 @@ from ringback.store.postgres.connecting import Place, Statements, connect
 from ringback.store.postgres.faults import LOST, translated
 from ringback.store.postgres.statements import FRAGMENTS, all_statements
 from ringback.store.statements import migrations
-from ringback.store.verbs.session import Connection
+from ringback.store.verbs.transaction import Connection
 
 T = TypeVar("T")
 

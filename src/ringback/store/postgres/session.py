@@ -25,7 +25,8 @@ from ringback.store.postgres.statements import all_statements
 from ringback.store.postgres.together import Together
 from ringback.store.postgres.words import Words
 from ringback.store.verbs.rows import Row
-from ringback.store.verbs.session import Connection, Session, Transaction
+from ringback.store.verbs.session import Session
+from ringback.store.verbs.transaction import Connection, Transaction
 
 T = TypeVar("T")
 

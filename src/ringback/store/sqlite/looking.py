@@ -12,7 +12,7 @@ from ringback.core.errors import StoreError
 from ringback.store.findings import Finding, Weight, given_twice, must_be_current
 from ringback.store.sqlite import opening
 from ringback.store.sqlite.faults import is_damaged, translated
-from ringback.store.verbs.session import Connection
+from ringback.store.verbs.transaction import Connection
 
 T = TypeVar("T")
 

@@ -18,7 +18,8 @@ from ringback.store.sqlite import opening
 from ringback.store.sqlite.commits import Around, GroupCommit
 from ringback.store.sqlite.faults import translated
 from ringback.store.verbs.rows import Row
-from ringback.store.verbs.session import Connection, Session, Transaction
+from ringback.store.verbs.session import Session
+from ringback.store.verbs.transaction import Connection, Transaction
 
 T = TypeVar("T")
 

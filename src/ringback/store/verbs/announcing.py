@@ -15,7 +15,8 @@ from ringback.core.links import LINK_SECONDS, result_path, signed_link
 from ringback.core.spec import BodyFormat, Endpoint, Order
 from ringback.core.workload import Completed, Held, Output
 from ringback.store.verbs import rows
-from ringback.store.verbs.session import Session, Transaction
+from ringback.store.verbs.session import Session
+from ringback.store.verbs.transaction import Transaction
 
 NEVER: Final = 1 << 62
 """The due time of a delivery that waits for another to arrive."""

@@ -18,7 +18,8 @@ from ringback.core.workload import Page, Status, Submission, Workload
 from ringback.store.verbs import rows
 from ringback.store.verbs.blobs import RESULT, BlobRows
 from ringback.store.verbs.ends import Ends
-from ringback.store.verbs.session import Connection, Session, Transaction
+from ringback.store.verbs.session import Session
+from ringback.store.verbs.transaction import Connection, Transaction
 from ringback.store.verbs.workloads import Workloads
 
 _BEFORE_ALL = 2**63 - 1

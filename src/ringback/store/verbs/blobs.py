@@ -14,7 +14,8 @@ from ringback.core.errors import BlobTooOld
 from ringback.core.workload import Claimed
 from ringback.store.verbs import rows
 from ringback.store.verbs.rows import Row
-from ringback.store.verbs.session import Connection, Session, Transaction
+from ringback.store.verbs.session import Session
+from ringback.store.verbs.transaction import Connection, Transaction
 
 PAYLOAD: Final = "payload"
 RESULT: Final = "result"

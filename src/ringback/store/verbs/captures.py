@@ -24,7 +24,8 @@ from ringback.core.paging import decode_cursor, encode_cursor
 from ringback.core.script import Act
 from ringback.store.verbs import rows
 from ringback.store.verbs.readers import Readers
-from ringback.store.verbs.session import Connection, Session
+from ringback.store.verbs.session import Session
+from ringback.store.verbs.transaction import Connection
 
 _BEFORE_ALL: Final = 2**63 - 1
 _MESSAGE_ID: Final = re.compile(r"msg_([0-9a-f]{8})-([0-9a-f]{4})-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")

@@ -10,8 +10,8 @@ from ringback.core.batch import BATCHES
 from ringback.core.blob import Blob
 from ringback.core.delivery import TRIAL_API
 from ringback.store.findings import CHECKS, Finding
-from ringback.store.verbs.session import Connection
 from ringback.store.verbs.tallies import BATCHED
+from ringback.store.verbs.transaction import Connection
 
 _PORTION: Final = 500
 

@@ -12,7 +12,8 @@ from ringback.core.spec import BodyFormat, Event
 from ringback.store.verbs import rows
 from ringback.store.verbs.announcing import NEVER, Announcing
 from ringback.store.verbs.meeting import Topic
-from ringback.store.verbs.session import Session, Transaction
+from ringback.store.verbs.session import Session
+from ringback.store.verbs.transaction import Transaction
 
 
 class Deliveries:

@@ -14,7 +14,8 @@ from ringback.core.rotation import active
 from ringback.store import registrations
 from ringback.store.verbs.meeting import Topic
 from ringback.store.verbs.rows import Row
-from ringback.store.verbs.session import Session, Transaction
+from ringback.store.verbs.session import Session
+from ringback.store.verbs.transaction import Transaction
 
 _REMAINS_SECONDS: Final = 86_400.0
 """How long a removed endpoint's row stays at least: every member has heard of it long before."""

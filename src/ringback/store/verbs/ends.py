@@ -15,8 +15,9 @@ from ringback.core.spec import Endpoint
 from ringback.core.workload import STATUS_AFTER, Held, Outcome, Status
 from ringback.store.verbs import rows
 from ringback.store.verbs.announcing import Announcing, Teller
-from ringback.store.verbs.session import Session, Transaction
+from ringback.store.verbs.session import Session
 from ringback.store.verbs.tallies import tally_of
+from ringback.store.verbs.transaction import Transaction
 
 _ENDS: Final = tuple(COUNTED.values())
 

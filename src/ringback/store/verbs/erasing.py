@@ -11,7 +11,8 @@ from typing import Final
 
 from ringback.core.clock import Instant, after
 from ringback.store.contract import MARKER_SECONDS
-from ringback.store.verbs.session import Session, Transaction
+from ringback.store.verbs.session import Session
+from ringback.store.verbs.transaction import Transaction
 
 ERASERS: Final = (
     "erase_delivery_attempts",

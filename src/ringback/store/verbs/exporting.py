@@ -15,7 +15,7 @@ from ringback.core.batch import BATCHES
 from ringback.core.delivery import TRIAL_API, DeliveryState
 from ringback.core.workload import Status
 from ringback.store.verbs.rows import Row
-from ringback.store.verbs.session import Connection
+from ringback.store.verbs.transaction import Connection
 
 FORMAT: Final = 1
 """Grows when a line's meaning changes; new fields do not change it."""

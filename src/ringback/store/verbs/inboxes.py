@@ -30,7 +30,8 @@ from ringback.core.script import counts_turns, step_for
 from ringback.store.verbs import rows
 from ringback.store.verbs.captures import Captures, inbox_of
 from ringback.store.verbs.readers import Readers
-from ringback.store.verbs.session import Session, Transaction
+from ringback.store.verbs.session import Session
+from ringback.store.verbs.transaction import Transaction
 
 _MOST_AT_ONCE: Final = 256
 """Captures looked at together when the oldest have to go; as a rule it is one that has to."""

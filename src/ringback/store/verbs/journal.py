@@ -14,7 +14,8 @@ from ringback.core.errors import Erased, LeaseLost, UnknownWorkload
 from ringback.core.journal import Entered, Entry, LeftOut, Said, Story, entries_after, story
 from ringback.core.workload import AttemptRecord, Held, Output, Progress
 from ringback.store.verbs import rows
-from ringback.store.verbs.session import Session, Transaction
+from ringback.store.verbs.session import Session
+from ringback.store.verbs.transaction import Transaction
 
 
 class Journal:

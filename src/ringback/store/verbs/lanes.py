@@ -6,7 +6,8 @@ from asyncio import Future
 
 from ringback.store.values import TakenLane
 from ringback.store.verbs.meeting import Topic
-from ringback.store.verbs.session import Session, Transaction
+from ringback.store.verbs.session import Session
+from ringback.store.verbs.transaction import Transaction
 
 
 class Lanes:

@@ -14,7 +14,8 @@ from ringback.store.verbs import rows
 from ringback.store.verbs.announcing import NEVER
 from ringback.store.verbs.blobs import PAYLOAD, BlobRows
 from ringback.store.verbs.queue import position
-from ringback.store.verbs.session import Connection, Session
+from ringback.store.verbs.session import Session
+from ringback.store.verbs.transaction import Connection
 
 _BEFORE_ALL: Final = 2**63 - 1
 _POSITION_MOST: Final = 10_000

@@ -21,8 +21,9 @@ from ringback.store.verbs.erasing import Erasing
 from ringback.store.verbs.meeting import Topic
 from ringback.store.verbs.queue import Queue
 from ringback.store.verbs.room import make_room
-from ringback.store.verbs.session import Session, Transaction
+from ringback.store.verbs.session import Session
 from ringback.store.verbs.tallies import tally_of
+from ringback.store.verbs.transaction import Transaction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,8 @@ from functools import partial
 
 from ringback.core.clock import Instant
 from ringback.store.verbs.meeting import Topic
-from ringback.store.verbs.session import Session, Transaction
+from ringback.store.verbs.session import Session
+from ringback.store.verbs.transaction import Transaction
 
 
 class Logouts:

@@ -19,7 +19,8 @@ from ringback.store.moving import must_be_here
 from ringback.store.verbs import rows
 from ringback.store.verbs.blobs import BlobRows
 from ringback.store.verbs.meeting import Topic
-from ringback.store.verbs.session import Session, Transaction
+from ringback.store.verbs.session import Session
+from ringback.store.verbs.transaction import Transaction
 
 
 class Members:

@@ -9,13 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from ringback.core.clock import SECOND, Clock
 from ringback.core.pace import Promises, per_second
-
-if TYPE_CHECKING:
-    from ringback.store.verbs.session import Execute
+from ringback.store.verbs.transaction import Execute
 
 _LOOK_SECONDS: Final = 1.0
 """How long what was read is believed, however many are refused."""

@@ -15,7 +15,8 @@ from ringback.core.workload import ErrorType, Failed, Held
 from ringback.store.verbs import rows
 from ringback.store.verbs.announcing import NEVER, Teller
 from ringback.store.verbs.ends import Ends
-from ringback.store.verbs.session import Session, Transaction
+from ringback.store.verbs.session import Session
+from ringback.store.verbs.transaction import Transaction
 from ringback.store.verbs.turns import Turns
 
 _AT_ONCE: Final = 1_000

@@ -16,7 +16,8 @@ from ringback.store.contract import Backlog, QueueDepth
 from ringback.store.verbs import rows
 from ringback.store.verbs.announcing import NEVER
 from ringback.store.verbs.blobs import RESULT, BlobRows
-from ringback.store.verbs.session import Connection, Session, Transaction
+from ringback.store.verbs.session import Session
+from ringback.store.verbs.transaction import Connection, Transaction
 
 _BEFORE_ALL = 2**63 - 1
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ringback.core.errors import QueueFull
-from ringback.store.verbs.session import Session, Transaction
+from ringback.store.verbs.session import Session
+from ringback.store.verbs.transaction import Transaction
 
 
 def make_room(session: Session, tx: Transaction, api: str, tenant: str, limit: int | None) -> None:

@@ -21,7 +21,8 @@ from ringback.store.contract import SEARCH_ROWS
 from ringback.store.values import Swept
 from ringback.store.verbs.listings import like
 from ringback.store.verbs.lives import Lives, Standing
-from ringback.store.verbs.session import Connection, Session, Transaction
+from ringback.store.verbs.session import Session
+from ringback.store.verbs.transaction import Connection, Transaction
 
 _FOR_EVER: Final = 2**63 - 1
 _WINDOWS: Final = 10

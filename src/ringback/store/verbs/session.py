@@ -6,10 +6,10 @@ A backend makes a session of its own; the verbs beside this module know nothing 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from asyncio import AbstractEventLoop, Future
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import TypeVar
 
 from ringback.core.clock import SECOND, Clock, Instant
 from ringback.core.delivery import Pause
@@ -25,66 +25,9 @@ from ringback.store.verbs.meeting import Meeting, Topic
 from ringback.store.verbs.paces import Paces
 from ringback.store.verbs.rows import Row
 from ringback.store.verbs.tallies import Tallies
+from ringback.store.verbs.transaction import Commits, Connection, Transaction
 
 T = TypeVar("T")
-
-
-class Cursor(Protocol):
-    """What a statement has brought, as both databases' drivers have it (PEP 249)."""
-
-    @property
-    def rowcount(self) -> int: ...
-
-    def fetchall(self) -> list[Any]: ...
-
-    def __iter__(self) -> Iterator[Any]: ...
-
-
-class Connection(Protocol):
-    """A place to run statements, with parameters by name."""
-
-    def execute(self, sql: str, parameters: Mapping[str, object] = ..., /) -> Cursor: ...
-
-
-class Execute(Protocol):
-    """Runs one statement."""
-
-    def __call__(self, sql: str, parameters: Mapping[str, object] = ..., /) -> Cursor: ...
-
-
-class Transaction(Protocol):
-    """What a write sees. It may be run twice, so it touches nothing else."""
-
-    @property
-    def execute(self) -> Execute:
-        """Run a statement, with parameters by name."""
-        ...
-
-    def after(self, act: Callable[[], None]) -> None:
-        """Run `act` on the loop once the commit is done; never, if it fails."""
-        ...
-
-    def hold(self, what: Hashable) -> None:
-        """Let no other write of the same batch that holds the same come between from here to this one's end."""
-        ...
-
-
-class Commits(Protocol):
-    """Where writes go that share commits."""
-
-    def write(self, write: Callable[[Any], T]) -> Future[T]:
-        """Run `write` in the batch that is gathering; the future is done once that batch is on disk."""
-        ...
-
-    def write_beside(self, write: Callable[[Any], T]) -> Future[T]:
-        """As `write`, but the statements of others written so may come between its own: whatever must stay as this
-        write has found it, it holds."""
-        ...
-
-    @property
-    def is_under_way(self) -> bool:
-        """Whether something has been written that is not on disk yet; what is written now is so no earlier."""
-        ...
 
 
 class Session(ABC):

@@ -6,10 +6,9 @@ What one transaction changes is gathered in memory and written once, as the last
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from ringback.store.verbs.session import Execute
+from ringback.store.verbs.transaction import Execute
 
 _MOST_KNOWN: Final = 10_000
 """Sums kept in memory; there may be any number of tenants."""

@@ -11,7 +11,8 @@ from itertools import chain, zip_longest
 
 from ringback.core.queueing import TURNS_AHEAD
 from ringback.store.verbs.rows import Row
-from ringback.store.verbs.session import Session, Transaction
+from ringback.store.verbs.session import Session
+from ringback.store.verbs.transaction import Transaction
 
 Take = Callable[[str, int], list[Row]]
 """Takes up to so many workloads of one tenant."""

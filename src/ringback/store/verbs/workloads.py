@@ -33,8 +33,9 @@ from ringback.store.verbs.journal import Journal
 from ringback.store.verbs.lives import Lives, lost
 from ringback.store.verbs.queue import Queue
 from ringback.store.verbs.room import make_room
-from ringback.store.verbs.session import Session, Transaction
+from ringback.store.verbs.session import Session
 from ringback.store.verbs.tallies import tally_of
+from ringback.store.verbs.transaction import Transaction
 
 
 class Workloads:

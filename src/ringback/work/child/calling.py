@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from .context import Ask, Line, Send, Workload
 from .results import NotSerializable, Outputs, encode
-from .spool import Sink, Spool, is_file
+from .sink import Sink
+from .spool import Spool, is_file
 from .wire import MOST_OUTPUTS, MOST_OUTPUTS_BYTES, MOST_TEXT_BYTES, Answer, Kind, Work, numbered_frame, output_frame
 
 _MESSAGE_CHARACTERS: Final = 8_192

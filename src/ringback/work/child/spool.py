@@ -8,30 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import io
-import logging
 import mimetypes
 import os
 import shutil
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path, PurePath
-from typing import IO, Any, Final, TypeVar
+from typing import IO, Any, Final
 
 from .payloads import decode
 from .results import NotSerializable, Outputs
-from .wire import MAX_FRAME_BYTES, MOST_TEXT_BYTES, Kind, Work, numbered_object_frame
+from .sink import Sink, name_of, stored_frame
+from .wire import MAX_FRAME_BYTES, MOST_TEXT_BYTES, Work
 
-JSON: Final = "application/json"
 BYTES: Final = "application/octet-stream"
 
 _PIECE_BYTES: Final = 1024 * 1024
-_FIRST_WAIT_SECONDS: Final = 0.1
-_LAST_WAIT_SECONDS: Final = 5.0
-
-T = TypeVar("T")
-
-logger = logging.getLogger("ringback.replica")
 
 
 class FileResult:
@@ -42,45 +33,6 @@ class FileResult:
     def __init__(self, source: str | os.PathLike[str] | bytes | IO[bytes], content_type: str | None = None) -> None:
         self.source = source
         self.content_type = content_type
-
-
-class Sink:
-    """A file that a result is written to, for as long as that takes."""
-
-    __slots__ = ("_file", "_name", "_path", "_waited", "_work")
-
-    def __init__(self, folder: Path, work: Work) -> None:
-        self._work = work
-        self._waited = 0
-        self._name = name_of(work)
-        self._path = folder / self._name
-        self._file = self._patiently(lambda: self._path.open("wb", 0))
-
-    def write(self, data: bytes) -> None:
-        """Write all of it."""
-        rest = memoryview(data)
-        while rest:
-            rest = rest[self._patiently(lambda part=rest: self._file.write(part)) :]  # type: ignore[misc] # bound now
-
-    def frame(self, content_type: str = JSON) -> bytes:
-        """The frame that tells the parent of it; nothing can be written any more."""
-        self._file.close()
-        return _stored(self._work, content_type)
-
-    def drop(self) -> None:
-        """Nobody wants it."""
-        self._file.close()
-        self._path.unlink(missing_ok=True)
-
-    def _patiently(self, act: Callable[[], T]) -> T:
-        while True:
-            try:
-                return act()
-            except OSError as error:
-                if self._waited == 0:
-                    logger.error("workload %s: its result cannot be kept yet (%s); trying on", self._work.id, error)  # noqa: TRY400 - once, and nobody's bug
-                time.sleep(min(_FIRST_WAIT_SECONDS * 2**self._waited, _LAST_WAIT_SECONDS))
-                self._waited = min(self._waited + 1, 10)
 
 
 class Spool:
@@ -154,7 +106,7 @@ class Spool:
         if self._folder is None or scratch is None or not made.is_relative_to(scratch) or not made.is_file():
             return None
         made.replace(self._folder / name_of(work))
-        return _stored(work, kind)
+        return stored_frame(work, kind)
 
     def _copied(self, work: Work, source: IO[bytes], kind: str) -> bytes:
         with contextlib.closing(source), contextlib.ExitStack() as undo:
@@ -193,12 +145,3 @@ class Spool:
 def is_file(value: Any) -> bool:
     """Whether a result is the bytes of a file: a path, something open for reading, or said to be."""
     return isinstance(value, FileResult | PurePath) or callable(getattr(value, "read", None))
-
-
-def name_of(work: Work) -> str:
-    """What a work's result is called in the parent's folder."""
-    return f"result-{work.number}"
-
-
-def _stored(work: Work, content_type: str) -> bytes:
-    return numbered_object_frame(Kind.STORED, work.number, {"name": name_of(work), "type": content_type})
