@@ -24,7 +24,7 @@ test: $(VENV)/.test $(VENV)/.demo $(VENV)/.video $(VENV)/.browser ## Run the who
 	@$(BIN)/coverage run -m pytest -n 2 --coverage-floor=95
 
 test-postgresql: $(VENV)/.test $(VENV)/.browser ## Run the acceptance and browser tests again, on a real PostgreSQL
-	@$(BIN)/pytest --store=postgresql tests/acceptance tests/browser
+	@$(BIN)/pytest -n 2 --store=postgresql tests/acceptance tests/browser
 
 test-ray: $(VENV)/.test ## Run what the acceptance tests say of replicas again, on a real Ray
 	@$(BIN)/pytest --engine=ray tests/acceptance

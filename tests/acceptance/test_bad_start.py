@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Iterator
+import secrets
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -14,6 +13,7 @@ from support.catcher import Catcher
 from support.ground import change, is_on_postgresql, store_url
 from support.processes import ringback, serving
 from support.served import ECHO, folder_of
+from support.small_disk import small_disk
 from support.waiting import until
 
 NO_CLASS = "class Predictor:\n    pass\n"
@@ -121,32 +121,14 @@ def test_a_store_of_a_newer_release_is_refused_and_left_alone(tmp_path: Path) ->
     assert before is None or store.read_bytes() == before
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of six megabytes, two of them taken by a file `ballast`."""
-    mounted = tmp_path / "small"
-    mounted.mkdir()
-    mount = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", mounted], capture_output=True, text=True, check=False
-    )
-    if mount.returncode != 0:
-        pytest.skip(f"a small file system cannot be mounted here: {mount.stderr.strip()}")
-    (mounted / "ballast").write_bytes(bytes(2 * 1024 * 1024))
-    try:
-        yield mounted
-    finally:
-        subprocess.run(["umount", "--lazy", mounted], check=True)
-
-
-@pytest.mark.on_file("a database has a disk of its own")
-def test_a_full_disk_refuses_the_new_and_loses_nothing_of_the_old(small_disk: Path, tmp_path: Path) -> None:
-    with Catcher() as catcher:
+def test_a_full_disk_refuses_the_new_and_loses_nothing_of_the_old(tmp_path: Path) -> None:
+    with Catcher() as catcher, small_disk() as disk:
         file = folder_of(tmp_path / "api", webhook=catcher.url)
-        with serving(file, small_disk / "ringback.db") as server:
+        with serving(file, disk.store) as server:
             accepted: set[str] = set()
 
             def refused() -> requests.Response | None:
-                answer = requests.post(f"{server.url}/echo", json={"pad": "x" * 60_000}, timeout=10)
+                answer = requests.post(f"{server.url}/echo", json={"pad": secrets.token_hex(30_000)}, timeout=10)
                 if answer.status_code == 200:
                     accepted.add(answer.json()["id"])
                     return None
@@ -160,7 +142,7 @@ def test_a_full_disk_refuses_the_new_and_loses_nothing_of_the_old(small_disk: Pa
             assert requests.get(f"{server.url}/healthz", timeout=10).status_code == 200
             assert accepted
 
-            (small_disk / "ballast").unlink()
+            disk.ballast.unlink()
 
             catcher.wait_for_all(accepted, within=45)
             for each in accepted:

@@ -11,7 +11,7 @@ import pytest
 from support.processes import RINGBACK
 
 
-@pytest.mark.on_file("it measures a server and a store of its own")
+@pytest.mark.on_file("it measures a file of its own, whatever RINGBACK_STORE says")
 def test_it_measures_a_server_of_its_own_and_loses_nothing() -> None:
     ended = subprocess.run(
         [RINGBACK, "bench", "--workloads", "40", "--connections", "4", "--json"],

@@ -13,7 +13,7 @@ import pytest
 from support.processes import processes
 from support.waiting import until
 
-pytestmark = pytest.mark.on_file("the demo brings a store of its own")
+pytestmark = pytest.mark.on_file("the demo brings a file of its own, whatever RINGBACK_STORE says")
 DEMO = Path(__file__).parents[2] / "examples" / "iris" / "demo.py"
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.on_file("the demo brings a store of its own")
+pytestmark = pytest.mark.on_file("the demo brings a file of its own, whatever RINGBACK_STORE says")
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 

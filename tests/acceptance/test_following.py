@@ -18,6 +18,7 @@ from statistics import median
 import pytest
 import requests
 
+from support.ground import size_bytes
 from support.processes import RINGBACK, Server, processes, serving
 from support.served import file_of, folder_of
 from support.sse import Follower, Sent, sent, text_of
@@ -276,7 +277,7 @@ def test_a_million_lines_slow_nobody_and_fill_nothing(tmp_path: Path, say: Calla
             most = max(most, resident(server.pid))
         seconds = time.perf_counter() - began
         log = requests.get(f"{server.url}/noisy/{noisy}/logs", timeout=10).text
-        store = sum(each.stat().st_size for each in (tmp_path / "store").glob("ringback.db*") if each.is_file())
+        store = size_bytes(server.store)
     grown = most - before
     say(
         f"{many:,} lines in {seconds:.1f} s; a quick workload took {1_000 * median(beside):.1f} ms beside it and "

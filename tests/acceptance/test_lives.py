@@ -14,7 +14,7 @@ import requests
 from standardwebhooks import Webhook
 
 from support.catcher import Catcher
-from support.ground import is_on_ray
+from support.ground import is_on_ray, tables_with
 from support.processes import Server, serving
 from support.served import SECRET, file_of, folder_of
 from support.waiting import pause, until
@@ -209,10 +209,10 @@ def test_a_dead_receiver_does_not_hold_up_a_cancel(bench: Callable[..., Bench]) 
 # ── Erase ───────────────────────────────────────────────────────────────────────────────────────
 
 
-def places_of(words: bytes, server: Server) -> list[Path]:
-    """The files beside a server's store that hold the words; its log is not the store's."""
+def places_of(words: bytes, server: Server) -> list[str]:
+    """The files beside a server's store that hold the words, and its database's tables; its log is not the store's."""
     files = [each for each in server.store.parent.rglob("*") if each.is_file() and each != server.log_file]
-    return [each for each in files if words in each.read_bytes()]
+    return [str(each) for each in files if words in each.read_bytes()] + tables_with(server.store, words)
 
 
 def test_what_is_erased_is_stopped_and_gone(bench: Callable[..., Bench]) -> None:

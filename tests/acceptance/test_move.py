@@ -82,7 +82,8 @@ def test_a_store_moves_through_kills_and_is_served_on(tmp_path: Path) -> None:
     with Catcher() as catcher:
         file = folder_of(tmp_path / "api", webhook=catcher.url)
         with catcher.down():
-            with serving(file, store, options=("--blob-threshold", "64KiB", "--file-threshold", "1MiB")) as server:
+            options: tuple[str, ...] = ("--store", place, "--blob-threshold", "64KiB", "--file-threshold", "1MiB")
+            with serving(file, store, options=options) as server:
                 payloads = [{"n": n, "x": "y" * (100_000 if n == 0 else 10)} for n in range(MANY)]
                 ids = [requests.post(f"{server.url}/echo", json=each, timeout=10).json()["id"] for each in payloads]
                 for each in ids:

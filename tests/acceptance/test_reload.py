@@ -85,13 +85,14 @@ def test_under_constant_load_nothing_is_lost_and_the_versions_come_in_order(tmp_
                     within=30,
                     wanted="both replicas replaced",
                 )
+        ids.append(submit(server))
         answers = [ended(server, each) for each in ids]
         assert {each["status"] for each in answers} == {"completed"}, "none lost"
         results = [each["result"] for each in answers]
         assert {1, 2, 3} == set(results)
         last_of_1, first_of_3 = len(results) - 1 - results[::-1].index(1), results.index(3)
         assert last_of_1 < first_of_3, "version 1 had been replaced before version 3 began"
-        assert results[-1] == 3
+        assert results[-1] == 3, "once it has been replaced, nothing more is given to version 2"
         page = requests.get(f"{server.url}/echo?limit=1000", timeout=10).json()["workloads"]
         assert {each["attempt"] for each in page} == {1}, "nor run twice"
         assert "replica.lost" not in server.log()

@@ -128,7 +128,7 @@ def fetched(url: str) -> Any:
     return requests.get(url, headers={"Accept": "application/json"}, timeout=10).json()
 
 
-@pytest.mark.on_file("what a newcomer has is a file")
+@pytest.mark.on_file("it is about what is there when nobody has named a store: a file")
 @pytest.mark.skipif(shutil.which("curl") is None, reason="the line to paste needs curl")
 def test_three_commands_from_the_wheel_to_a_verified_webhook_on_the_page(
     built: Path, fresh: Path, tmp_path: Path

@@ -106,6 +106,33 @@ def change(file: Path, *, sqlite: str, postgresql: str) -> None:
         connection.execute(sqlite)
 
 
+def size_bytes(file: Path) -> int:
+    """How much that store takes up, its blobs apart."""
+    if is_on_postgresql():
+        [[size]] = _rows(file, "SELECT pg_database_size(current_database())")
+        return int(size)
+    return sum(each.stat().st_size for each in file.parent.glob(f"{file.name}*") if each.is_file())
+
+
+def tables_with(file: Path, words: bytes) -> list[str]:
+    """The tables of that database in whose rows the words stand, as text or as bytes; none when it is a file."""
+    if not is_on_postgresql():
+        return []
+    names = [name for [name] in _rows(file, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")]
+    look = "SELECT EXISTS (SELECT FROM {} AS each WHERE each::text LIKE ANY (ARRAY['%{}%', '%{}%']))"
+    return [name for name in names if _rows(file, look.format(name, words.decode(), words.hex())) == [(True,)]]
+
+
+def _rows(file: Path, statement: str) -> list[tuple[Any, ...]]:
+    async def ask() -> list[tuple[Any, ...]]:
+        connection = await asyncpg.connect(store_url(file))
+        rows = await connection.fetch(statement)
+        await connection.close()
+        return [tuple(each) for each in rows]
+
+    return asyncio.run(ask())
+
+
 @cache
 def cluster() -> Any:
     """The module `ray`, joined to a cluster of this machine's own, which goes with the run; from the main thread.

@@ -15,7 +15,7 @@ import shutil
 import tempfile
 import threading
 import warnings
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
@@ -25,6 +25,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import pytest
 
 from ringback.store.postgres import opening
 from ringback.store.postgres.connecting import Place
@@ -120,6 +121,29 @@ def drop_databases_in(folder: Path) -> None:
             name = _NAMES.pop(place)
             _do(_ask(running(), f'DROP DATABASE "{name}" WITH (FORCE)'))
             _MADE.remove(name)
+
+
+@contextlib.contextmanager
+def database_on(disk: Path, folder: Path) -> Iterator[None]:
+    """Within the block the folder's database has its files on that disk, which the server's user may enter. Blocking.
+
+    What the server writes for all its databases, such as its log, stays where it is.
+    """
+    if _ELSEWHERE:
+        pytest.skip("another server's disks are not ours")
+    made, name = running(), _new_name()
+    place = disk / "space"
+    place.mkdir()
+    if made.server.system_user is not None:
+        shutil.chown(place, made.server.system_user)
+    _do(_ask(made, f"CREATE TABLESPACE {name} LOCATION '{place}'"))
+    _do(_ask(made, f'CREATE DATABASE "{name}" TEMPLATE {_TEMPLATE} TABLESPACE {name}'))
+    _NAMES[folder] = name
+    try:
+        yield
+    finally:
+        drop_databases_in(folder)
+        _do(_ask(made, f"DROP TABLESPACE {name}"))
 
 
 def _cloned(made: Running) -> str:
