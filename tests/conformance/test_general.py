@@ -10,17 +10,19 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ringback.core.clock import HandWound, SystemClock
-from ringback.core.delivery import Delivered, Trace
+from ringback.core.delivery import Delivered, Delivery, Trace
 from ringback.core.errors import IdTaken, QueueFull, RingbackError, StoreError, StoreFull, StoreTooNew
-from ringback.core.workload import Completed, Failed, Progress, Status, Submission
+from ringback.core.workload import Completed, Failed, Held, Progress, Status, Submission
 from ringback.store.sqlite import SqliteStore, open_sqlite
 from ringback.store.sqlite.opening import APPLICATION_ID, FRAGMENTS
 from ringback.store.statements import migrations
 from support.stores import API, DONE, HOOK, SqliteBackend, attempt, claim_one, submission, take_one
+from support.waiting import eventually
 
 SUBMIT_FOREVER = """
 import asyncio, sys
@@ -73,6 +75,60 @@ async def test_G2_a_verb_that_raises_leaves_the_others_of_its_commit_alone(store
     assert [type(each) for each in outcomes[1:3]] == [IdTaken, QueueFull]
     found = await store.page([API], status=None, limit=10, cursor=None)
     assert {workload.id for workload in found.workloads} == {"known", "a", "c"}
+
+
+class Clumsy:
+    """An outlet, and whoever else is told of commits: raises each time, and remembers for what."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.heard: list[str] = []
+        """What the loop was told of it."""
+
+    def has_room(self, endpoint: str) -> bool:
+        return True
+
+    def put(self, delivery: Delivery) -> None:
+        self._slip(f"put {delivery.workload_id}")
+
+    def wake(self) -> None:
+        self._slip("wake")
+
+    def cancel(self, held: Held) -> None:
+        self._slip(f"cancel {held.id}")
+
+    def hear(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self.heard.append(str(context["exception"]))
+
+    def _slip(self, what: str) -> None:
+        self.told.append(what)
+        raise LookupError(what)
+
+
+async def test_G8_what_those_raise_who_are_told_of_a_commit_keeps_nobody_waiting(store: SqliteStore) -> None:
+    clumsy, woken, canceled = Clumsy(), asyncio.Event(), list[str]()
+    asyncio.get_running_loop().set_exception_handler(clumsy.hear)
+    store.hand_on(clumsy)
+    store.on_queued(API, clumsy.wake)
+    store.on_queued(API, woken.set)
+    store.on_cancel(API, clumsy.cancel)
+    store.on_cancel(API, lambda held: canceled.append(held.id))
+
+    async with asyncio.timeout(10):
+        await asyncio.gather(*(store.submit(submission(workload_id=f"w{each}")) for each in range(3)))
+        await woken.wait()
+        claimed, _ = await store.claim(API, 3)
+        ends = [asyncio.ensure_future(store.ended(API, each.held.id, 20)) for each in claimed]
+        await store.cancel(API, "w0", [])
+        finished = (store.finish(each.held, DONE, [HOOK]) for each in claimed)
+        assert await asyncio.gather(*finished, store.submit(submission(workload_id="beside"))) != []
+        assert [(await end).status for end in ends] == [Status.CANCELED, Status.COMPLETED, Status.COMPLETED]
+        await store.submit(submission(workload_id="after"))
+        await eventually(lambda: clumsy.told.count("wake") >= 2)
+
+    assert canceled == ["w0"]
+    assert {"cancel w0", "put w1", "put w2"} <= set(clumsy.told)
+    assert clumsy.heard == clumsy.told
 
 
 async def test_G2_a_full_disk_refuses_and_loses_nothing(on_file: SqliteBackend) -> None:

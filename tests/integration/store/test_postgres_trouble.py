@@ -75,6 +75,18 @@ async def test_a_commit_whose_answer_is_lost_is_looked_up_and_not_repeated(url: 
         await store.close()
 
 
+async def test_a_server_that_goes_again_while_it_is_asked_what_became_of_a_commit_is_asked_once_more(url: str) -> None:
+    async with proxied(url) as proxy, asyncio.timeout(60):
+        store = await open_postgres(proxy.url, clock=SystemClock())
+        proxy.lose_next = 3  # of the commit itself, and of two looks at what became of it
+        accepted = await store.submit(submission())
+
+        assert proxy.lost_answers == 3
+        assert await rows_of(store, "SELECT id FROM workloads") == [(accepted.id,)]
+        await store.submit(submission(workload_id="w2"))
+        await store.close()
+
+
 async def test_a_fault_of_ours_leaves_nobody_waiting_and_the_next_write_goes_on(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

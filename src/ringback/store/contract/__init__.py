@@ -67,6 +67,8 @@ class Store(
     G6  Opening an older store brings it up to date; opening it twice, or from two processes at once, too.
     G7  Whoever sets the time of day, forward or back, changes nothing about what is due when, nor about leases;
         nor does it erase anything early.
+    G8  What those raise whom it tells of a commit (the outlet, wakes, whoever hears of cancels) reaches no verb's
+        caller and keeps nobody else from being told; the loop's exception handler is.
     """
 
     @property

@@ -23,6 +23,7 @@ from ringback.store.postgres.connecting import Place, connect_patiently
 from ringback.store.postgres.faults import AGAIN, LOST, translated
 from ringback.store.postgres.together import Broken, Together, Transaction, Writing
 from ringback.store.postgres.words import Words
+from ringback.store.verbs.acts import do_each
 from ringback.store.verbs.tallies import Tallies
 
 T = TypeVar("T")
@@ -275,8 +276,7 @@ class GroupCommit:
 
     def _answer(self, batch: list[_Waiting], acts: list[Callable[[], None]], started_ns: int) -> None:
         self._together.joins = True
-        for act in acts:
-            act()
+        do_each(acts)
         for each in batch:
             if not each.future.done():
                 each.future.set_result(each.value)
@@ -331,21 +331,35 @@ class GroupCommit:
         A write that has changed nothing (`number` is None) can be run again whatever became of it.
         """
         self._forget()
-        if not await self._reconnect():
-            fault = translated(error, str(self._place))
-            for each in (*batch, *self._queue):
-                each.fail(fault)
-            self._queue.clear()
-            return False
-        if number is not None:
-            async with self._connection.transaction():
-                status = await self._connection.fetchval(
-                    "SELECT pg_xact_status(CAST(CAST($1::bigint AS TEXT) AS xid8))", number
-                )
-            if status == "committed":
-                return True
-        self._again(batch, error)
+        for _ in range(_TRIES):
+            if not await self._reconnect():
+                break
+            try:
+                if number is not None and await self._status_of(number) == "committed":
+                    return True
+            except LOST as lost:
+                error = lost  # once more
+            except asyncpg.PostgresError as refused:  # a server that knows nothing of it: another has taken over
+                unknown = StoreError(f"whether the write has happened is not known: {refused}")
+                for each in batch:
+                    each.fail(unknown)
+                return False
+            else:
+                self._again(batch, error)
+                return False
+        fault = translated(error, str(self._place))
+        for each in (*batch, *self._queue):
+            each.fail(fault)
+        self._queue.clear()
         return False
+
+    async def _status_of(self, number: int) -> str | None:
+        """What became of a transaction: `committed`, `aborted` or `in progress`."""
+        async with self._connection.transaction():
+            status: str | None = await self._connection.fetchval(
+                "SELECT pg_xact_status(CAST(CAST($1::bigint AS TEXT) AS xid8))", number
+            )
+        return status
 
     async def _reconnect(self) -> bool:
         """Have a connection again; False when the server stays away for too long."""

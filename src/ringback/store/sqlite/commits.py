@@ -19,6 +19,7 @@ from typing import Any, Final, TypeVar
 from ringback.core.emit import Emit
 from ringback.core.errors import StoreBusy, StoreError
 from ringback.store.sqlite.faults import is_busy, translated
+from ringback.store.verbs.acts import do_each
 
 T = TypeVar("T")
 
@@ -39,7 +40,7 @@ class Transaction:
         self._after = after
 
     def after(self, act: Callable[[], None]) -> None:
-        """Run `act` on the loop once the commit is done; never, if it fails."""
+        """Run `act` on the loop once the commit is done; never, if it fails. What it raises reaches no caller."""
         self._after.append(act)
 
     def hold(self, what: Hashable) -> None:
@@ -243,8 +244,7 @@ class GroupCommit:
         after, self._after = self._after, []
         self._transaction = Transaction(self._connection, self._after)
         if error is None:
-            for act in after:
-                act()
+            do_each(after)
             for each in batch:
                 if not each.future.done():
                     each.future.set_result(each.value)

@@ -10,12 +10,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from enum import StrEnum
+from functools import partial
 from typing import Final
 
 from ringback.core.errors import RingbackError
 from ringback.core.roles import Role
 from ringback.core.workload import Held
 from ringback.store.contract import Outlet, ReplicaState
+from ringback.store.verbs.acts import do_each
 
 _ASLEEP: Final = ReplicaState()
 
@@ -72,8 +74,7 @@ class Wakes:
 
     def _now(self, key: str) -> None:
         self._called_soon.discard(key)
-        for wake in tuple(self._wakes.get(key, ())):
-            wake()
+        do_each(tuple(self._wakes.get(key, ())))
 
 
 class Waiters:
@@ -143,21 +144,18 @@ class Meeting:
 
     def tell_endpoint(self, key: str) -> None:
         """A registered endpoint has come, changed or gone."""
-        for changed in self.endpoints:
-            changed(key)
+        do_each(partial(changed, key) for changed in self.endpoints)
 
     def call_strangers(self) -> None:
         """Deliveries of any endpoint may have been left to whoever takes them."""
-        for wake in self.strangers:
-            wake()
+        do_each(self.strangers)
 
     def retell_roster(self, roster: dict[str, frozenset[Role]]) -> None:
         """Who the living members are; those who want to know of a change are told of it."""
         if roster == self.roster:
             return
         self.roster = roster
-        for changed in self.changes_of_roster:
-            changed()
+        do_each(self.changes_of_roster)
 
     # ── Waiting for an end, or for anything ─────────────────────────────────────────────────────
 
@@ -203,8 +201,7 @@ class Meeting:
 
     def tell_cancel(self, held: Held) -> None:
         """Somebody wants a workload that this member holds to end."""
-        for cancel in self._cancels.get(held.api, ()):
-            cancel(held)
+        do_each(partial(cancel, held) for cancel in self._cancels.get(held.api, ()))
 
     # ── Replicas ────────────────────────────────────────────────────────────────────────────────
 

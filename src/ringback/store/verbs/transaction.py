@@ -44,7 +44,7 @@ class Transaction(Protocol):
         ...
 
     def after(self, act: Callable[[], None]) -> None:
-        """Run `act` on the loop once the commit is done; never, if it fails."""
+        """Run `act` on the loop once the commit is done; never, if it fails. What it raises reaches no caller."""
         ...
 
     def hold(self, what: Hashable) -> None:
