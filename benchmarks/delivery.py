@@ -43,6 +43,8 @@ _HANG_BACKLOG: Final = 10_000
 _HEALTHY: Final = 50
 _RATE: Final = 500.0
 _DEADLINE_SECONDS: Final = 15.0
+_LEASE_SECONDS: Final = 3_600.0
+"""Nobody renews it here, and without one nothing is sent."""
 
 
 # ── The receivers ───────────────────────────────────────────────────────────────────────────────
@@ -149,7 +151,7 @@ async def finish(store: SqliteStore, count: int, hooks: Sequence[Endpoint]) -> N
 
 
 async def fill(path: Path, count: int, hooks: Sequence[Endpoint]) -> None:
-    store = await open_sqlite(path, clock=SystemClock())
+    store = await open_sqlite(path, clock=SystemClock(), lease_seconds=_LEASE_SECONDS)
     for begun in range(0, count, _FILL):
         await finish(store, min(_FILL, count - begun), hooks)
     await store.close()
@@ -159,7 +161,7 @@ async def drain(path: Path, count: int, hooks: Sequence[Endpoint]) -> dict[str, 
     """Send all there is, until the store has the last of it; seconds and megabytes."""
     before = resident_mb([own_pid()])
     began, began_at = perf_counter(), time.time()
-    store = await open_sqlite(path, clock=SystemClock())
+    store = await open_sqlite(path, clock=SystemClock(), lease_seconds=_LEASE_SECONDS)
     most = before
     settled = Settled(count)
     async with dispatching(store, hooks, settled):
@@ -202,7 +204,7 @@ def backlog(count: int, endpoints: int) -> None:
 
 async def steady(path: Path, seconds: float, healthy: Sequence[Endpoint], hanging: Endpoint | None) -> dict[str, float]:
     """A steady rate to the healthy endpoints; the moment each workload ended, by its id."""
-    store = await open_sqlite(path, clock=SystemClock())
+    store = await open_sqlite(path, clock=SystemClock(), lease_seconds=_LEASE_SECONDS)
     ended: dict[str, float] = {}
     if hanging is not None:
         for _ in range(_HANG_BACKLOG // _FILL):

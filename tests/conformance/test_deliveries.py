@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
 import pytest
 
-from ringback.core.delivery import AttemptClass, Delivered, DeliveryState, Park, TryAgain
+from ringback.core.delivery import AttemptClass, Delivered, DeliveryState, Park, Trace, TryAgain
 from ringback.store.sqlite import SqliteStore
 from support.stores import (
     API,
@@ -86,6 +89,47 @@ async def test_D6_a_late_attempt_is_kept_but_only_delivered_moves(
     await store.record(delivery, attempt(1, store), verdict)
     record = (await store.deliveries(API, "a"))[0]
     assert (record.state, len(record.attempts)) == (state, 1)
+
+
+async def test_D3_many_that_arrive_at_once_are_each_written_down_as_they_were(store: SqliteStore) -> None:
+    for number in range(20):
+        await finished(store, f"w{number}")
+    taken, _ = await store.take_due(HOOK.key, 20, again=False)
+    made = [
+        replace(
+            attempt(1, store),
+            duration_us=100 + delivery.seq,
+            status=200 + delivery.seq % 3,
+            address=None if delivery.seq % 2 else f"[::1]:{delivery.seq}",
+            trace=Trace(dns_us=None if delivery.seq % 2 else 7, connect_us=8, wait_us=9, read_us=10),
+        )
+        for delivery in taken
+    ]
+    await asyncio.gather(*(store.record(each, one, Delivered()) for each, one in zip(taken, made, strict=True)))
+    for each, one in zip(taken, made, strict=True):
+        [record] = await store.deliveries(API, each.workload_id)
+        assert (record.state, record.attempts) == (DeliveryState.DELIVERED, (one,))
+        assert record.settled_at == store.clock.now()
+
+
+async def test_D4_D6_among_many_that_arrive_at_once_one_may_be_lost_and_one_said_twice(
+    store: SqliteStore, other: SqliteStore
+) -> None:
+    for name in "abcdef":
+        await finished(store, name)
+    taken, _ = await store.take_due(HOOK.key, 6, again=False)
+    lost = taken[2]
+    await store.release([lost])
+    await take_one(other)
+    await store.erase(API, "e")
+    made = attempt(1, store)
+    again = replace(made, duration_us=made.duration_us + 1)
+    said = [(each, made) for each in taken] + [(taken[0], again)]
+    await asyncio.gather(*(store.record(delivery, one, Delivered()) for delivery, one in said))
+    for name in "abcdf":
+        [record] = await store.deliveries(API, name)
+        assert (record.state, record.attempts) == (DeliveryState.DELIVERED, (made,))
+    assert (await store.take_due(HOOK.key, 6, again=False))[0] == []
 
 
 async def test_D7_released_ones_are_due_at_once_uncounted(store: SqliteStore, other: SqliteStore) -> None:

@@ -139,6 +139,13 @@ class Attempt:
     """The socket address the request went to, `host:port`."""
     trace: Trace = Trace()
 
+    @property
+    def is_bare(self) -> bool:
+        """Whether it arrived, and no text or bytes are kept of it."""
+        trace = self.trace
+        kept = self.detail or trace.request_head or trace.response_head or trace.excerpt
+        return self.outcome is AttemptClass.OK and not kept
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivered:

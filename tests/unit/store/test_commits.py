@@ -12,6 +12,12 @@ import pytest
 from ringback.core.errors import StoreBusy, StoreError, StoreFull
 from ringback.store.sqlite.commits import Around, GroupCommit, Transaction
 from ringback.store.sqlite.opening import connect
+from ringback.store.sqlite.sets import Sets
+from ringback.store.verbs.transaction import SetRow
+
+_PUT_ALL = (
+    "INSERT INTO words SELECT json_extract(value, '$[0]') FROM json_each(:rows) WHERE TRUE ON CONFLICT DO NOTHING"
+)
 
 
 class Table:
@@ -27,16 +33,25 @@ class Table:
         self.commits_of: list[int] = []
         self.rolled_back = 0
         self.last_words: list[str] = []
+        self.run_apart: list[str] = []
         self.group = GroupCommit(
             self.connection,
             path,
             emit=self._told,
             around=Around(began=lambda: None, ending=self._say_last_words, rolled_back=self._undone),
+            sets=Sets({"put_all": _PUT_ALL}, "nobody", parts={"put": ("put_all",)}),
             patience_seconds=patience_seconds,
         )
 
     def put(self, word: str) -> asyncio.Future[str]:
         return self.group.write(self.putting(word))
+
+    def put_in_set(self, word: str) -> asyncio.Future[None]:
+        def write(tx: Transaction) -> None:
+            self.run_apart.append(word)
+            tx.execute("INSERT INTO words VALUES (?)", (word,))
+
+        return self.group.write_in_set(SetRow("put", (word,)), write)
 
     @staticmethod
     def putting(word: str) -> Callable[[Transaction], str]:
@@ -148,6 +163,53 @@ async def test_any_other_error_belongs_to_its_caller_alone(table: Table) -> None
     with pytest.raises(LookupError, match="mine"):
         await bad
     assert await good == "fine"
+
+
+async def test_rows_of_a_set_go_in_together_and_share_the_commit_with_what_is_beside_them(table: Table) -> None:
+    rows = [table.put_in_set(f"w{number}") for number in range(50)]
+    beside = table.put("beside")
+    assert await asyncio.gather(*rows) == [None] * 50
+    assert await beside == "beside"
+    assert table.on_disk() == {"beside", *(f"w{number}" for number in range(50))}
+    assert (table.commits_of, table.run_apart, table.rolled_back) == ([51], [], 0)
+
+
+@pytest.mark.parametrize("twin", ["in the set", "before it", "long ago"])
+async def test_a_set_without_its_whole_effect_is_written_one_by_one(table: Table, twin: str) -> None:
+    if twin == "long ago":
+        await table.put("same")
+    rows = [table.put_in_set("first")]
+    if twin != "long ago":
+        rows.append(table.put_in_set("same") if twin == "in the set" else asyncio.ensure_future(table.put("same")))
+    rows += [table.put_in_set("same"), table.put_in_set("last")]
+    *good, bad, last = await asyncio.gather(*rows, return_exceptions=True)
+    assert not any(isinstance(each, Exception) for each in (*good, last))
+    assert isinstance(bad, StoreError)
+    assert table.on_disk() == {"first", "same", "last"}
+    assert {"first", "same", "last"} <= set(table.run_apart)
+
+
+async def test_a_set_that_cannot_be_written_shows_whose_row_it_was(tmp_path: Path) -> None:
+    table = Table(tmp_path / "words.db", max_pages=8)
+    large, small = table.put_in_set("x" * 40_000), table.put_in_set("small")
+    with pytest.raises(StoreFull, match="no room"):
+        await large
+    await small
+    assert table.on_disk() == {"small"}
+    await table.group.close()
+    table.connection.close()
+
+
+async def test_abandoning_while_a_set_is_written_keeps_it_whole_or_not_at_all(tmp_path: Path) -> None:
+    table = Table(tmp_path / "words.db")
+    rows = [table.put_in_set(word) for word in ("one", "two")]
+    await table.under_way()
+    table.group.abandon()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not any(row.done() for row in rows)
+    table.connection.close()
+    assert table.on_disk() in (set(), {"one", "two"})
 
 
 async def test_one_who_no_longer_waits_hinders_nobody(table: Table) -> None:

@@ -25,6 +25,7 @@ from ringback.store.postgres.together import Broken, Together, Transaction, Writ
 from ringback.store.postgres.words import Words
 from ringback.store.verbs.acts import do_each
 from ringback.store.verbs.tallies import Tallies
+from ringback.store.verbs.transaction import SetRow
 
 T = TypeVar("T")
 
@@ -140,6 +141,10 @@ class GroupCommit:
     def write_beside(self, write: Write[T]) -> asyncio.Future[T]:
         """As `write`, with others like it, whose statements may come between its own."""
         return self._enqueue(write, is_alone=False)
+
+    def write_in_set(self, row: SetRow, write: Write[None]) -> asyncio.Future[None]:  # noqa: ARG002 - of no use here
+        """As `write_beside`: statements that are alike are put together here whatever they are."""
+        return self.write_beside(write)
 
     def _enqueue(self, write: Write[T], *, is_alone: bool) -> asyncio.Future[T]:
         future: asyncio.Future[T] = self._loop.create_future()

@@ -19,7 +19,9 @@ from typing import Any, Final, TypeVar
 from ringback.core.emit import Emit
 from ringback.core.errors import StoreBusy, StoreError
 from ringback.store.sqlite.faults import is_busy, translated
+from ringback.store.sqlite.sets import Sets
 from ringback.store.verbs.acts import do_each
+from ringback.store.verbs.transaction import SetRow
 
 T = TypeVar("T")
 
@@ -53,11 +55,13 @@ Write = Callable[[Transaction], T]
 class _Waiting:
     """One write and those who await it. Slotted and mutable: this is the hottest object of the store."""
 
-    __slots__ = ("future", "value", "write")
+    __slots__ = ("future", "row", "value", "write")
 
-    def __init__(self, write: Write[Any], future: asyncio.Future[Any]) -> None:
+    def __init__(self, write: Write[Any], future: asyncio.Future[Any], row: SetRow | None = None) -> None:
         self.write = write
         self.future = future
+        self.row = row
+        """What a set statement takes in place of the write being run."""
         self.value: Any = None
 
     def fail(self, error: BaseException) -> None:
@@ -91,9 +95,11 @@ class GroupCommit:
         *,
         emit: Emit,
         around: Around,
+        sets: Sets,
         patience_seconds: float = _PATIENCE_SECONDS,
     ) -> None:
         self._connection = connection
+        self._sets = sets
         self._path = path
         self._emit = emit
         self._around = around
@@ -117,19 +123,27 @@ class GroupCommit:
 
     def write(self, write: Write[T]) -> asyncio.Future[T]:
         """Run `write` in the batch that is gathering; the future is done once that batch is on disk."""
-        future: asyncio.Future[T] = self._loop.create_future()
-        waiting = _Waiting(write, future)
+        return self._take(_Waiting(write, self._loop.create_future()))
+
+    def write_beside(self, write: Write[T]) -> asyncio.Future[T]:
+        """As `write`: on a local file, nothing is gained by having statements wait for each other."""
+        return self.write(write)
+
+    def write_in_set(self, row: SetRow, write: Write[None]) -> asyncio.Future[None]:
+        """As `write`, by a statement that takes all such rows of the batch, in the thread that commits.
+
+        When that does not have its whole effect, the batch is run again, each `write` by itself.
+        """
+        return self._take(_Waiting(write, self._loop.create_future(), row))
+
+    def _take(self, waiting: _Waiting) -> asyncio.Future[Any]:
         if self._closed is not None:
             waiting.fail(StoreError(self._closed))
         elif self._held_back:
             self._queue.append(waiting)
         else:
             self._run(waiting)
-        return future
-
-    def write_beside(self, write: Write[T]) -> asyncio.Future[T]:
-        """As `write`: on a local file, nothing is gained by having statements wait for each other."""
-        return self.write(write)
+        return waiting.future
 
     @property
     def is_committing(self) -> bool:
@@ -160,6 +174,9 @@ class GroupCommit:
     def _run(self, waiting: _Waiting) -> None:
         self._idle.clear()
         if not self._open and not self._begin(waiting):
+            return
+        if waiting.row is not None:
+            self._batch.append(waiting)
             return
         try:
             waiting.value = waiting.write(self._transaction)
@@ -230,8 +247,33 @@ class GroupCommit:
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody waits for what will not come
             self._end(error, started)
             return
-        commit = self._loop.run_in_executor(self._thread, self._connection.execute, "COMMIT")
-        commit.add_done_callback(lambda done: self._end(done.exception(), started))
+        rows = [each.row for each in self._batch if each.row is not None]
+        commit = self._loop.run_in_executor(self._thread, self._commit, rows)
+        commit.add_done_callback(lambda done: self._on_commit(done, started))
+
+    def _commit(self, rows: list[SetRow]) -> bool:
+        """In the thread: what is left of the batch, and the commit; False when a row of a set had no effect."""
+        if rows and not self._sets.write(self._connection, rows):
+            return False
+        self._connection.execute("COMMIT")
+        return True
+
+    def _on_commit(self, done: asyncio.Future[bool], started_ns: int) -> None:
+        error = done.exception()
+        if error is None and not done.result() and not self._abandoned:
+            self._run_apart()
+        else:
+            self._end(error, started_ns)
+
+    def _run_apart(self) -> None:
+        """The rows of the sets are not what they were taken for: run the batch again, each write by itself."""
+        batch, self._batch = self._batch, []
+        self._roll_back()
+        self._held_back = False
+        for each in batch:
+            each.row = None
+        self._queue.extendleft(reversed(batch))
+        self._resume()
 
     # ── After the commit ────────────────────────────────────────────────────────────────────────
 

@@ -116,7 +116,7 @@ def _make_private(path: Path) -> None:
 
 def all_statements() -> dict[str, str]:
     """Every statement of the backend by its name."""
-    return {name: text for file in FILES for name, text in statements(file, FRAGMENTS).items()}
+    return {name: text for file in (*FILES, "sets") for name, text in statements(file, FRAGMENTS).items()}
 
 
 def version_of(connection: sqlite3.Connection, path: Path, *, known: int) -> int:

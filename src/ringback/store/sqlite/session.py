@@ -17,6 +17,7 @@ from ringback.store.locks import MemberLocks
 from ringback.store.sqlite import opening
 from ringback.store.sqlite.commits import Around, GroupCommit
 from ringback.store.sqlite.faults import translated
+from ringback.store.sqlite.sets import Sets
 from ringback.store.verbs.rows import Row
 from ringback.store.verbs.session import Session
 from ringback.store.verbs.transaction import Connection, Transaction
@@ -44,7 +45,8 @@ class SqliteSession(Session):
             ending=partial(self.tallies.write, self._writer.execute),
             rolled_back=self.tallies.undo,
         )
-        self.commits: GroupCommit = GroupCommit(self._writer, path, emit=emit, around=around)
+        sets = Sets(self.sql, self.member)
+        self.commits: GroupCommit = GroupCommit(self._writer, path, emit=emit, around=around, sets=sets)
 
     async def read(self, statement: str, **parameters: object) -> list[Row]:
         try:

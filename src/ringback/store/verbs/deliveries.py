@@ -38,7 +38,13 @@ class Deliveries:
     # ── Writing down what was tried ─────────────────────────────────────────────────────────────
 
     def record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> Future[None]:
-        return self._session.commits.write_beside(lambda tx: self._record(tx, delivery, attempt, verdict))
+        def write(tx: Transaction) -> None:
+            self._record(tx, delivery, attempt, verdict)
+
+        if isinstance(verdict, Delivered) and delivery.order_key is None and attempt.is_bare:
+            row = rows.arrived_row(delivery.seq, attempt, settled_at=self._session.clock.now())
+            return self._session.commits.write_in_set(row, write)
+        return self._session.commits.write_beside(write)
 
     def _record(self, tx: Transaction, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> None:
         tx.hold(("delivery", delivery.seq))

@@ -25,8 +25,10 @@ from ringback.core.workload import (
     Status,
     Workload,
 )
+from ringback.store.verbs.transaction import SetRow
 
 Row = tuple[Any, ...]
+
 Line = tuple[int | None, int]
 """Which delivery one is behind, if any, and how many are behind it."""
 
@@ -167,6 +169,14 @@ def attempt_parameters(seq: int, made: Attempt) -> dict[str, object]:
         "response_head": trace.response_head or None,
         "excerpt": trace.excerpt or None,
     }
+
+
+def arrived_row(seq: int, made: Attempt, *, settled_at: Instant) -> SetRow:
+    """A delivery settled by an attempt of which there is nothing to say but that it arrived, as `arrived` takes it."""
+    trace = made.trace
+    times = (trace.dns_us, trace.connect_us, trace.wait_us, trace.read_us)
+    begun = (made.started_at, made.duration_us, made.status, made.address)
+    return SetRow("arrived", (seq, made.number, settled_at, *begun, *times))
 
 
 def past(spent: Spent, why: Failed) -> dict[str, str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -52,6 +52,14 @@ class Transaction(Protocol):
         ...
 
 
+class SetRow(NamedTuple):
+    """A write as one row of the set statement of that name."""
+
+    name: str
+    columns: tuple[int | str | None, ...]
+    """As JSON has them; what each is, the statement says."""
+
+
 class Commits(Protocol):
     """Where writes go that share commits."""
 
@@ -62,6 +70,14 @@ class Commits(Protocol):
     def write_beside(self, write: Callable[[Any], T]) -> Future[T]:
         """As `write`, but the statements of others written so may come between its own: whatever must stay as this
         write has found it, it holds."""
+        ...
+
+    def write_in_set(self, row: SetRow, write: Callable[[Any], None]) -> Future[None]:
+        """As `write_beside`, of a write that changes what `row` says and nothing else, as nearly all of its kind do.
+
+        A backend that has a statement for all such rows of a batch may use that instead, at the batch's end; where it
+        turns out that one of them changes something else, each `write` is run.
+        """
         ...
 
     @property
