@@ -69,7 +69,7 @@ class ReplicaState:
     problem: str | None = None
     """Why the last replica that failed to start did; None once one has started since."""
     preparing: str | None = None
-    """What has to be done before any can start: an environment in the making."""
+    """What has to be done before one can start, in words: an environment in the making, a place in a cluster."""
 
     asleep: int = 0
     """Members that keep none until there is something to do; counted by `replicas`, not reported."""

@@ -136,6 +136,10 @@ class Crew:
 
     # ── From the owner: what replicas told it ───────────────────────────────────────────────────
 
+    def on_waiting(self) -> None:
+        """What one of them waits for, before it can begin, has changed."""
+        self._tell_state()
+
     def on_ready(self, replica: Replica, load_us: int) -> None:
         """It can be given work."""
         self._emit("replica.ready", api=self._api.name, replica=replica.number, load_us=load_us)
@@ -325,11 +329,12 @@ class Crew:
 
     def _tell_state(self) -> None:
         ready = sum(replica.is_ready for replica in self._serving.values())
+        waits_for = next((each.waits_for for each in self._serving.values() if each.waits_for is not None), None)
         state = ReplicaState(
             ready=ready,
             starting=max(0, self._wanted - ready),
             problem=self._preparation.problem or self._problem,
-            preparing=self._preparation.doing,
+            preparing=self._preparation.doing or waits_for,
         )
         if state != self._reported and not self._ending:
             self._reported = state

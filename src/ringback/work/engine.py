@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -41,13 +42,14 @@ class Engine(Protocol):
         """
         ...
 
-    def start(self, api: Api, python: Path, folder: Path | None) -> Process:
+    def start(self, api: Api, python: Path, folder: Path | None, waits: Callable[[str | None], None]) -> Process:
         """Begin a replica's process; from the main thread, and without waiting for it.
 
         Args:
             api: what it runs, and what it asks of the machine.
             python: what `python_for` came to.
             folder: where its results that are files belong.
+            waits: is called, later, with what has to be waited for before it can begin, in words; then with None.
 
         Raises:
             Unavailable: there is no room for another.
@@ -72,7 +74,13 @@ class LocalEngine:
     async def python_for(self, requirements: Path) -> Path:
         return await self.environments.python_for(requirements)
 
-    def start(self, api: Api, python: Path, folder: Path | None) -> Process:  # noqa: ARG002 - a file is seen by both
+    def start(
+        self,
+        api: Api,
+        python: Path,
+        folder: Path | None,  # noqa: ARG002 - a file is seen by both
+        waits: Callable[[str | None], None],  # noqa: ARG002 - for nothing
+    ) -> Process:
         return LocalProcess(api.predictor, python)
 
     async def close(self) -> None:

@@ -63,6 +63,10 @@ class Owner(Protocol[Teller_contra]):
         """Where its folder comes from."""
         ...
 
+    def on_waiting(self, replica: Teller_contra) -> None:
+        """It waits for something before it can begin, or does so no more."""
+        ...
+
     def on_ready(self, replica: Teller_contra, load_us: int) -> None: ...
 
     def on_began(self, claimed: Claimed) -> None:

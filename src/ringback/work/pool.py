@@ -221,6 +221,9 @@ class Pool:
 
     # ── From a replica ──────────────────────────────────────────────────────────────────────────
 
+    def on_waiting(self, replica: Replica) -> None:  # noqa: ARG002 - the crew looks at all of them
+        self._crew.on_waiting()
+
     def on_ready(self, replica: Replica, load_us: int) -> None:
         self._crew.on_ready(replica, load_us)
         if self._draining:

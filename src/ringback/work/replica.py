@@ -47,6 +47,7 @@ class Replica(asyncio.Protocol):
         self.api = api = version.api
         self._python = version.python
         self.is_ready = False
+        self.waits_for: str | None = None
         self._owner = owner
         self._engine = engine
         self._loop = asyncio.get_running_loop()
@@ -81,7 +82,7 @@ class Replica(asyncio.Protocol):
             self._folder = self._owner.files.new_folder()
         except OSError as error:
             raise Unavailable(f"a replica could not be given a folder: {error}") from error
-        self._process = self._engine.start(self.api, self._python, self._folder)
+        self._process = self._engine.start(self.api, self._python, self._folder, self._on_waiting)
         self._overhearing = self._process.overhear(is_busy=lambda: bool(self._hand), heard=self._on_overheard)
         try:
             await self._loop.create_unix_connection(lambda: self, sock=self._process.end)
@@ -89,6 +90,10 @@ class Replica(asyncio.Protocol):
             self._process.kill()
             self._overhearing.last()
             raise Unavailable(f"a replica could not be spoken to: {error}") from error
+
+    def _on_waiting(self, what: str | None) -> None:
+        self.waits_for = what
+        self._owner.on_waiting(self)
 
     @property
     def pid(self) -> int:

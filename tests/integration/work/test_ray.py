@@ -18,8 +18,9 @@ from ringback.core.workload import Status
 from support.catcher import Catcher
 from support.packages import wheel
 from support.processes import running_in, serving
-from support.served import folder_of
+from support.served import file_of, folder_of
 from support.stores import API
+from support.waiting import until
 from support.world import World, is_running, until_gone
 
 UNTIL_TOLD = """
@@ -60,20 +61,12 @@ async def test_what_a_cluster_has_no_room_for_waits_and_is_told_of(world: World)
         await world.facts.wait_for("replica.waiting", 1)
         [told] = world.facts.of("replica.waiting")
         assert told["reason"] == "Ray has not placed it yet; it asks for compute.cpu 4096.0, compute.mem 1MiB"
-        assert world.store.replicas(API).ready == 0
+        state = world.store.replicas(API)
+        assert (state.ready, state.preparing) == (0, told["reason"])
         workload_id = await world.submit()
         pool.serve(replace(world.api("return 2"), compute=Compute()))
         assert (await world.ended(workload_id)).result == b"2"
-
-
-async def test_ray_makes_the_environment_an_api_asks_for(world: World) -> None:
-    file = wheel(world.folder, "flowers", "1.0", "NAME = 'rose'\n")
-    (world.folder / "requirements.txt").write_text(f"{world.folder / file}\n")
-    predict = "import flowers; return flowers.NAME"
-    predictor = replace(world.api(predict).predictor, requirements=world.folder / "requirements.txt")
-    async with world.serving(predict, predictor=predictor):
-        ended = await world.store.ended(API, await world.submit(), 100)
-    assert ended.result == b'"rose"', ended
+        assert world.store.replicas(API).preparing is None
 
 
 async def test_a_change_of_requirements_is_another_environment(world: World) -> None:
@@ -96,6 +89,32 @@ async def test_a_host_that_cannot_reach_the_server_says_so(world: World) -> None
         f"its replica could not be started by Ray: .*the server at 127.0.0.1:{world.ray.door.port} cannot be reached"
     )
     assert re.match(words, broken["reason"]), broken["reason"]
+
+
+def test_ray_makes_the_environment_an_api_asks_for_and_readyz_says_so(ray_cluster: Any, tmp_path: Path) -> None:
+    """Workloads are taken in meanwhile; the real command."""
+    folder = tmp_path / "api"
+    folder_of(
+        folder, predictor="import flowers\n\nclass PythonPredictor:\n    def predict(self): return flowers.NAME\n"
+    )
+    file = wheel(folder, "flowers", "1.0", "NAME = 'tulip'\n")
+    (folder / "requirements.txt").write_text(f"{folder / file}\n")
+    predictor = {"path": "predictor.py", "dependencies": {"pip": "requirements.txt"}}
+    served = file_of(folder, {"name": "echo", "predictor": predictor})
+    env = {"RAY_ADDRESS": ray_cluster.get_runtime_context().gcs_address}
+    options = ("--engine", "ray")
+    with serving(served, tmp_path / "store" / "ringback.db", options=options, env=env, ready=False) as server:
+
+        def preparing() -> bool:
+            state = server.wait_for("/readyz", 503, within=60).json()["apis"]["echo"]
+            return bool(state["preparing"] == "installing requirements.txt, by Ray")
+
+        until(preparing, within=60, wanted="what it waits for")
+        waits = requests.post(f"{server.url}/echo", json={}, timeout=10).json()["id"]
+        state = server.wait_for("/readyz", 200, within=100).json()["apis"]["echo"]
+        assert (state["ready"], state["replicas"], state["preparing"]) == (True, 1, None)
+        told = requests.get(f"{server.url}/echo/{waits}?wait=30", timeout=40).json()
+        assert told["result"] == "tulip"
 
 
 async def test_a_server_joins_a_cluster_and_leaves_it_in_order(world: World, ray_cluster: Any, tmp_path: Path) -> None:

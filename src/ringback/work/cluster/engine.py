@@ -9,6 +9,7 @@ import asyncio
 import importlib
 import os
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -56,7 +57,7 @@ class RayEngine:
         """
         return Path(await asyncio.to_thread(digest_of, requirements))
 
-    def start(self, api: Api, python: Path, folder: Path | None) -> Process:
+    def start(self, api: Api, python: Path, folder: Path | None, waits: Callable[[str | None], None]) -> Process:
         token, line = self.door.expect()
         order = Order(
             host=self.host,
@@ -71,7 +72,7 @@ class RayEngine:
         except Exception as error:
             line.cancel()
             raise Unavailable(f"Ray could not be asked for an actor: {error}") from error
-        return RemoteProcess(lambda: self._called(api, line, fate), lambda: self._end(actor, fate), folder)
+        return RemoteProcess(lambda: self._called(api, line, fate, waits), lambda: self._end(actor, fate), folder)
 
     async def close(self) -> None:
         await self.door.close()
@@ -93,26 +94,31 @@ class RayEngine:
             .remote()
         )
 
-    async def _called(self, api: Api, line: asyncio.Future[Line], fate: asyncio.Future[None]) -> Line:
-        """The line of a host that has called.
+    async def _called(
+        self, api: Api, line: asyncio.Future[Line], fate: asyncio.Future[None], waits: Callable[[str | None], None]
+    ) -> Line:
+        """The line of a host that has called; what it has to wait for until then is told.
 
         Raises:
             Unavailable: it has ended without having called.
         """
         try:
-            waits: list[asyncio.Future[Any]] = [line, fate]
-            done, _ = await asyncio.wait(waits, timeout=self.patience_seconds, return_when=asyncio.FIRST_COMPLETED)
+            if api.predictor.requirements is not None:
+                waits(f"installing {api.predictor.requirements.name}, by Ray")
+            either: list[asyncio.Future[Any]] = [line, fate]
+            done, _ = await asyncio.wait(either, timeout=self.patience_seconds, return_when=asyncio.FIRST_COMPLETED)
             if not done:
-                self.emit(
-                    "replica.waiting", api=api.name, reason=f"Ray has not placed it yet; it asks for {needs_of(api)}"
-                )
-                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+                reason = f"Ray has not placed it yet; it asks for {needs_of(api)}"
+                self.emit("replica.waiting", api=api.name, reason=reason)
+                waits(reason)
+                await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
             if line.done():
                 return line.result()
             error = fate.exception()
             raise Unavailable(f"could not be started by Ray: {_in_words(error)}")
         finally:
             line.cancel()
+            waits(None)
 
     def _end(self, actor: Any, fate: asyncio.Future[None]) -> None:
         fate.add_done_callback(lambda done: done.cancelled() or done.exception())  # known already, by the line
@@ -163,6 +169,7 @@ def join(ray: Any, address: str | None) -> None:
         else:
             os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             ray.init(
+                address="local",  # or it would join whichever was started last on this machine
                 _node_ip_address=_LOOPBACK,
                 object_store_memory=_STORE_BYTES,
                 include_dashboard=False,
