@@ -189,11 +189,14 @@ async def test_a_set_without_its_whole_effect_is_written_one_by_one(table: Table
     assert {"first", "same", "last"} <= set(table.run_apart)
 
 
-async def test_a_set_that_cannot_be_written_shows_whose_row_it_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("word", "why"), [("x" * 40_000, "no room"), ("no text: \ud800", "surrogates")], ids=["too large", "no text"]
+)
+async def test_a_set_that_cannot_be_written_shows_whose_row_it_was(tmp_path: Path, word: str, why: str) -> None:
     table = Table(tmp_path / "words.db", max_pages=8)
-    large, small = table.put_in_set("x" * 40_000), table.put_in_set("small")
-    with pytest.raises(StoreFull, match="no room"):
-        await large
+    bad, small = table.put_in_set(word), table.put_in_set("small")
+    with pytest.raises((StoreFull, UnicodeEncodeError), match=why):
+        await bad
     await small
     assert table.on_disk() == {"small"}
     await table.group.close()

@@ -37,8 +37,8 @@ class Sets:
         return all(self._is_whole(connection, name, columns) for name, columns in by_name.items())
 
     def _is_whole(self, connection: sqlite3.Connection, name: str, rows: list[Sequence[int | str | None]]) -> bool:
-        parameters = {"rows": orjson.dumps(rows).decode(), "member": self._member}
         try:
+            parameters = {"rows": orjson.dumps(rows).decode(), "member": self._member}
             return all(connection.execute(part, parameters).rowcount == len(rows) for part in self._parts[name])
-        except sqlite3.Error:
+        except (sqlite3.Error, orjson.JSONEncodeError):
             return False  # which row it was shows when each is written by itself
