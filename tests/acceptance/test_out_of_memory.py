@@ -28,6 +28,28 @@ class PythonPredictor:
         return os.getpid()
 """
 
+SMALL: Final = """
+import os
+import signal
+import time
+
+class PythonPredictor:
+    def predict(self, payload):
+        children = []
+        for _ in range(payload):
+            if (child := os.fork()) == 0:
+                held = b"x" * (25 * 2**20)
+                time.sleep(60)
+                os._exit(0)
+            children.append(child)
+        ended, how = os.wait()
+        for child in children:
+            if child != ended:
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+        return how
+"""
+
 
 def run(server: Server, payload: str) -> dict[str, Any]:
     headers = {"Prefer": "wait=30"}
@@ -55,4 +77,14 @@ def test_a_replica_that_the_kernel_kills_for_memory_is_told_from_one_that_somebo
             assert group.kills == 2
             assert run(server, "nothing")["result"] not in {first, None}
             assert (server.ended(), server.pid) == (None, pid), "whose server has stayed"
+            assert server.terminate() == 0
+
+
+def test_the_server_stays_when_the_kernel_has_to_choose_and_each_of_the_others_is_smaller(tmp_path: Path) -> None:
+    with memory_group(512 * MIB) as group:
+        file = folder_of(tmp_path / "api", predictor=SMALL)
+        with serving(file, tmp_path / "ringback.db", group=group) as server:
+            told = requests.post(f"{server.url}/echo", json=24, headers={"Prefer": "wait=30"}, timeout=40).json()
+            assert (told["status"], told["result"]) == ("completed", 9)
+            assert group.kills >= 1
             assert server.terminate() == 0

@@ -25,6 +25,9 @@ from .wire import Kind, object_frame, read_object
 
 _PR_SET_PDEATHSIG: Final = 1
 _STANDARD_ERROR: Final = 2
+_OOM_SCORE: Final = Path("/proc/self/oom_score_adj")
+_OOM_SCORE_HIGHER: Final = 200
+_OOM_SCORE_MOST: Final = 1000
 
 
 def main(arguments: list[str]) -> int:
@@ -35,6 +38,7 @@ def main(arguments: list[str]) -> int:
     """
     _, descriptor, parent, pipe, log = arguments
     _die_with(int(parent))
+    _go_first_when_memory_runs_out()
     signal.signal(signal.SIGTERM, _leave_it_to_the_parent)
     signal.signal(signal.SIGINT, _leave_it_to_the_parent)
     end = socket.socket(fileno=int(descriptor))
@@ -103,6 +107,17 @@ def _die_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(0)
+
+
+def _go_first_when_memory_runs_out() -> None:
+    """Have the kernel take this process, or what it has started, rather than the server (proc_pid_oom_score_adj(5)).
+
+    By as much as if it used a fifth of the memory more: a server is larger than a replica with a small model, and with
+    it would go everything.
+    """
+    with contextlib.suppress(OSError, ValueError):  # another system than Linux
+        score = int(_OOM_SCORE.read_text()) + _OOM_SCORE_HIGHER
+        _OOM_SCORE.write_text(str(min(score, _OOM_SCORE_MOST)))
 
 
 def _leave_it_to_the_parent(number: int, _: object) -> None:
