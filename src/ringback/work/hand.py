@@ -23,7 +23,7 @@ _LONG_SECONDS: Final = 0.025
 """One that has taken longer than this was no short one that had to wait for a processor."""
 
 _AHEAD_SECONDS: Final = 0.008
-_AHEAD_MOST: Final = 64
+_AHEAD_MOST: Final = 256
 _MEMORY_OF_RUNS: Final = 0.8
 _ANY_NUMBER: Final = 1 << 62
 

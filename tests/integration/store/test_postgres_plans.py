@@ -13,8 +13,8 @@ import pytest
 
 from ringback.core.clock import SystemClock
 from ringback.store.postgres import open_postgres
-from ringback.store.postgres.commits import BEGIN
 from ringback.store.postgres.joined import joined
+from ringback.store.postgres.planning import BEGIN
 from ringback.store.postgres.sets import AT_ONCE, BY, many
 from ringback.store.postgres.statements import all_statements, positional
 from support.postgres import clean_database_of, database_of
@@ -44,6 +44,11 @@ COPIES: Final = """
     INSERT INTO workloads (api, id, status, due_at, submitted_at, content_type, headers, payload, place)
     SELECT api, id || number, status, due_at, submitted_at, content_type, headers, payload, place
     FROM workloads, generate_series(1, 20000) AS number
+"""
+
+DELIVERED: Final = """
+    INSERT INTO deliveries (workload, endpoint, url, message_id, event, state, due_at, created_at, body)
+    SELECT number, 'e', 'u', 'm', 'workload.completed', 'delivered', 0, 0, '' FROM generate_series(1, 20000) AS number
 """
 
 
@@ -82,6 +87,23 @@ async def test_nor_does_a_statement_for_many(connection: asyncpg.Connection) -> 
         form = await many(connection, SQL[name], BY[name])
         found = await steps_that_grow(connection, form.text, ["'{1}'"] * len(form.names))
         assert (name, found) == (name, [])
+
+
+@pytest.mark.parametrize("name", ["finish", "settle_held", "retry_held"])
+async def test_each_of_many_is_looked_up_by_its_key_however_few_seem_to_be_under_way(
+    name: str, connection: asyncpg.Connection
+) -> None:
+    """Not all that are pending, or in progress, compared with all that are given."""
+    await connection.execute(DELIVERED)
+    for table in ("workloads", "deliveries"):
+        await connection.execute(f"ANALYZE {table}")
+    form = await many(connection, SQL[name], BY[name])
+    await connection.execute(f"PREPARE asked AS {form.text}")
+    values = ", ".join(["'{1}'"] * len(form.names))
+    plan = [row[0] for row in await connection.fetch(f"EXPLAIN EXECUTE asked ({values})")]
+    await connection.execute("DEALLOCATE asked")
+    assert any(re.search(r"Index Scan using \w+_pkey", step) for step in plan), plan
+    assert any(re.search(r"Index Cond: \(\w*\.?seq = given._seq\)", step) for step in plan), plan
 
 
 async def test_nor_does_anything_where_several_go_in_one_statement(connection: asyncpg.Connection) -> None:

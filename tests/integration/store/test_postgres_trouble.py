@@ -56,7 +56,7 @@ async def test_connections_that_end_in_the_middle_are_made_anew_and_nothing_is_d
         assert ids == {f"w{each}" for each in range(200)}
     assert await rows_of(store, "SELECT count(*) FROM workloads") == [(200,)]
     assert (await store.get(API, "w7")).status is Status.IN_QUEUE
-    assert await store._session.commits._connection.fetchval("SHOW enable_sort") == "off", "on each of them"
+    assert await store._session.commits.first.connection.fetchval("SHOW enable_sort") == "off", "on each of them"
     await store.close()
 
 
@@ -113,7 +113,9 @@ async def test_behind_a_pooler_that_lets_no_word_through_members_look_for_themse
         other = await open_postgres(proxy.url, clock=SystemClock())
         woken = asyncio.Event()
         other.on_queued(API, woken.set)
-        assert await store._session.commits._connection.fetchval("SHOW enable_sort") == "on", "nothing is left behind"
+        assert await store._session.commits.first.connection.fetchval("SHOW enable_sort") == "on", (
+            "nothing is left behind"
+        )
         await store.submit(submission(workload_id="w1"))
         async with asyncio.timeout(5):
             await woken.wait()
@@ -161,7 +163,7 @@ async def test_connections_do_not_wait_for_ever_for_a_host_that_is_gone(url: str
         assert readers is not None
         await store.depths()
         async with readers.acquire() as reader:
-            for connection in (store._session.commits._connection, store._listener, reader):
+            for connection in (store._session.commits.first.connection, store._listener, reader):
                 assert connection is not None
                 wire = connection._transport.get_extra_info("socket")
                 assert wire.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1

@@ -13,7 +13,7 @@ from ringback.core.errors import StoreBusy, StoreError, StoreFull
 from ringback.store.sqlite.commits import Around, GroupCommit, Transaction
 from ringback.store.sqlite.opening import connect
 from ringback.store.sqlite.sets import Sets
-from ringback.store.verbs.transaction import SetRow
+from ringback.store.verbs.transaction import Kin, SetRow
 
 _PUT_ALL = (
     "INSERT INTO words SELECT json_extract(value, '$[0]') FROM json_each(:rows) WHERE TRUE ON CONFLICT DO NOTHING"
@@ -51,7 +51,7 @@ class Table:
             self.run_apart.append(word)
             tx.execute("INSERT INTO words VALUES (?)", (word,))
 
-        return self.group.write_in_set(SetRow("put", (word,)), write)
+        return self.group.write_in_set(SetRow("put", (word,)), write, Kin.ATTEMPTS)
 
     @staticmethod
     def putting(word: str) -> Callable[[Transaction], str]:

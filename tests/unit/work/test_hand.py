@@ -41,7 +41,7 @@ def test_of_short_ones_it_is_given_as_many_as_fit_into_eight_milliseconds() -> N
     assert len(filled(runs=0.0005)[0]) in {15, 16}
     assert len(filled(runs=0.003)[0]) == 2
     assert len(filled(runs=0.008)[0]) == 2
-    assert len(filled(runs=0.0001)[0]) == 64
+    assert len(filled(runs=0.000001)[0]) == 256
     assert len(filled(runs=0.011)[0]) == 1
 
 

@@ -21,11 +21,11 @@ from ringback.core.emit import Emit
 from ringback.core.errors import RingbackError, StoreError
 from ringback.store.postgres.connecting import Place, connect_patiently
 from ringback.store.postgres.faults import AGAIN, LOST, translated
+from ringback.store.postgres.planning import BEGIN, COMMIT_AND_BEGIN, DISCARD, FOR_ALL, Plans
 from ringback.store.postgres.together import Broken, Together, Transaction, Writing
 from ringback.store.postgres.words import Words
 from ringback.store.verbs.acts import do_each
 from ringback.store.verbs.tallies import Tallies
-from ringback.store.verbs.transaction import SetRow
 
 T = TypeVar("T")
 
@@ -35,20 +35,6 @@ _SPEAK: Final = """SELECT CAST(CAST(number AS TEXT) AS BIGINT),
 FROM (SELECT pg_current_xact_id_if_assigned() AS number) AS transaction"""
 """A transaction that has written nothing has no number, and of its own nothing to tell."""
 _SPEAK_LATER: Final = "SELECT pg_notify('ringback', word) FROM unnest($1::text[]) AS word"
-_AS_WRITES: Final = "; ".join(
-    f"SET {{0}} {setting}"
-    for setting in (
-        *(f"enable_{way} = off" for way in ("sort", "seqscan", "bitmapscan", "hashjoin", "mergejoin")),
-        "jit = off",
-        "plan_cache_mode = force_generic_plan",
-    )
-)
-"""Every statement of a write has an index to go down, in its order; a planner whose statistics are old, or who has none
-yet, might read a whole queue and sort it instead: a quarter of a second for each claim at 200,000 waiting."""
-_FOR_ALL: Final = _AS_WRITES.format("SESSION")
-"""Once on a connection of one's own; elsewhere with each transaction, for a pooler hands the connection on."""
-BEGIN: Final = f"BEGIN; {_AS_WRITES.format('LOCAL')}"
-_COMMIT_AND_BEGIN: Final = f"COMMIT AND CHAIN; {_AS_WRITES.format('LOCAL')}"
 _MOST_WRITES: Final = 512
 """A batch goes to the disk after so many, however many more there are."""
 _TRIES: Final = 20
@@ -95,12 +81,12 @@ class _Culprit(Exception):
 
 
 class GroupCommit:
-    """Owns the one writing connection of a member."""
+    """Owns one writing connection of a member."""
 
     def __init__(
         self,
         place: Place,
-        connection: asyncpg.Connection,
+        connection: asyncpg.Connection | None,
         *,
         emit: Emit,
         words: Words,
@@ -111,14 +97,14 @@ class GroupCommit:
 
         Args:
             place: where a new one is had when this one is lost.
-            connection: idle, and nobody else's.
+            connection: idle, and nobody else's; None to have one when there is something to write.
             emit: is told of commits.
             words: what other members are to be told of each commit.
             tallies: written as the last thing inside each transaction.
             together: runs writes.
         """
         self._place = place
-        self._connection = connection
+        self._held = connection
         self._emit = emit
         self._words = words
         self._tallies = tallies
@@ -126,11 +112,13 @@ class GroupCommit:
         self._loop = asyncio.get_running_loop()
         self._queue: deque[_Waiting] = deque()
         self._working: asyncio.Task[None] | None = None
+        self._lone = 0
         self._closed: str | None = None
         self._has_begun = False
         """Whether a transaction is open that the next batch runs in."""
         self._is_set = False
         """Whether the connection plans as writes want it, if it does for more than a transaction."""
+        self._plans = Plans(self._loop.time())
         self._untold: list[str] = []
         """What other members are to be told of what is on disk already."""
 
@@ -142,13 +130,12 @@ class GroupCommit:
         """As `write`, with others like it, whose statements may come between its own."""
         return self._enqueue(write, is_alone=False)
 
-    def write_in_set(self, row: SetRow, write: Write[None]) -> asyncio.Future[None]:  # noqa: ARG002 - of no use here
-        """As `write_beside`: statements that are alike are put together here whatever they are."""
-        return self.write_beside(write)
-
     def _enqueue(self, write: Write[T], *, is_alone: bool) -> asyncio.Future[T]:
         future: asyncio.Future[T] = self._loop.create_future()
         waiting = _Waiting(write, future, is_alone=is_alone)
+        if is_alone:
+            self._lone += 1
+            future.add_done_callback(self._on_lone_done)
         if self._closed is not None:
             waiting.fail(StoreError(self._closed))
             return future
@@ -158,16 +145,40 @@ class GroupCommit:
         return future
 
     @property
+    def connection(self) -> asyncpg.Connection:
+        """The connection.
+
+        Raises:
+            asyncpg.InterfaceError: there is none yet; treated as one that is lost, it is made.
+        """
+        if self._held is None:
+            raise asyncpg.InterfaceError("there is no connection yet")
+        return self._held
+
+    @property
+    def is_connected(self) -> bool:
+        return self._held is not None
+
+    @property
     def is_under_way(self) -> bool:
         """Whether something has been written that is not on disk yet."""
         return self._working is not None
+
+    @property
+    def has_lone(self) -> bool:
+        """Whether a write is not on disk yet that is to have no others beside it."""
+        return self._lone > 0
+
+    def _on_lone_done(self, _: asyncio.Future[Any]) -> None:
+        self._lone -= 1
 
     async def close(self) -> None:
         """Commit what is under way, then refuse all further writes, and close the connection."""
         self._closed = f"{self._place} is closed"
         if self._working is not None:
             await self._working
-        await self._connection.close(timeout=5.0)
+        if self._held is not None:
+            await self._held.close(timeout=5.0)
 
     def abandon(self) -> None:
         """Drop everything as a killed process would: nothing under way is committed, nobody is answered."""
@@ -175,7 +186,8 @@ class GroupCommit:
         self._queue.clear()
         if self._working is not None:
             self._working.cancel()
-        self._connection.terminate()
+        if self._held is not None:
+            self._held.terminate()
 
     # ── Batches ─────────────────────────────────────────────────────────────────────────────────
 
@@ -219,17 +231,21 @@ class GroupCommit:
         if self._has_begun:
             return
         if self._place.prepares and not self._is_set:
-            await self._connection.execute(_FOR_ALL)  # not with BEGIN: a ROLLBACK would undo it
+            await self.connection.execute(FOR_ALL)  # not with BEGIN: a ROLLBACK would undo it
             self._is_set = True
-        await self._connection.execute("BEGIN" if self._place.prepares else BEGIN)
+            self._plans = Plans(self._loop.time())
+        await self.connection.execute("BEGIN" if self._place.prepares else BEGIN)
         self._has_begun = True
 
     async def _commit(self) -> None:
         """Have it on disk; where more is waiting, the next transaction begins with it."""
         self._has_begun = False
         has_more = bool(self._queue)
-        and_begin = "COMMIT AND CHAIN" if self._place.prepares else _COMMIT_AND_BEGIN
-        await self._connection.execute(and_begin if has_more else "COMMIT")
+        and_begin = "COMMIT AND CHAIN" if self._place.prepares else COMMIT_AND_BEGIN
+        commit = and_begin if has_more else "COMMIT"
+        if self._place.prepares and self._plans.are_old(self._loop.time()):
+            commit = f"{commit}; {DISCARD}"
+        await self.connection.execute(commit)
         self._has_begun = has_more
         self._untold.clear()
 
@@ -237,10 +253,10 @@ class GroupCommit:
         while self._queue and len(batch) < _MOST_WRITES:
             turn = self._next_turn(_MOST_WRITES - len(batch))
             batch += turn
-            transaction = Transaction(acts)
+            transaction = Transaction(acts, self._tallies)
             writings = [Writing(each.write, transaction) for each in turn]
             try:
-                await self._together.run(self._connection, writings)
+                await self._together.run(self.connection, writings)
             except Broken as broken:
                 suspects = [each for each, its in zip(turn, writings, strict=True) if its in broken.writings]
                 raise _Culprit(suspects, broken.error, is_joint=broken.is_joint) from broken
@@ -265,22 +281,23 @@ class GroupCommit:
         Returns:
             its number, if it has written anything.
         """
-        changes, words = self._tallies.changes(), self._words.spoken()
-        [told] = await self._together.tally(self._connection, changes, _SPEAK, words, self._untold)
+        changes, words = self._tallies.changes(), self._words.of(self._together.noted)
+        [told] = await self._together.tally(self.connection, changes, _SPEAK, words, self._untold)
         number: int | None = told[0]
         return number
 
     async def _speak_afterwards(self) -> None:
         """Tell the other members what was found out only once it was on disk."""
-        self._untold += self._words.noted()
+        self._untold += self._words.outside()
         if self._untold and not self._has_begun:  # else the next batch tells it
             with contextlib.suppress(*LOST, asyncpg.PostgresError):  # a word that is lost is made up for by a look
-                async with self._connection.transaction():
-                    await self._connection.execute(_SPEAK_LATER, self._untold)
+                async with self.connection.transaction():
+                    await self.connection.execute(_SPEAK_LATER, self._untold)
                 self._untold.clear()
 
     def _answer(self, batch: list[_Waiting], acts: list[Callable[[], None]], started_ns: int) -> None:
         self._together.joins = True
+        self._together.noted.come_true()
         do_each(acts)
         for each in batch:
             if not each.future.done():
@@ -319,14 +336,14 @@ class GroupCommit:
 
     def _forget(self) -> None:
         """What was noted of a transaction has not happened."""
-        self._words.noted()
+        self._together.noted.forget()
         self._tallies.undo()
 
     async def _roll_back(self) -> None:
         self._forget()
         self._has_begun = False
         try:
-            await self._connection.execute("ROLLBACK")
+            await self.connection.execute("ROLLBACK")
         except (*LOST, asyncpg.PostgresError):
             await self._reconnect()
 
@@ -360,18 +377,19 @@ class GroupCommit:
 
     async def _status_of(self, number: int) -> str | None:
         """What became of a transaction: `committed`, `aborted` or `in progress`."""
-        async with self._connection.transaction():
-            status: str | None = await self._connection.fetchval(
+        async with self.connection.transaction():
+            status: str | None = await self.connection.fetchval(
                 "SELECT pg_xact_status(CAST(CAST($1::bigint AS TEXT) AS xid8))", number
             )
         return status
 
     async def _reconnect(self) -> bool:
         """Have a connection again; False when the server stays away for too long."""
-        self._connection.terminate()
+        if self._held is not None:
+            self._held.terminate()
         self._has_begun = self._is_set = False
         try:
-            self._connection = await connect_patiently(self._place, _PATIENCE_SECONDS)
+            self._held = await connect_patiently(self._place, _PATIENCE_SECONDS)
         except RingbackError:
             return False
         return True

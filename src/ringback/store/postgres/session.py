@@ -23,10 +23,13 @@ from ringback.store.postgres.faults import LOST, translated
 from ringback.store.postgres.sets import KEEP_OUT
 from ringback.store.postgres.statements import all_statements
 from ringback.store.postgres.together import Together
+from ringback.store.postgres.together import Transaction as WithTallies
 from ringback.store.postgres.words import Words
+from ringback.store.postgres.writers import Writers
 from ringback.store.verbs.rows import Row
 from ringback.store.verbs.session import Session
-from ringback.store.verbs.transaction import Connection, Transaction
+from ringback.store.verbs.tallies import Tallies
+from ringback.store.verbs.transaction import Connection, Kin, Transaction
 
 T = TypeVar("T")
 
@@ -36,7 +39,7 @@ _READERS: Final = 4
 class PostgresSession(Session):
     """A `store.verbs` session on PostgreSQL."""
 
-    commits: GroupCommit
+    commits: Writers
 
     def __init__(
         self,
@@ -53,11 +56,19 @@ class PostgresSession(Session):
         self.place = place
         self.locks = locks
         self.words = Words(self.member, self.meeting)
-        self.commits = GroupCommit(
-            place, writer, emit=emit, words=self.words, tallies=self.tallies, together=Together(self.sql)
-        )
+        self.commits = Writers(self._group_commit(writer, emit), {kin: self._group_commit(None, emit) for kin in Kin})
         self.readers: asyncpg.Pool | None = None
         self._loop = loop
+
+    def _group_commit(self, connection: asyncpg.Connection | None, emit: Emit) -> GroupCommit:
+        return GroupCommit(
+            self.place,
+            connection,
+            emit=emit,
+            words=self.words,
+            tallies=Tallies(self.sql, self.member),
+            together=Together(self.sql),
+        )
 
     async def open_readers(self) -> None:
         """Have connections to read with."""
@@ -71,9 +82,12 @@ class PostgresSession(Session):
         )
 
     def unfinished(self, tx: Transaction, api: str, tenant: str) -> int:
-        if not self.tallies.knows(api, tenant):
+        if not self.tallies_of(tx).knows(api, tenant):
             tx.execute(KEEP_OUT, {"key": f"submits of {tenant} to {api}"})
         return super().unfinished(tx, api, tenant)
+
+    def tallies_of(self, tx: Transaction) -> Tallies:
+        return cast("WithTallies", tx).tallies
 
     def hold_line(self, tx: Transaction, endpoint: str, order_key: str) -> None:
         tx.hold(("line", endpoint, order_key))

@@ -129,7 +129,12 @@ def derived(
         return head + found["rest"], _in_their_order if "RETURNING seq" in found["rest"] else _one_each
     if found := _UPDATE.fullmatch(body):
         returning = ", ".join(filter(None, ["_nth", found["returning"]]))
-        return f"{found['head']}\nFROM {given}\nWHERE {found['where']}\nRETURNING {returning}", _by_nth
+        row, _, condition = found["where"].partition(" AND ")
+        # Within a CASE no condition says which index to go down: each row is looked up by its key. The planner would
+        # go through all that are pending or in progress, of which it knows of few, and compare each with each that is
+        # given.
+        where = f"{row} AND CASE WHEN {condition} THEN 1 END = 1"
+        return f"{found['head']}\nFROM {given}\nWHERE {where}\nRETURNING {returning}", _by_nth
     if body.startswith("SELECT "):
         select = "SELECT _nth, found.*"
         return f"{select} FROM {given}, LATERAL ({body}) AS found", _by_nth

@@ -34,6 +34,8 @@ _LOOK_SECONDS: Final = 5.0
 """Between two looks at what the others do, where their words are heard."""
 _LOOK_DEAF_SECONDS: Final = NOTICE_SECONDS / 2
 """Between two looks where they are not: behind a pooler that shares connections between transactions."""
+_FIRST_LOOK_SECONDS: Final = NOTICE_SECONDS / 2
+"""Until a member that has joined looks once more for what there is to do."""
 _BREATH_SECONDS: Final = NOTICE_SECONDS / 20
 """Between two looks, however much the others say."""
 _PROBE_SECONDS: Final = 2.0
@@ -126,6 +128,7 @@ class PostgresStore(VerbStore):
         self._watch: asyncio.Task[None] | None = None
         self._listener: asyncpg.Connection | None = None
         self._heard = asyncio.Event()
+        self._first_look: asyncio.TimerHandle | None = None
 
     async def join(self) -> None:
         """Become a member; once, before anything else."""
@@ -138,6 +141,8 @@ class PostgresStore(VerbStore):
             await self._listen()
         await self._members.join()
         self._watch = asyncio.create_task(self._notice_others(), name="ringback-store-watch")
+        # One who was alone until now says nothing before it has heard of this member.
+        self._first_look = asyncio.get_running_loop().call_later(_FIRST_LOOK_SECONDS, self._wake_all)
 
     async def close(self) -> None:
         if self._closed:
@@ -146,8 +151,9 @@ class PostgresStore(VerbStore):
         self._stop_watching()
         if self._watch is not None:
             await asyncio.gather(self._watch, return_exceptions=True)
+        await self._session.commits.close_apart()  # what is written there, leaving gives back
         left = self._members.leave()
-        await self._session.commits.close()
+        await self._session.commits.first.close()
         with contextlib.suppress(RingbackError):  # the server is away: others will see the lock free
             await left
         self._session.meeting.dismiss(self._session.refusal())
@@ -215,3 +221,5 @@ class PostgresStore(VerbStore):
     def _stop_watching(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
+        if self._first_look is not None:
+            self._first_look.cancel()

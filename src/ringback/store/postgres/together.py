@@ -20,6 +20,8 @@ from ringback.store.postgres.connecting import Brought, execute, positional
 from ringback.store.postgres.faults import is_lost
 from ringback.store.postgres.joined import fetch_jointly
 from ringback.store.postgres.sets import AT_ONCE, BY, KEEP_OUT, Many, many
+from ringback.store.postgres.words import Noted, Writer
+from ringback.store.verbs.tallies import Tallies
 
 _STAND_ASIDE: Final = object()
 """What a write says instead of a statement when another holds what it wants to."""
@@ -32,10 +34,11 @@ _MOST_FREE: Final = 256
 class Transaction:
     """What a write sees: statements, and a place for what must happen only once it is on disk."""
 
-    __slots__ = ("_acts", "_held")
+    __slots__ = ("_acts", "_held", "tallies")
 
-    def __init__(self, acts: list[Callable[[], None]]) -> None:
+    def __init__(self, acts: list[Callable[[], None]], tallies: Tallies) -> None:
         self._acts = acts
+        self.tallies = tallies
         self._held: dict[Hashable, greenlet] = {}
 
     def execute(self, sql: str, parameters: Mapping[str, object] | None = None, /) -> Brought:
@@ -73,7 +76,7 @@ class Writing:
     def __init__(self, write: Callable[[Transaction], Any], transaction: Transaction) -> None:
         self._write = write
         self._transaction = transaction
-        self._greenlet: greenlet | None = None
+        self._greenlet: Writer | None = None
         self.value: Any = None
         self.error: Exception | None = None
         """What the write itself has raised; it belongs to its caller alone."""
@@ -89,7 +92,7 @@ class Writing:
         except Exception as error:  # noqa: BLE001 - whatever it is belongs to its caller alone
             self.error = error
 
-    def begin(self, on: greenlet) -> None:
+    def begin(self, on: Writer) -> None:
         """As far as the first statement, on a greenlet that carries out nothing else."""
         self._greenlet = on
         self._follow(on.switch(self))
@@ -99,7 +102,7 @@ class Writing:
         assert self._greenlet is not None
         self._follow(self._greenlet.switch(brought))
 
-    def end(self) -> greenlet | None:
+    def end(self) -> Writer | None:
         """The greenlet it has run on, free for another write; None when it has not come to its end, and never will."""
         on, self._greenlet = self._greenlet, None
         if on is None or self.is_done:
@@ -157,7 +160,9 @@ class Together:
         self._at_once = {sql[name] for name in AT_ONCE} | {KEEP_OUT}
         self._tally = sql["tally"]
         self._many: dict[str, Many] = {}
-        self._free: list[greenlet] = []
+        self._free: list[Writer] = []
+        self.noted = Noted()
+        """What the writes of the transaction under way have called wakes for."""
         self.joins = True
         """Whether different statements go in one; not while the one is looked for that cannot be run."""
 
@@ -170,7 +175,7 @@ class Together:
         """
         try:
             for each in writings:
-                each.begin(self._free.pop() if self._free else greenlet(_carry_out_one_after_another))
+                each.begin(self._free.pop() if self._free else self._new_writer())
             await self._advance(connection, writings)
             for each in writings:
                 if each.stands_aside:
@@ -196,6 +201,11 @@ class Together:
         form = await self._form(connection, self._tally)
         _, rows = await fetch_jointly(connection, [(form.text, form.arrays(changes)), (text, told)])
         return rows
+
+    def _new_writer(self) -> Writer:
+        writer = Writer(_carry_out_one_after_another)
+        writer.noted = self.noted
+        return writer
 
     # ── Rounds ──────────────────────────────────────────────────────────────────────────────────
 

@@ -10,6 +10,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from greenlet import getcurrent, greenlet
+
 from ringback.store.verbs.meeting import Meeting, Topic, Wakes
 
 CHANNEL: Final = "ringback"
@@ -18,17 +20,69 @@ _MOST_BYTES: Final = 7_000
 """A word is at most 8,000 bytes (postgresql.org/docs/current/sql-notify.html)."""
 
 
+class Noted:
+    """What wakes have been called for within one transaction, or outside of any."""
+
+    __slots__ = ("_calls",)
+
+    def __init__(self) -> None:
+        self._calls: dict[tuple[NotedWakes, str], None] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._calls)
+
+    def add(self, wakes: NotedWakes, key: str) -> None:
+        self._calls[wakes, key] = None
+
+    def words(self) -> list[str]:
+        """What was noted, without the member's name."""
+        return [f"{wakes.kind} {key}" for wakes, key in self._calls if len(key) < _MOST_BYTES]
+
+    def come_true(self) -> None:
+        """It is on disk: call those wakes that wait for that; forgets all."""
+        calls, self._calls = self._calls, {}
+        for wakes, key in calls:
+            if wakes.waits:
+                wakes.call_for_others(key)
+
+    def forget(self) -> None:
+        self._calls.clear()
+
+
+class Writer(greenlet):
+    """Carries out writes of one transaction after another; what they call wakes for is noted of that transaction."""
+
+    noted: Noted
+
+
 class NotedWakes(Wakes):
     """Wakes that also remember what they were called for, to be told to other members."""
 
-    __slots__ = ("noted",)
+    __slots__ = ("_outside", "kind", "waits")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, kind: str, outside: Noted, *, waits: bool) -> None:
+        """Begin without any.
+
+        Args:
+            loop: calls them.
+            kind: of what is woken for.
+            outside: has what they are called for outside of transactions.
+            waits: whether those called within a transaction wait until it is on disk. The others may look at once: they
+                look on the same connection.
+        """
         super().__init__(loop)
-        self.noted: set[str] = set()
+        self.kind = kind
+        self.waits = waits
+        self._outside = outside
 
     def call(self, key: str) -> None:
-        self.noted.add(key)
+        this = getcurrent()
+        if isinstance(this, Writer):
+            this.noted.add(self, key)
+            if self.waits:
+                return
+        else:
+            self._outside.add(self, key)
         super().call(key)
 
     def call_for_others(self, key: str) -> None:
@@ -51,7 +105,11 @@ class Words:
         loop = asyncio.get_running_loop()
         self._member = member
         self._meeting = meeting
-        self._kinds = {kind: NotedWakes(loop) for kind in ("queued", "due", "captured", "news")}
+        self._outside = Noted()
+        self._kinds = {
+            kind: NotedWakes(loop, kind, self._outside, waits=kind != "queued")
+            for kind in ("queued", "due", "captured", "news")
+        }
         meeting.queued = self._kinds["queued"]
         meeting.due = self._kinds["due"]
         meeting.captured = self._kinds["captured"]
@@ -60,20 +118,22 @@ class Words:
         """Called when another member has written something that its words alone do not tell."""
         self._topics: set[Topic] = set()
 
-    def spoken(self) -> list[str]:
-        """What is to be told of a transaction that has written; forgets it."""
-        return self.noted() or [f"{self._member} other "]
+    @property
+    def is_alone(self) -> bool:
+        """Whether there is nobody to tell anything. One who has just joined looks for itself a little later."""
+        roster = self._meeting.roster
+        return len(roster) == 1 and self._member in roster
 
-    def noted(self) -> list[str]:
-        """Whom wakes were called for since the last time; forgets it."""
-        told = [
-            f"{self._member} {kind} {key}"
-            for kind, wakes in self._kinds.items()
-            for key in wakes.noted
-            if len(key) < _MOST_BYTES
-        ]
-        for wakes in self._kinds.values():
-            wakes.noted.clear()
+    def of(self, noted: Noted) -> list[str]:
+        """What is to be told of a transaction that has written."""
+        if self.is_alone:
+            return []
+        return [f"{self._member} {word}" for word in noted.words()] or [f"{self._member} other "]
+
+    def outside(self) -> list[str]:
+        """Whom wakes were called for outside of transactions since the last time; forgets it."""
+        told = [] if self.is_alone else [f"{self._member} {word}" for word in self._outside.words()]
+        self._outside.forget()
         return told
 
     def hear(self, word: str) -> None:

@@ -21,7 +21,7 @@ from ringback.core.errors import StoreBusy, StoreError
 from ringback.store.sqlite.faults import is_busy, translated
 from ringback.store.sqlite.sets import Sets
 from ringback.store.verbs.acts import do_each
-from ringback.store.verbs.transaction import SetRow
+from ringback.store.verbs.transaction import Kin, SetRow
 
 T = TypeVar("T")
 
@@ -50,6 +50,10 @@ class Transaction:
 
 
 Write = Callable[[Transaction], T]
+
+
+def _nothing(tx: Transaction) -> None:
+    """Written so as to wait for what was written before."""
 
 
 class _Waiting:
@@ -129,7 +133,7 @@ class GroupCommit:
         """As `write`: on a local file, nothing is gained by having statements wait for each other."""
         return self.write(write)
 
-    def write_in_set(self, row: SetRow, write: Write[None]) -> asyncio.Future[None]:
+    def write_in_set(self, row: SetRow, write: Write[None], kin: Kin) -> asyncio.Future[None]:  # noqa: ARG002 - all are one
         """As `write`, by a statement that takes all such rows of the batch, in the thread that commits.
 
         When that does not have its whole effect, the batch is run again, each `write` by itself.
@@ -144,6 +148,14 @@ class GroupCommit:
         else:
             self._run(waiting)
         return waiting.future
+
+    def write_apart(self, write: Write[T], kin: Kin) -> asyncio.Future[T]:  # noqa: ARG002 - all are one
+        """As `write`: one writes at a time."""
+        return self.write(write)
+
+    def settled(self) -> asyncio.Future[None]:
+        """Done once all that has been written by now is on disk, or has come to nothing."""
+        return self.write(_nothing)
 
     @property
     def is_committing(self) -> bool:

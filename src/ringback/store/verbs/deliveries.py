@@ -13,7 +13,7 @@ from ringback.store.verbs import rows
 from ringback.store.verbs.announcing import NEVER, Announcing
 from ringback.store.verbs.meeting import Topic
 from ringback.store.verbs.session import Session
-from ringback.store.verbs.transaction import Transaction
+from ringback.store.verbs.transaction import Kin, Transaction
 
 
 class Deliveries:
@@ -43,8 +43,8 @@ class Deliveries:
 
         if isinstance(verdict, Delivered) and delivery.order_key is None and attempt.is_bare:
             row = rows.arrived_row(delivery.seq, attempt, settled_at=self._session.clock.now())
-            return self._session.commits.write_in_set(row, write)
-        return self._session.commits.write_beside(write)
+            return self._session.commits.write_in_set(row, write, Kin.ATTEMPTS)
+        return self._session.commits.write_apart(write, Kin.ATTEMPTS)
 
     def _record(self, tx: Transaction, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> None:
         tx.hold(("delivery", delivery.seq))

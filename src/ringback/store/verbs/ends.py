@@ -71,7 +71,7 @@ class Ends:
         self, tx: Transaction, held: Held, outcome: Outcome, teller: Teller, endpoints: Sequence[Endpoint] | None
     ) -> None:
         session = self._session
-        session.count(held.api, tally_of(teller.tenant, teller.batch), -1)
+        session.count(tx, held.api, tally_of(teller.tenant, teller.batch), -1)
         if endpoints is not None:
             self._announcing.tell(tx, held, outcome, teller, endpoints)
         tx.after(partial(session.meeting.tell_ended, held.api, held.id))

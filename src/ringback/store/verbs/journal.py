@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from asyncio import Future
 from collections.abc import Sequence
+from functools import partial
 
 import orjson
 
@@ -64,14 +65,18 @@ class Journal:
             if found.happenings or found.is_over or timeout_seconds <= 0:
                 return found
             if session.commits.is_under_way:
-                # What is being committed was written when nobody listened; this one rides along or comes after.
-                session.commits.write(lambda tx: session.stir(tx, api, workload_id)).add_done_callback(_forget)
+                # What is being committed was written when nobody listened.
+                session.commits.settled().add_done_callback(partial(self._tell_settled, api, workload_id))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(timeout_seconds):
                     await waiter
             return await self._look(api, workload_id, after, room)
         finally:
             waiter.cancel()
+
+    def _tell_settled(self, api: str, workload_id: str, done: Future[None]) -> None:
+        if not done.cancelled() and done.exception() is None:  # otherwise the listener waits on
+            self._session.meeting.tell_happened(api, workload_id)
 
     async def _look(self, api: str, workload_id: str, after: int, room: int) -> Story:
         # The row, then its attempts, then its journal: what one says is over has nothing to come in the next.
@@ -91,11 +96,6 @@ class Journal:
         )
         entered = [_entered(row) for row in taken[:room]]
         return story(workload, past, entered, after=after, is_all=len(taken) <= room)
-
-
-def _forget(done: Future[None]) -> None:
-    if not done.cancelled():
-        done.exception()  # somebody else's write has failed; the listener waits on
 
 
 def _columns(entry: Entry) -> dict[str, object]:

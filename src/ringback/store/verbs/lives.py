@@ -136,7 +136,7 @@ class Lives:
                     make_room(self._session, tx, api, each.tenant, limits[api])
             except QueueFull as full:
                 return standings[:number], full
-            self._session.count(api, tally_of(each.tenant, each.batch), +1)
+            self._session.count(tx, api, tally_of(each.tenant, each.batch), +1)
         return standings, None
 
     def erase(self, api: str, workload_id: str) -> Future[None]:

@@ -147,7 +147,7 @@ class Queue:
         [(due_at, expires_at, is_shared)] = tx.execute(
             self._sql["next_moments"], {"api": api, "never": NEVER}
         ).fetchall()
-        self._session.tallies.learn_shared(api, is_shared)
+        self._session.tallies_of(tx).learn_shared(api, is_shared)
         return due_at, expires_at
 
 

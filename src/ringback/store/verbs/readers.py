@@ -17,7 +17,7 @@ from ringback.store.verbs import rows
 from ringback.store.verbs.announcing import NEVER
 from ringback.store.verbs.blobs import RESULT, BlobRows
 from ringback.store.verbs.session import Session
-from ringback.store.verbs.transaction import Connection, Transaction
+from ringback.store.verbs.transaction import Connection
 
 _BEFORE_ALL = 2**63 - 1
 
@@ -115,7 +115,7 @@ class Readers:
     async def in_flight(self, api: str, most: int) -> int:
         session = self._session
         if session.commits.is_under_way:
-            await session.commits.write(_nothing)
+            await session.commits.settled()
         wanted = {"api": api, "now": session.steady(), "most": most}
         found = await session.scan(lambda connection: connection.execute(self._sql["in_flight"], wanted).fetchall())
         return min(most, int(found[0][0]))
@@ -142,7 +142,3 @@ class Readers:
             )
             for endpoint, _ in numbers
         }
-
-
-def _nothing(tx: Transaction) -> None:
-    """Written so as to wait for what was written before."""

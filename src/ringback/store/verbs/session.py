@@ -90,11 +90,15 @@ class Session(ABC):
 
     def unfinished(self, tx: Transaction, api: str, tenant: str) -> int:
         """How many of the tenant's workloads have not ended."""
-        return self.tallies.unfinished(tx.execute, api, tenant)
+        return self.tallies_of(tx).unfinished(tx.execute, api, tenant)
 
-    def count(self, api: str, tenant: str, change: int) -> None:
+    def count(self, tx: Transaction, api: str, tenant: str, change: int) -> None:
         """The transaction has taken in so many workloads, or ended some."""
-        self.tallies.note(api, tenant, change)
+        self.tallies_of(tx).note(api, tenant, change)
+
+    def tallies_of(self, tx: Transaction) -> Tallies:  # noqa: ARG002 - for backends that have several
+        """The sums as this transaction leaves them."""
+        return self.tallies
 
     @abstractmethod
     def hold_line(self, tx: Transaction, endpoint: str, order_key: str) -> None:

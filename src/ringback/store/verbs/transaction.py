@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from enum import Enum, auto
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 T = TypeVar("T")
@@ -60,6 +61,15 @@ class SetRow(NamedTuple):
     """As JSON has them; what each is, the statement says."""
 
 
+class Kin(Enum):
+    """Writes that are on disk in their own order, whatever becomes of others meanwhile."""
+
+    ENDS = auto()
+    """How workloads have ended that this member runs."""
+    ATTEMPTS = auto()
+    """What has come of attempts that this member has made."""
+
+
 class Commits(Protocol):
     """Where writes go that share commits."""
 
@@ -72,11 +82,24 @@ class Commits(Protocol):
         write has found it, it holds."""
         ...
 
-    def write_in_set(self, row: SetRow, write: Callable[[Any], None]) -> Future[None]:
-        """As `write_beside`, of a write that changes what `row` says and nothing else, as nearly all of its kind do.
+    def write_apart(self, write: Callable[[Any], T], kin: Kin) -> Future[T]:
+        """As `write_beside`, for what this member alone has in hand: it may be on disk before or after what is not of
+        its kin, but for what went through `write` before it."""
+        ...
+
+    def write_in_set(self, row: SetRow, write: Callable[[Any], None], kin: Kin) -> Future[None]:
+        """As `write_apart`, of a write that changes what `row` says and nothing else, as nearly all of its kind do.
 
         A backend that has a statement for all such rows of a batch may use that instead, at the batch's end; where it
         turns out that one of them changes something else, each `write` is run.
+        """
+        ...
+
+    def settled(self) -> Future[None]:
+        """Done once all that has been written by now is on disk, or has come to nothing.
+
+        Raises:
+            RingbackError: nothing more can be written.
         """
         ...
 

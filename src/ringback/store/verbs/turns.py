@@ -27,18 +27,18 @@ class Turns:
 
     def is_shared(self, tx: Transaction, api: str) -> bool:
         """Whether any tenant has lately submitted to the API."""
-        shared = self._session.tallies.shared
-        if api not in shared:
+        tallies = self._session.tallies_of(tx)
+        if api not in tallies.shared:
             found = bool(tx.execute(self._sql["is_shared"], {"api": api}).fetchall())
-            self._session.tallies.learn_shared(api, found)
-        return shared[api]
+            tallies.learn_shared(api, found)
+        return tallies.shared[api]
 
     def enter(self, tx: Transaction, api: str, tenant: str) -> None:
         """A workload of the tenant stands in line."""
         if not self.is_shared(tx, api):
             if not tenant:
                 return
-            self._session.tallies.shared[api] = True
+            self._session.tallies_of(tx).shared[api] = True
             # Whatever stands there already has had the replicas to itself so far: it counts as served just now.
             self._enter(tx, api, "")
             tx.execute(self._sql["take_turn"], {"api": api, "tenant": "", "waiting": 1})
@@ -68,7 +68,7 @@ class Turns:
         wanted = {"api": api, "room": room, "ahead": TURNS_AHEAD}
         forgotten = tx.execute(self._sql["forget_turns"], wanted).rowcount
         if forgotten:
-            self._session.tallies.shared.pop(api, None)
+            self._session.tallies_of(tx).shared.pop(api, None)
         return forgotten
 
     def _enter(self, tx: Transaction, api: str, tenant: str) -> None:

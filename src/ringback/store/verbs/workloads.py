@@ -35,7 +35,7 @@ from ringback.store.verbs.queue import Queue
 from ringback.store.verbs.room import make_room
 from ringback.store.verbs.session import Session
 from ringback.store.verbs.tallies import tally_of
-from ringback.store.verbs.transaction import Transaction
+from ringback.store.verbs.transaction import Kin, Transaction
 
 
 class Workloads:
@@ -67,7 +67,7 @@ class Workloads:
         make_room(session, tx, api, submission.wish.tenant, limit)
         if submission.blob is not None:
             self._blobs.must_be_young(submission.blob)
-        session.count(api, submission.wish.tenant, +1)  # before anything is written, so that the limit holds
+        session.count(tx, api, submission.wish.tenant, +1)  # before anything is written, so that the limit holds
         workload_id = submission.id or session.ids.new()
         columns = self._columns(submission, workload_id, mark)
         if submission.wish is NO_WISH:
@@ -102,7 +102,7 @@ class Workloads:
         placed = self._queue.columns(submission.wish, due_at)
         columns = self._columns(submission, submission.id, None)
         tx.execute(self._sql["insert_with_wish"], {**columns, **placed, "batch": batch})
-        session.count(api, tally_of(tenant, batch), +1)
+        session.count(tx, api, tally_of(tenant, batch), +1)
         self._queue.enter(tx, api, tenant)
 
     def _columns(self, submission: Submission, workload_id: str, mark: bytes | None) -> dict[str, object]:
@@ -230,7 +230,7 @@ class Workloads:
                 self._journal.write(tx, held, entries)
             return status
 
-        return self._session.commits.write_beside(write)
+        return self._session.commits.write_apart(write, Kin.ENDS)
 
     def _end(self, tx: Transaction, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> tuple[Status, bool]:
         """How it has ended, and whether that was only now and is still kept."""
