@@ -10,6 +10,7 @@ from ringback.pages.mounting import Mount
 from ringback.pages.paging import BACK, CURSOR, Pager, pager
 from ringback.pages.sessions import FORM_TOKEN_FIELD, FORM_TOKEN_HEADER, Sessions
 from ringback.pages.visitor import THEME_COOKIE, Visitor, place_visitor, visitor_of
+from ringback.pages.warming import warm
 
 __all__ = [
     "ASSETS_PATH",
@@ -31,4 +32,5 @@ __all__ = [
     "pager",
     "place_visitor",
     "visitor_of",
+    "warm",
 ]

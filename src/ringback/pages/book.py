@@ -64,25 +64,45 @@ class Pages:
             parts: packages with a `templates` folder, and perhaps an `assets` one, besides this one.
             links: the navigation, the same on every page.
         """
-        self._packages = (_SELF, *parts)
+        self.packages = tuple(parts)
+        """As they were given."""
         self._links = tuple(links)
+        self._byte_code: dict[str, bytes] = {}
 
-    def warm(self) -> None:
-        """Have everything read and compiled, so that no visitor waits for it. Takes some tenths of a second."""
+    def warm(self, byte_code: Mapping[str, bytes]) -> None:
+        """Have everything read, so that no visitor waits for it.
+
+        Args:
+            byte_code: what `byte_code` has told, in this process or another. What is missing is compiled, which takes
+                half a second for all.
+        """
+        self._byte_code.update(byte_code)
+        self._read_all()
+        self._byte_code.clear()
+
+    def byte_code(self) -> Mapping[str, bytes]:
+        """All templates, compiled."""
+        self._read_all()
+        return self._byte_code
+
+    def _read_all(self) -> None:
         for name in self._environment.list_templates():
             self._environment.get_template(name)
 
     @cached_property
     def _assets(self) -> dict[str, Asset]:
-        return assets_of(self._packages)
+        return assets_of((_SELF, *self.packages))
 
     @cached_property
     def _environment(self) -> Environment:
         from jinja2 import Environment, PackageLoader, PrefixLoader, StrictUndefined, TemplateNotFound  # noqa: PLC0415
 
-        loaders = {package.rpartition(".")[2]: PackageLoader(package) for package in self._packages}
+        from ringback.pages.compiled import Compiled  # noqa: PLC0415
+
+        loaders = {package.rpartition(".")[2]: PackageLoader(package) for package in (_SELF, *self.packages)}
         made = Environment(
             loader=PrefixLoader(loaders),
+            bytecode_cache=Compiled(self._byte_code),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,

@@ -12,7 +12,7 @@ from ringback.core.spec import Api
 from ringback.dashboard import Dashboard, Hour
 from ringback.gateway import Front, Gateway, Probes
 from ringback.inspector import Inspector, Reach
-from ringback.pages import Inside, Link, Pages
+from ringback.pages import Inside, Link, Pages, warm
 from ringback.runtime.metrics import Metrics
 from ringback.store.contract import Store
 
@@ -131,4 +131,4 @@ class FrontOfHouse:
     async def _warm(self) -> None:
         """Once the start is over, have the pages ready before somebody looks."""
         await asyncio.sleep(_WARM_AFTER_SECONDS)
-        await asyncio.to_thread(self._pages.warm)
+        await warm(self._pages)
