@@ -16,6 +16,7 @@ from ringback.store.verbs.meeting import Meeting, Topic, Wakes
 
 CHANNEL: Final = "ringback"
 _TOPICS: Final = frozenset(Topic)
+_NEWS: Final = "news "
 _MOST_BYTES: Final = 7_000
 """A word is at most 8,000 bytes (postgresql.org/docs/current/sql-notify.html)."""
 
@@ -120,21 +121,27 @@ class Words:
 
     @property
     def is_alone(self) -> bool:
-        """Whether there is nobody to tell anything. One who has just joined looks for itself a little later."""
+        """Whether nobody is to be told what there is to do. One who has just joined looks for that a little later."""
         roster = self._meeting.roster
         return len(roster) == 1 and self._member in roster
 
     def of(self, noted: Noted) -> list[str]:
         """What is to be told of a transaction that has written."""
-        if self.is_alone:
-            return []
-        return [f"{self._member} {word}" for word in noted.words()] or [f"{self._member} other "]
+        told = self._told(noted)
+        return told if told or self.is_alone else [f"{self._member} other "]
 
     def outside(self) -> list[str]:
         """Whom wakes were called for outside of transactions since the last time; forgets it."""
-        told = [] if self.is_alone else [f"{self._member} {word}" for word in self._outside.words()]
+        told = self._told(self._outside)
         self._outside.forget()
         return told
+
+    def _told(self, noted: Noted) -> list[str]:
+        words = noted.words()
+        if words and self.is_alone:
+            # One who has joined just now has read what everybody keeps, and does not read it all again so soon.
+            words = [word for word in words if word.startswith(_NEWS)]
+        return [f"{self._member} {word}" for word in words]
 
     def hear(self, word: str) -> None:
         """Take in one word; this member's own are passed over."""
