@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ringback.core.databases import SCHEMES, database_url
 from ringback.core.errors import SpecError
 from ringback.core.hosts import is_loopback, trusted_names
 from ringback.core.netguard import Guard
@@ -21,7 +22,6 @@ _LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 _ENGINES: Final = ("local", "ray")
 _LOG_FORMATS: Final = ("text", "json")
 _SQLITE: Final = "sqlite:///"
-_POSTGRES: Final = ("postgresql://", "postgres://")
 _PLACES: Final = ("file", "s3", "gs", "az")
 _LEASE_LEAST_SECONDS: Final = 0.5
 _LEASE_MOST_SECONDS: Final = 3_600.0
@@ -85,13 +85,14 @@ def _keys(text: str) -> frozenset[str]:
 
 
 def _store(text: str) -> str:
-    if text.startswith(_POSTGRES):
-        if not text.partition("://")[2].partition("?")[0].partition("/")[2]:
-            raise ValueError("the address names no database; write postgresql://user:password@host/database")
-        return text
+    text = text.strip()  # a secret that was read from a file ends with its line
+    if text.startswith(SCHEMES):
+        return database_url(text)
     if text and not text.startswith(_SQLITE):
-        scheme = text.partition("://")[0]
-        raise ValueError(f"{scheme[:40]!r} is no store; write sqlite:///path/to/file.db or postgresql://host/database")
+        scheme, separator, _ = text.partition("://")
+        # Whatever it is, it may have a password in it.
+        shown = "this" if not separator and {"@", "="} & set(text) else repr(scheme[:40])
+        raise ValueError(f"{shown} is no store; write sqlite:///path/to/file.db or postgresql://host/database")
     if text == _SQLITE:
         raise ValueError(f"{text!r} names no file; write sqlite:///path/to/file.db")
     return text
@@ -301,7 +302,7 @@ def store_place(store: str, folder: Path) -> Path | str:
         ValueError: it stands for nothing.
     """
     text = _store(store)
-    if text.startswith(_POSTGRES):
+    if text.startswith(SCHEMES):
         return text
     return Path(text.removeprefix(_SQLITE)) if text else folder / _DEFAULT_STORE
 

@@ -87,6 +87,7 @@ class Logs:
         "endpoint.changed": logging.INFO,
         "endpoint.rotated": logging.INFO,
         "endpoint.removed": logging.INFO,
+        "store.awaited": logging.WARNING,
         "store.fault": logging.ERROR,
         "server.stopping": logging.INFO,
         "upkeep.failed": logging.WARNING,

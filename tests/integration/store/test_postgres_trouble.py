@@ -7,6 +7,7 @@ import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
@@ -214,3 +215,69 @@ async def test_an_address_where_nobody_answers_is_told_without_its_password() ->
 
     assert "hush" not in str(told.value)
     assert "me@127.0.0.1:1/d" in str(told.value)
+
+
+async def test_one_who_comes_says_that_it_waits_for_a_server_and_not_for_one_that_refuses(url: str) -> None:
+    told: list[str] = []
+    with pytest.raises(StoreBusy):
+        await open_postgres(
+            "postgresql://me:hush@127.0.0.1:1/d",
+            clock=SystemClock(),
+            emit=lambda fact, **details: told.append(f"{fact}: {details}"),
+            patience_seconds=0.01,
+        )
+    assert len(told) == 1, "once, however often it tries"
+    assert "store.awaited" in told[0]
+    assert "127.0.0.1:1/d cannot be reached: connection refused" in told[0]
+
+    del told[:]
+    async with asyncio.timeout(10):  # far less than it would wait for
+        with pytest.raises(StoreError, match='"nosuch" does not exist: make it with createdb, or name the one'):
+            await open_postgres(_at(url, path="/nosuch"), clock=SystemClock(), patience_seconds=600.0)
+        with pytest.raises(StoreError, match=r'"nobody" does not exist: see to the user and the password in --store'):
+            await open_postgres(_as(url, "nobody"), clock=SystemClock(), patience_seconds=600.0)
+        with pytest.raises(StoreError, match='parameter "channel_binding": if that stands behind'):
+            await open_postgres(f"{url}{_and(url)}channel_binding=require", clock=SystemClock(), patience_seconds=600.0)
+    assert told == []
+
+
+async def test_a_database_that_cannot_hold_every_text_is_refused_and_left_as_it_is(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute("CREATE DATABASE latin TEMPLATE template0 ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C'")
+    try:
+        with pytest.raises(
+            StoreError, match="is encoded as LATIN1, which cannot hold every text: make the database with createdb"
+        ):
+            await open_postgres(_at(url, path="/latin"), clock=SystemClock())
+        latin = await asyncpg.connect(_at(url, path="/latin"))
+        assert await latin.fetchval("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
+        await latin.close()
+    finally:
+        await connection.execute("DROP DATABASE latin WITH (FORCE)")
+        await connection.close()
+
+
+async def test_one_who_may_not_make_tables_is_told_who_may(url: str) -> None:
+    empty = await asyncio.to_thread(empty_database)
+    connection = await asyncpg.connect(empty)
+    await connection.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
+    await connection.execute("CREATE ROLE guest LOGIN PASSWORD 'guest'")
+    try:
+        with pytest.raises(StoreError, match="permission denied for schema public: let the user be the owner"):
+            await open_postgres(_as(empty, "guest"), clock=SystemClock())
+    finally:
+        await connection.execute("DROP ROLE guest")
+        await connection.close()
+
+
+def _at(url: str, *, path: str) -> str:
+    return urlunsplit(urlsplit(url)._replace(path=path))
+
+
+def _as(url: str, user: str) -> str:
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=f"{user}:{user}@{parts.netloc.rpartition('@')[2]}"))
+
+
+def _and(url: str) -> str:
+    return "&" if "?" in url else "?"

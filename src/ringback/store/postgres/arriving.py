@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import asyncpg
 
+from ringback.core.emit import silent
 from ringback.core.errors import StoreError, StoreInUse
 from ringback.store.moving import ARRIVED, FILLING, LEFT_BEHIND, OF_THE_PLACE, Arrivals, Move, Table
 from ringback.store.postgres import opening
-from ringback.store.postgres.connecting import Place, connect_patiently
+from ringback.store.postgres.connecting import Place, connect_when_up
 from ringback.store.postgres.faults import LOST, translated
 from ringback.store.postgres.statements import all_statements
 
@@ -39,7 +40,7 @@ class PostgresTarget:
             RingbackError: it cannot be reached; the message says why.
         """
         place = Place(url=url, prepares=False)  # a pooler may stand before it
-        return cls(place, await connect_patiently(place, _PATIENCE_SECONDS))
+        return cls(place, await connect_when_up(place, _PATIENCE_SECONDS, silent))
 
     def __str__(self) -> str:
         return str(self._place)

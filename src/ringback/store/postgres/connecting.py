@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
-from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from ringback.core.errors import RingbackError, StoreError
+from ringback.core.databases import shown_database
+from ringback.core.emit import Emit
+from ringback.core.errors import RingbackError, StoreBusy, StoreError
 from ringback.store.postgres.bridge import wait
-from ringback.store.postgres.faults import LOST, translated
+from ringback.store.postgres.faults import LOST, refused
 from ringback.store.postgres.statements import positional as _positional
 
 _CONNECT_SECONDS: Final = 10.0
@@ -54,10 +55,7 @@ class Place:
 
     def __str__(self) -> str:
         """The place without its password."""
-        parts = urlsplit(self.url)
-        shown = f"{parts.username}@{parts.hostname or ''}" if parts.username else parts.hostname or ""
-        port = f":{parts.port}" if parts.port else ""
-        return urlunsplit((parts.scheme, shown + port, parts.path, "", ""))
+        return shown_database(self.url)
 
 
 async def connect(place: Place) -> asyncpg.Connection:
@@ -74,7 +72,7 @@ async def connect(place: Place) -> asyncpg.Connection:
             server_settings=place.session_settings,
         )
     except (*LOST, asyncpg.PostgresError, TimeoutError) as error:
-        raise translated(error, str(place)) from error
+        raise refused(error, str(place)) from error
     except ValueError as error:
         raise StoreError(f"{place} is no usable address of a database: {error}") from error
     await watch_over(connection)
@@ -112,6 +110,29 @@ async def connect_patiently(place: Place, patience_seconds: float) -> asyncpg.Co
             if loop.time() >= until:
                 raise
         await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def connect_when_up(place: Place, patience_seconds: float, emit: Emit) -> asyncpg.Connection:
+    """One connection, for one who comes: waits for a server that is away, and says so; not for one that refuses.
+
+    Raises:
+        RingbackError: the server refuses, or there was none to be had for so long.
+    """
+    try:
+        return await connect(place)
+    except StoreBusy as away:
+        if patience_seconds <= 0:
+            raise
+        emit("store.awaited", detail=str(away), patience_seconds=round(patience_seconds))
+    loop = asyncio.get_running_loop()
+    until = loop.time() + patience_seconds
+    while True:
+        await asyncio.sleep(_PAUSE_SECONDS)
+        try:
+            return await connect(place)
+        except StoreBusy:
+            if loop.time() >= until:
+                raise
 
 
 class Brought:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from typing import Final
 
 import asyncpg
@@ -24,6 +26,8 @@ LOST: Final = (
 )
 """The connection is gone, or the server is going or coming."""
 
+_OWNER: Final = "let the user be the owner of the database (ALTER DATABASE … OWNER TO …), or name its owner in --store"
+
 
 def is_lost(error: BaseException) -> bool:
     """Whether the connection is gone; not when the driver could only not make sense of a value it was given."""
@@ -40,7 +44,31 @@ def translated(error: BaseException, place: str) -> RingbackError:
         case asyncpg.InsufficientResourcesError() | asyncpg.LockNotAvailableError():
             return StoreBusy(f"{place} is busy: {error}", retry_after_seconds=1)
         case asyncpg.ReadOnlySQLTransactionError() | asyncpg.InsufficientPrivilegeError():
-            return StoreError(f"{place} cannot be written: {error}")
+            cure = "" if isinstance(error, asyncpg.ReadOnlySQLTransactionError) else f": {_OWNER}"
+            return StoreError(f"{place} cannot be written: {error}{cure}")
     if is_lost(error):
-        return StoreBusy(f"{place} cannot be reached: {error}", retry_after_seconds=2)
+        return StoreBusy(f"{place} cannot be reached: {_words(error)}", retry_after_seconds=2)
     return StoreError(f"{place}: {error}")
+
+
+def refused(error: BaseException, place: str) -> RingbackError:
+    """As `translated`, of a connection that was asked for and not given: what in its address is to be mended."""
+    match error:
+        case asyncpg.InvalidAuthorizationSpecificationError():  # a wrong password is one of them
+            cure = "see to the user and the password in --store, or in PGPASSWORD"
+        case asyncpg.InvalidCatalogNameError():
+            cure = "make it with createdb, or name the one you mean in --store"
+        case asyncpg.UndefinedObjectError() | asyncpg.ProtocolViolationError():
+            cure = "if that stands behind the ? of --store, leave it out"
+        case _:
+            return translated(error, place)
+    return StoreError(f"{place}: {error}: {cure}")
+
+
+def _words(error: BaseException) -> str:
+    """What the system says of it, without the number, or the driver; that nobody answered comes without a word."""
+    if not isinstance(error, OSError):
+        return str(error)
+    if error.errno is not None and error.errno in errno.errorcode:
+        return os.strerror(error.errno).lower()
+    return error.strerror or str(error) or "no answer"

@@ -31,11 +31,16 @@ async def prepare(
 
     Raises:
         StoreTooNew: a newer release has made it.
-        StoreError: the database is somebody else's, or too old, or cannot be written.
+        StoreError: the database is somebody else's, or too old, or cannot hold every text, or cannot be written.
     """
     version: int = connection.get_server_version().major * 10_000
     if version < _OLDEST:
         raise StoreError(f"{place} is PostgreSQL {version // 10_000}; 13 or later is needed")
+    if (encoding := await connection.fetchval("SHOW server_encoding")) != "UTF8":
+        raise StoreError(
+            f"{place} is encoded as {encoding}, which cannot hold every text: make the database with "
+            "createdb --encoding=UTF8 --template=template0"
+        )
     known = len(steps)
     try:
         if await version_of(connection, place, known=known) == known:

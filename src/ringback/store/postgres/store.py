@@ -21,7 +21,7 @@ from ringback.store.contract import NOTICE_SECONDS
 from ringback.store.locks import MemberLocks
 from ringback.store.postgres import opening
 from ringback.store.postgres.clock import DatabaseClock
-from ringback.store.postgres.connecting import Place, connect, connect_patiently
+from ringback.store.postgres.connecting import Place, connect, connect_when_up
 from ringback.store.postgres.faults import LOST, translated
 from ringback.store.postgres.session import PostgresSession
 from ringback.store.postgres.words import CHANNEL
@@ -56,7 +56,7 @@ async def open_postgres(
         url: postgresql://user:password@host/database; the database is Ringback's own.
         clock: tells the time of day; the machine's own is replaced by the database's for what has elapsed.
         lease_seconds: how long a silent member is believed to live.
-        emit: is told of commits.
+        emit: is told of commits, and of a server that is waited for.
         part: what the member is to do.
         patience_seconds: how long to wait for a server that is away.
 
@@ -64,7 +64,7 @@ async def open_postgres(
         StoreTooNew: a newer release wrote it.
         RingbackError: it cannot be opened; the message says why.
     """
-    place = await _found(Place(url=url), patience_seconds)
+    place = await _found(Place(url=url), patience_seconds, emit)
     writer = await connect(place)
     try:
         await opening.prepare(writer, place)
@@ -85,14 +85,14 @@ async def open_postgres(
     return store
 
 
-async def _found(place: Place, patience_seconds: float) -> Place:
+async def _found(place: Place, patience_seconds: float, emit: Emit) -> Place:
     """The place, and whether a pooler stands before it that hands connections on between transactions.
 
     Behind one, the words of others do not come, and what was prepared may be gone. A word tells that another connection
     says: one's own may come through, with the answer to the statement that said it.
     """
     shared = replace(place, prepares=False)
-    connection = await connect_patiently(shared, patience_seconds)
+    connection = await connect_when_up(shared, patience_seconds, emit)
     heard = asyncio.Event()
     channel = f"ringback_{os.urandom(8).hex()}"
     try:
