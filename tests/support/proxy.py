@@ -25,6 +25,8 @@ class Proxy:
     """How many times the answer to a COMMIT has been lost, with its connection."""
     lose_next: int = 0
     """How many answers to a COMMIT are still to be lost."""
+    cut_next: int = 0
+    """How many connections are still to be cut the moment a COMMIT has gone through, while the server is at it."""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
@@ -38,7 +40,7 @@ class Proxy:
         self._tasks.add(task)
         above_reader, above = await asyncio.open_unix_connection(self.socket)
         loses = asyncio.Event()
-        up = asyncio.create_task(self._ask(reader, above, loses))
+        up = asyncio.create_task(self._ask(reader, above, loses, writer))
         try:
             await self._answer(above_reader, writer, loses)
         finally:
@@ -47,7 +49,13 @@ class Proxy:
                 each.transport.abort()
             self._tasks.discard(task)
 
-    async def _ask(self, reader: asyncio.StreamReader, above: asyncio.StreamWriter, loses: asyncio.Event) -> None:
+    async def _ask(
+        self,
+        reader: asyncio.StreamReader,
+        above: asyncio.StreamWriter,
+        loses: asyncio.Event,
+        client: asyncio.StreamWriter,
+    ) -> None:
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(65_536):
                 if self.lose_next and b"COMMIT" in data:
@@ -55,6 +63,9 @@ class Proxy:
                     loses.set()
                 above.write(data)
                 await above.drain()
+                if self.cut_next and b"COMMIT" in data:
+                    self.cut_next -= 1
+                    client.transport.abort()
 
     async def _answer(self, above: asyncio.StreamReader, writer: asyncio.StreamWriter, loses: asyncio.Event) -> None:
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):

@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from ringback.core.clock import SystemClock
+from ringback.core.delivery import Delivery
 from ringback.core.errors import StoreBusy, StoreError, StoreTooNew
 from ringback.core.workload import Completed, Status
 from ringback.store.postgres import PostgresStore, open_postgres
@@ -85,6 +86,45 @@ async def test_a_server_that_goes_again_while_it_is_asked_what_became_of_a_commi
         assert proxy.lost_answers == 3
         assert await rows_of(store, "SELECT id FROM workloads") == [(accepted.id,)]
         await store.submit(submission(workload_id="w2"))
+        await store.close()
+
+
+class Heap:
+    """An outlet that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.given: list[Delivery] = []
+
+    def has_room(self, endpoint: str) -> bool:
+        return bool(endpoint)
+
+    def put(self, delivery: Delivery) -> None:
+        self.given.append(delivery)
+
+
+SLOW_TO_COMMIT = """
+CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER linger AFTER UPDATE ON workloads DEFERRABLE INITIALLY DEFERRED
+    FOR EACH ROW WHEN (NEW.status = 'completed') EXECUTE FUNCTION linger()
+"""
+
+
+async def test_a_commit_that_is_still_under_way_is_waited_for_and_not_repeated(url: str) -> None:
+    async with proxied(url) as proxy, asyncio.timeout(60):
+        store = await open_postgres(proxy.url, clock=SystemClock())
+        heap = Heap()
+        store.hand_on(heap)
+        held = (await claim_one(store, "w1")).held
+        slow = await asyncpg.connect(url)
+        await slow.execute(SLOW_TO_COMMIT)
+        proxy.cut_next = 1
+        status = await store.finish(held, DONE, [HOOK])
+        await slow.execute("DROP FUNCTION linger CASCADE")
+        await slow.close()
+
+        assert status is Status.COMPLETED
+        assert await rows_of(store, "SELECT count(*) FROM deliveries") == [(1,)]
+        assert [each.workload_id for each in heap.given] == ["w1"], "or nobody would ever send it"
         await store.close()
 
 

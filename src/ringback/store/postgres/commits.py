@@ -41,6 +41,7 @@ _TRIES: Final = 20
 """How often a write may find another member in its way before its caller hears of it."""
 _PATIENCE_SECONDS: Final = 20.0
 """How long writes wait for a server that is away."""
+_LOOK_SECONDS: Final = 0.05
 
 Write = Callable[[Any], T]
 
@@ -357,31 +358,35 @@ class GroupCommit:
             if not await self._reconnect():
                 break
             try:
-                if number is not None and await self._status_of(number) == "committed":
-                    return True
+                status = "aborted" if number is None else await self._status_of(number)
             except LOST as lost:
                 error = lost  # once more
+                continue
             except asyncpg.PostgresError as refused:  # a server that knows nothing of it: another has taken over
-                unknown = StoreError(f"whether the write has happened is not known: {refused}")
-                for each in batch:
-                    each.fail(unknown)
-                return False
-            else:
+                status = str(refused)
+            if status == "aborted":
                 self._again(batch, error)
-                return False
+            elif status != "committed":
+                for each in batch:
+                    each.fail(StoreError(f"whether the write has happened is not known: {status}"))
+            return status == "committed"
         fault = translated(error, str(self._place))
         for each in (*batch, *self._queue):
             each.fail(fault)
         self._queue.clear()
         return False
 
-    async def _status_of(self, number: int) -> str | None:
-        """What became of a transaction: `committed`, `aborted` or `in progress`."""
-        async with self.connection.transaction():
-            status: str | None = await self.connection.fetchval(
-                "SELECT pg_xact_status(CAST(CAST($1::bigint AS TEXT) AS xid8))", number
-            )
-        return status
+    async def _status_of(self, number: int) -> str:
+        """What has become of a transaction: `committed` or `aborted`; one that is `in progress` is given time."""
+        deadline = self._loop.time() + _PATIENCE_SECONDS
+        while True:
+            async with self.connection.transaction():
+                status = await self.connection.fetchval(
+                    "SELECT pg_xact_status(CAST(CAST($1::bigint AS TEXT) AS xid8))", number
+                )
+            if status != "in progress" or self._loop.time() > deadline:
+                return status or "too long ago"
+            await asyncio.sleep(_LOOK_SECONDS)
 
     async def _reconnect(self) -> bool:
         """Have a connection again; False when the server stays away for too long."""
