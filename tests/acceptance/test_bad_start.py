@@ -95,6 +95,16 @@ def test_a_wrong_file_is_one_line_with_the_place_and_exit_status_2(
     assert not (tmp_path / ".ringback").exists()
 
 
+def test_an_address_of_rays_client_is_refused_with_the_cure(tmp_path: Path) -> None:
+    env = {"RAY_ADDRESS": "ray://head:10001", "RINGBACK_ENGINE": "ray"}
+    ended = ringback("serve", str(folder_of(tmp_path)), "--port", "0", env=env)
+
+    assert ended.returncode == 1
+    assert len(ended.stderr.strip().splitlines()) == 1, ended.stderr
+    assert "RAY_ADDRESS=ray://head:10001 is an address of Ray's client" in ended.stderr
+    assert "`ray start --address=head:6379 --num-cpus=0`" in ended.stderr
+
+
 def test_a_port_in_use_is_named_and_exit_status_1(tmp_path: Path) -> None:
     with Catcher() as taken:
         ended = ringback("serve", str(folder_of(tmp_path)), "--port", str(taken.port))

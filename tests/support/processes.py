@@ -171,7 +171,7 @@ class Server:
             pytest.fail(f"the server had not ended after {within:g} s\n{self.tail()}")
 
     def replicas(self) -> set[int]:
-        """The pids of its living child processes; on Ray, of those whose parents are its hosts."""
+        """The pids of those of its child processes that are some; on Ray, of those whose parents are its hosts."""
         if ground.is_on_ray():
             doors = {port for port, _, is_listening in sockets_of(self.pid) if is_listening}
             hosts = {each.pid: each.parent for each in processes()}
@@ -180,7 +180,7 @@ class Server:
                 for pid in running_in(self.file.parent)
                 if any(there in doors for _, there, _ in sockets_of(hosts.get(pid, 0)))
             }
-        return {child.pid for child in processes() if child.parent == self.pid and child.state != "Z"}
+        return {child.pid for child in processes() if child.parent == self.pid and is_replica(child.pid)}
 
     def wait_for_replicas(self, *, other_than: set[int] | None = None) -> set[int]:
         """The replicas, once there is at least one that is not among the given."""
@@ -258,9 +258,16 @@ def running_in(folder: Path) -> list[int]:
     found = []
     for process in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
-            if (process / "cwd").readlink() == folder and b"child/__main__.py" in (process / "cmdline").read_bytes():
+            if (process / "cwd").readlink() == folder and is_replica(int(process.name)):
                 found.append(int(process.name))
     return sorted(found)
+
+
+def is_replica(pid: int) -> bool:
+    """Whether a process is anybody's replica; not when it has ended."""
+    with contextlib.suppress(OSError):
+        return b"child/__main__.py" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from ringback.core.emit import Emit
 from ringback.core.errors import Unavailable
@@ -30,6 +31,8 @@ from ringback.work.process import Process
 _LOOPBACK: Final = "127.0.0.1"
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _ADDRESS: Final = "RAY_ADDRESS"
+_PORT: Final = 6379
+"""Where a cluster is found, unless it was told otherwise."""
 _STORE_BYTES: Final = 100_000_000
 """Of a cluster of our own: nothing of ours goes through its object store."""
 
@@ -136,11 +139,13 @@ async def ray_engine(emit: Emit, *, log_form: str = "text") -> RayEngine:
     Raises:
         Unavailable: Ray is not installed, or the cluster cannot be joined; the message says what to do.
     """
+    address = os.environ.get(_ADDRESS)
+    if address and "://" in address:
+        raise Unavailable(_refusal_of(address))
     try:
         ray = importlib.import_module("ray")
     except ImportError as error:
         raise Unavailable("the ray engine needs Ray: pip install 'ringback[ray]'") from error
-    address = os.environ.get(_ADDRESS)
     try:
         join(ray, address)
     except Exception as error:
@@ -154,6 +159,15 @@ async def ray_engine(emit: Emit, *, log_form: str = "text") -> RayEngine:
         raise
     emit("engine.joined", address=address, nodes=len(ray.nodes()))
     return replace(engine, log_form=log_form)
+
+
+def _refusal_of(address: str) -> str:
+    """What to do instead: behind that address is a proxy, and all replicas would die with it."""
+    head = f"{urlsplit(address).hostname or 'HEAD'}:{_PORT}"
+    return (
+        f"{_ADDRESS}={address} is an address of Ray's client, which this engine does not use; make this machine a node "
+        f"of the cluster, `ray start --address={head} --num-cpus=0`, and name the cluster itself: {_ADDRESS}={head}"
+    )
 
 
 def join(ray: Any, address: str | None) -> None:
