@@ -29,7 +29,7 @@ from ringback.store.postgres.writers import Writers
 from ringback.store.verbs.rows import Row
 from ringback.store.verbs.session import Session
 from ringback.store.verbs.tallies import Tallies
-from ringback.store.verbs.transaction import Connection, Kin, Transaction
+from ringback.store.verbs.transaction import Connection, Cursor, Kin, Transaction
 
 T = TypeVar("T")
 
@@ -108,6 +108,13 @@ class PostgresSession(Session):
                 return await run(lambda: reading(Statements(connection)))
 
         return await self._reading(scanning)
+
+    def seq_of(self, inserted: Cursor) -> int:
+        [(seq,)] = inserted.fetchall()
+        return int(seq)
+
+    def teller_of(self, tx: Transaction, seq: int, ended: Cursor) -> Row | None:  # noqa: ARG002 - it is told at once
+        return next(iter(ended), None)
 
     def is_gone(self, tx: Transaction, member: str) -> bool:  # noqa: ARG002 - the lock file tells
         return self.locks.is_gone(member)

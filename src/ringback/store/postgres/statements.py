@@ -26,6 +26,8 @@ FRAGMENTS: Final = {
     "body_has": "position(CAST(:body AS BYTEA) IN body) > 0",
     "for_update": "FOR UPDATE",
     "is_shared": "EXISTS (SELECT 1 FROM turns WHERE turns.api = :api)",
+    "returning_seq": "RETURNING seq",
+    "returning_teller": "RETURNING trace_id, webhooks, told, order_key, tenant, batch",
     "listed_seqs": "SELECT CAST(value AS BIGINT) FROM json_array_elements_text(CAST(:seqs AS JSON))",
     "listed_ids": "SELECT value FROM json_array_elements_text(CAST(:ids AS JSON))",
     "skip_locked": "FOR UPDATE SKIP LOCKED",

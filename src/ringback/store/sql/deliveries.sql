@@ -3,7 +3,7 @@ INSERT INTO deliveries (workload, endpoint, url, message_id, event, state, due_a
                         sequence, order_key)
 VALUES (:workload, :endpoint, :url, :message_id, :event, 'pending', :due_at, :holder, :now, :body, :format,
         :sequence, :order_key)
-RETURNING seq;
+{returning_seq};
 
 -- name: is_in_the_way
 SELECT 1 FROM deliveries

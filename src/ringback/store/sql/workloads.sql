@@ -38,7 +38,10 @@ UPDATE workloads
 SET status = :status, result = :result, error_type = :error_type, error_message = :error_message,
     finished_at = :now, holder = NULL, fraction = NULL, message = NULL, told = told + 1
 WHERE seq = :seq AND attempt = :attempt AND status = 'in_progress' AND holder = :member AND cancel_at IS NULL
-RETURNING trace_id, webhooks, told, order_key, tenant, batch;
+{returning_teller};
+
+-- name: teller
+SELECT trace_id, webhooks, told, order_key, tenant, batch FROM workloads WHERE seq = :seq;
 
 -- name: read_end
 SELECT seq, api, id, status, attempt, submitted_at, started_at, finished_at, erased_at, fraction, message,

@@ -20,7 +20,7 @@ from ringback.store.sqlite.faults import translated
 from ringback.store.sqlite.sets import Sets
 from ringback.store.verbs.rows import Row
 from ringback.store.verbs.session import Session
-from ringback.store.verbs.transaction import Connection, Transaction
+from ringback.store.verbs.transaction import Connection, Cursor, Transaction
 
 T = TypeVar("T")
 
@@ -71,6 +71,17 @@ class SqliteSession(Session):
 
     def hold_line(self, tx: Transaction, endpoint: str, order_key: str) -> None:
         """Nothing: one member writes at a time anyway."""
+
+    def seq_of(self, inserted: Cursor) -> int:
+        assert isinstance(inserted, sqlite3.Cursor)
+        assert inserted.lastrowid is not None
+        return inserted.lastrowid
+
+    def teller_of(self, tx: Transaction, seq: int, ended: Cursor) -> Row | None:
+        if not ended.rowcount:
+            return None
+        found: list[Row] = tx.execute(self.sql["teller"], {"seq": seq}).fetchall()
+        return found[0]
 
     def is_gone(self, tx: Transaction, member: str) -> bool:  # noqa: ARG002 - the lock file tells
         return self.locks.is_gone(member)

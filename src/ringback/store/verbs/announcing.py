@@ -103,7 +103,7 @@ class Announcing:
                 due_at = Instant(NEVER)
         if due_at == NEVER or outlet is None or not outlet.has_room(key):
             outlet = None
-        [(seq,)] = tx.execute(
+        inserted = tx.execute(
             self._sql["insert_delivery"],
             {
                 "workload": held.seq,
@@ -119,7 +119,8 @@ class Announcing:
                 "sequence": told.sequence,
                 "order_key": order_key,
             },
-        ).fetchall()
+        )
+        seq = session.seq_of(inserted)
         if outlet is None:
             if due_at != NEVER:
                 meeting.due.call(key)

@@ -25,7 +25,7 @@ from ringback.store.verbs.meeting import Meeting, Topic
 from ringback.store.verbs.paces import Paces
 from ringback.store.verbs.rows import Row
 from ringback.store.verbs.tallies import Tallies
-from ringback.store.verbs.transaction import Commits, Connection, Transaction
+from ringback.store.verbs.transaction import Commits, Connection, Cursor, Transaction
 
 T = TypeVar("T")
 
@@ -103,6 +103,16 @@ class Session(ABC):
     @abstractmethod
     def hold_line(self, tx: Transaction, endpoint: str, order_key: str) -> None:
         """Keep other members from changing the line of these deliveries until the transaction is over."""
+
+    # ── What a change brings ────────────────────────────────────────────────────────────────────
+
+    @abstractmethod
+    def seq_of(self, inserted: Cursor) -> int:
+        """The key of the one row that `insert_delivery` has made."""
+
+    @abstractmethod
+    def teller_of(self, tx: Transaction, seq: int, ended: Cursor) -> Row | None:
+        """The row of `teller` as `finish` has left it; None if that has changed nothing."""
 
     # ── Who listens ─────────────────────────────────────────────────────────────────────────────
 

@@ -239,8 +239,9 @@ class Workloads:
         blob = outcome.blob if isinstance(outcome, Completed) else None
         if blob is not None:
             self._blobs.must_be_young(blob)
-        ended = tx.execute(self._sql["finish"], {**self._session.fence(held), **columns, "now": now}).fetchall()
-        if not ended:
+        ended = tx.execute(self._sql["finish"], {**self._session.fence(held), **columns, "now": now})
+        teller = self._session.teller_of(tx, held.seq, ended)
+        if teller is None:
             if (is_kept := self._lives.finish_canceled(tx, held, endpoints)) is not None:
                 return Status.CANCELED, is_kept
             return self._must_have_ended_so(tx, held, columns, blob), False
@@ -248,7 +249,7 @@ class Workloads:
             self._blobs.attach(tx, held.seq, RESULT, blob)
         if isinstance(outcome, Completed):
             self._lives.drop_checkpoint(tx, held)
-        self._ends.end(tx, held, outcome, Teller(now, *ended[0]), endpoints)
+        self._ends.end(tx, held, outcome, Teller(now, *teller), endpoints)
         return STATUS_AFTER[type(outcome)], True
 
     def _must_have_ended_so(
