@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from ringback.cli.context import Context
+from ringback.cli.standing import lacking
 from ringback.core.errors import Unreachable
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ def screen(seen: Snapshot, before: Snapshot | None, url: str, *, trouble: str = 
     head = Text.assemble(("Ringback ", "bold"), (url, "dim"))
     if trouble:
         head.append(f"\n{trouble}; what follows is what was seen last", style=_BAD)
+    for line in lacking(seen["apis"]):
+        head.append(f"\n{line}", style=_WARN)
     parts: list[RenderableType] = [head, "", _apis(seen, before)]
     if seen["endpoints"]:
         parts += ["", _endpoints(seen)]

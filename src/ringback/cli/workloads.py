@@ -14,6 +14,7 @@ import typer
 
 from ringback.cli.batches import submit_batch
 from ringback.cli.context import Context, table, usage_error
+from ringback.cli.standing import lacking
 
 if TYPE_CHECKING:
     from ringback.client import WorkloadHandle
@@ -146,7 +147,7 @@ def _show_apis(told: Context, apis: tuple[dict[str, Any], ...]) -> None:
         }
         for api in apis
     ]
-    told.say(table(rows, ("api", "path", "ready", "queued", "running", "problem")), None)
+    told.say("\n".join([table(rows, ("api", "path", "ready", "queued", "running", "problem")), *lacking(apis)]), None)
 
 
 def _show_page(told: Context, page: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import quote
 
 from ringback.core.delivery import DeliveryState
+from ringback.core.roles import Role
 from ringback.core.spec import Api
 from ringback.core.urls import shown_url
 from ringback.dashboard.asked import Asked, Known, View
@@ -80,6 +81,25 @@ class Overview:
             },
         )
 
+    def _lacking(self, rows: list[ApiRow]) -> list[Concern]:
+        """What waits because no server does it."""
+        store = self._known.store
+        found = [
+            Concern(
+                kind="warn",
+                words=f"No server runs {row.api.name}: what is submitted waits until one is started that has "
+                "the worker role, and this API in its file",
+                path=f"/-/ui/apis/{row.api.name}",
+                link="Look at the API",
+            )
+            for row in rows
+            if not store.serving(row.api.name) and row.state[0] != "bad"
+        ]
+        if not store.roster(Role.DISPATCHER):
+            words = "No server sends webhooks: they wait until one with the dispatcher role is started"
+            found.append(Concern(kind="warn", words=words, path="/-/ui/deliveries?state=pending", link="Look"))
+        return found
+
     def _concerns(self, rows: list[ApiRow], backlogs: Mapping[str, Backlog]) -> list[Concern]:
         found = [
             Concern(
@@ -91,6 +111,7 @@ class Overview:
             for row in rows
             if row.state[0] == "bad"
         ]
+        found += self._lacking(rows)
         for key in sorted({*backlogs, *self._known.endpoints}):
             backlog = backlogs.get(key)
             pause = self._known.store.paused(key)

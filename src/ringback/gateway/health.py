@@ -39,9 +39,14 @@ class Health:
         ]
 
     def of_api(self, api: Api) -> dict[str, Any]:
-        """How an API's replicas stand, over all members."""
+        """How an API's replicas stand, over all members, and whether there are members that run it and send for it."""
         state = self._store.replicas(api.name)
-        counts = {"replicas": state.ready, "starting": state.starting}
+        counts = {
+            "replicas": state.ready,
+            "starting": state.starting,
+            "workers": len(self._store.serving(api.name)),
+            "dispatchers": len(self._store.roster(Role.DISPATCHER)),
+        }
         return {"ready": state.takes_work, **counts, "preparing": state.preparing, "problem": state.problem}
 
     async def _healthz(self, request: Request) -> Response:

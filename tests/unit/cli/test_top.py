@@ -68,6 +68,14 @@ def test_an_api_that_serves_an_earlier_version_says_why() -> None:
     assert "ready, but new replicas cannot start: p.py:1: invalid syntax" in text
 
 
+def test_what_no_server_does_is_said() -> None:
+    text = shown(snapshot(ready=False, replicas=0, starting=0, workers=0, dispatchers=0))
+
+    assert "no server runs iris: start one with the worker role and this API in its file" in text
+    assert "no server sends webhooks: start one with the dispatcher role" in text
+    assert "no server" not in shown(snapshot(workers=1, dispatchers=1))
+
+
 def test_what_is_told_stays_text() -> None:
     text = shown(snapshot(ready=False, problem="[red]no[/red] \x1b[2J module"))
 

@@ -235,6 +235,22 @@ def test_list_without_an_api_shows_what_is_served(run: Run, server: Canned) -> N
     assert [json.loads(line)["name"] for line in run("list", "--json").out.splitlines()] == ["iris", "other"]
 
 
+def test_list_says_what_no_server_does(run: Run, server: Canned) -> None:
+    server.will_say(
+        {
+            "apis": [
+                API | {"workers": 0, "dispatchers": 0},
+                API | {"name": "other", "workers": 0, "dispatchers": 0, "problem": "no module"},
+            ]
+        }
+    )
+
+    assert run("list").out.splitlines()[3:] == [
+        "no server runs iris: start one with the worker role and this API in its file",
+        "no server sends webhooks: start one with the dispatcher role",
+    ]
+
+
 def test_a_list_of_nothing_is_its_head_alone(run: Run, server: Canned) -> None:
     server.will_say({"apis": []})
 

@@ -14,7 +14,7 @@ from ringback.core.spec import Api, Endpoint, Predictor
 from ringback.dashboard import Dashboard, Hour, Reading
 from ringback.gateway import Front, Gateway, Rules
 from ringback.pages import Inside, Link, Pages
-from ringback.store.contract import ReplicaState
+from ringback.store.contract import Part, ReplicaState
 from ringback.store.sqlite import SqliteStore, open_sqlite
 from support.asgi import Answer, Caller
 from unit.gateway.conftest import Facts
@@ -43,8 +43,14 @@ class Browser:
 
 
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[SqliteStore]:
-    opened = await open_sqlite(tmp_path / "ringback.db", clock=HandWound())
+def part() -> Part:
+    """What the server does of all there is to do."""
+    return Part()
+
+
+@pytest.fixture
+async def store(tmp_path: Path, part: Part) -> AsyncIterator[SqliteStore]:
+    opened = await open_sqlite(tmp_path / "ringback.db", clock=HandWound(), part=part)
     await opened.report("iris", ReplicaState(ready=1))
     yield opened
     await opened.close()

@@ -13,11 +13,12 @@ from ringback.core.delivery import AttemptClass, DeliveryState, Park, Pause, Pau
 from ringback.core.journal import Said
 from ringback.core.netguard import Trust
 from ringback.core.registration import Registration
+from ringback.core.roles import Role
 from ringback.core.spec import Api, Endpoint, guest_endpoint
 from ringback.core.workload import Completed, Failed, Output, Progress, Spent
 from ringback.dashboard import Dashboard
 from ringback.dashboard.stream import events, id_of, seen_of
-from ringback.store.contract import ReplicaState
+from ringback.store.contract import Part, ReplicaState
 from ringback.store.sqlite import SqliteStore
 from support.asgi import Caller
 from support.stores import attempt, claim_one, submission, take_one
@@ -52,6 +53,14 @@ async def test_the_first_page_of_an_empty_server(browser: Browser) -> None:
     assert "other no replica" in text
     assert "rings http://127.0.0.1:1/hook" in text
     assert "No workload yet" in text
+    assert "No server runs other: what is submitted waits until one is started that has the worker role" in text
+    assert "No server runs iris" not in text
+    assert "No server sends webhooks" not in text
+
+
+@pytest.mark.parametrize("part", [Part(roles=frozenset({Role.GATEWAY}))])
+async def test_the_first_page_says_that_nobody_sends(browser: Browser) -> None:
+    assert "No server sends webhooks: they wait until one with the dispatcher role" in await browser.get("/")
 
 
 async def test_the_first_page_says_what_wants_looking_at(browser: Browser, store: SqliteStore, apis: list[Api]) -> None:

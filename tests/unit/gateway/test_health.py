@@ -58,6 +58,26 @@ async def test_a_gateway_is_ready_before_any_worker_has_come(host: Host) -> None
     assert answer.json()["apis"]["iris"]["ready"] is False
 
 
+async def test_whether_anybody_runs_an_api_and_sends_for_it_is_told(host: Host) -> None:
+    async with host.member(Role.GATEWAY) as store:
+        call = Caller(app(store))
+
+        async def told() -> tuple[int, int]:
+            await store.heartbeat()
+            listed = (await call("GET", "/-/apis")).json()["apis"][0]
+            assert listed["workers"] == (await call("GET", "/readyz")).json()["apis"]["iris"]["workers"]
+            return listed["workers"], listed["dispatchers"]
+
+        assert await told() == (0, 0)
+        async with host.member(Role.WORKER) as worker, host.member(Role.WORKER, Role.DISPATCHER) as other:
+            await other.report("another", ReplicaState(ready=1))
+            assert await told() == (0, 1), "a worker whose file does not have the API is none of its"
+            await worker.report("iris", ReplicaState())  # asleep
+            await worker.heartbeat()
+            assert await told() == (1, 1)
+        assert await told() == (0, 0)
+
+
 async def test_a_worker_is_ready_when_replicas_of_its_own_are(host: Host) -> None:
     async with host.member(Role.WORKER) as store, host.member(Role.WORKER) as other:
         await other.report("iris", ReplicaState(ready=1))

@@ -26,7 +26,7 @@ LOST: Final = (
 )
 """The connection is gone, or the server is going or coming."""
 
-_OWNER: Final = "let the user be the owner of the database (ALTER DATABASE … OWNER TO …), or name its owner in --store"
+_OWNER: Final = "let the user own the database (ALTER DATABASE … OWNER TO …), or name its owner in the address"
 
 
 def is_lost(error: BaseException) -> bool:
@@ -55,11 +55,11 @@ def refused(error: BaseException, place: str) -> RingbackError:
     """As `translated`, of a connection that was asked for and not given: what in its address is to be mended."""
     match error:
         case asyncpg.InvalidAuthorizationSpecificationError():  # a wrong password is one of them
-            cure = "see to the user and the password in --store, or in PGPASSWORD"
+            cure = "see to the user and the password in its address, or in PGPASSWORD"
         case asyncpg.InvalidCatalogNameError():
-            cure = "make it with createdb, or name the one you mean in --store"
+            cure = "make it with createdb, or name the one you mean"
         case asyncpg.UndefinedObjectError() | asyncpg.ProtocolViolationError():
-            cure = "if that stands behind the ? of --store, leave it out"
+            cure = "if that stands behind the ? of its address, leave it out"
         case _:
             return translated(error, place)
     return StoreError(f"{place}: {error}: {cure}")
