@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,8 +57,17 @@ def memory_group(limit_bytes: int) -> Iterator[MemoryGroup]:
                 (folder / name).write_text("0" if "swap" in name else str(limit_bytes))
         yield MemoryGroup(folder=folder, counter=counter)
     finally:
-        until(lambda: not (folder / "cgroup.procs").read_text(), within=20, wanted="a group that all have left")
+        until(lambda: not _left_after_killing(folder), within=20, wanted="a group that all have left")
         folder.rmdir()
+
+
+def _left_after_killing(folder: Path) -> list[str]:
+    """Whoever is in the group still: of a server that was killed, what its replicas had started."""
+    left = (folder / "cgroup.procs").read_text().split()
+    for pid in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(pid), signal.SIGKILL)
+    return left
 
 
 def _place() -> tuple[Path, tuple[str, ...], str]:
