@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -14,14 +15,19 @@ _COMMON: Final = ("--url", "--api-key")
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Entry of the `ringback` command. Exit status: 0, 1 failed, 2 usage."""
-    from ringback.cli.app import app  # noqa: PLC0415 - so that a broken import is reported, too
-
     try:
+        from ringback.cli.app import app  # noqa: PLC0415 - so that a broken import is reported, too
+
         app(args=hoisted(sys.argv[1:] if arguments is None else arguments), prog_name="ringback")
     except (RingbackError, TimeoutError) as error:
         sys.stderr.write(f"ringback: {error}\n")
         sys.exit(1)
-    except BrokenPipeError:
+    except (BrokenPipeError, KeyboardInterrupt):  # Ctrl-C that comes before anything has begun
+        sys.exit(1)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sys.stderr.write("ringback: no room left for what is printed: it is not whole\n")
         sys.exit(1)
 
 

@@ -254,3 +254,16 @@ async def test_only_what_is_asked_for_and_with_the_data(store: SqliteStore, plac
     lines = await written(place, apis=frozenset({API}), with_data=True)
     payloads = {line["id"]: line["payload"] for line in lines if line["kind"] == "workload"}
     assert payloads == {"json": {"text": '{"a":1}'}, "text": {"text": "hello"}, "bytes": {"base64": "/wA="}}
+
+
+async def test_what_cannot_be_written_is_not_taken_for_a_store_that_is_away(
+    store: SqliteStore, place: Path | str
+) -> None:
+    await store.submit(submission())
+
+    def write(line: dict[str, Any]) -> None:
+        if line["kind"] == "workload":
+            raise BrokenPipeError("whoever read it has gone")
+
+    with pytest.raises(BrokenPipeError):
+        await write_out(place, apis=None, with_data=False, write=write)

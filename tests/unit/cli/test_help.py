@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -131,3 +133,16 @@ def test_a_shell_can_complete_commands(run: Run, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("COMP_CWORD", "2")
 
     assert run().out.split() == ["rotate", "remove"]
+
+
+def test_what_finds_no_room_is_one_line_and_a_failure() -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "ringback", "--version"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert (ended.returncode, ended.stderr) == (1, "ringback: no room left for what is printed: it is not whole\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Final, TypeVar
 
 import asyncpg
@@ -10,7 +11,7 @@ import asyncpg
 from ringback.store.findings import Finding, Weight, given_twice, must_be_current
 from ringback.store.postgres import opening
 from ringback.store.postgres.bridge import run
-from ringback.store.postgres.connecting import Place, Statements, connect
+from ringback.store.postgres.connecting import Brought, Place, Statements, connect
 from ringback.store.postgres.faults import LOST, translated
 from ringback.store.postgres.statements import FRAGMENTS, all_statements
 from ringback.store.statements import migrations
@@ -64,12 +65,17 @@ class PostgresLook:
         return all_statements()
 
     async def scan(self, reading: Callable[[Connection], T]) -> T:
-        """Read from one snapshot."""
+        """Read from one snapshot. What `reading` raises of itself goes through as it is."""
+        transaction = self._connection.transaction(isolation="repeatable_read", readonly=True)
         try:
-            async with self._connection.transaction(isolation="repeatable_read", readonly=True):
-                return await run(lambda: reading(Statements(self._connection)))
+            await transaction.start()
         except (*LOST, asyncpg.PostgresError) as error:
             raise translated(error, str(self._place)) from error
+        try:
+            return await run(lambda: reading(_Tables(self._place, Statements(self._connection))))
+        finally:
+            with suppress(*LOST, asyncpg.PostgresError):  # nothing was written, and the reading says what happened
+                await transaction.rollback()
 
     async def damage(self) -> list[Finding]:
         """What is wrong beneath the rows: indexes, and numbers that would be given twice."""
@@ -77,6 +83,22 @@ class PostgresLook:
 
     async def close(self) -> None:
         self._connection.terminate()
+
+
+class _Tables:
+    """A `store.verbs.session.Connection` whose refusals are of our own tree, so that they pass for nobody else's."""
+
+    __slots__ = ("_place", "_statements")
+
+    def __init__(self, place: Place, statements: Statements) -> None:
+        self._place = place
+        self._statements = statements
+
+    def execute(self, sql: str, parameters: Mapping[str, object] | None = None, /) -> Brought:
+        try:
+            return self._statements.execute(sql, parameters)
+        except (*LOST, asyncpg.PostgresError) as error:
+            raise translated(error, str(self._place)) from error
 
 
 def _half_made(tables: Connection) -> list[Finding]:

@@ -33,6 +33,7 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _ADDRESS: Final = "RAY_ADDRESS"
 _PORT: Final = 6379
 """Where a cluster is found, unless it was told otherwise."""
+_ANSWER_SECONDS: Final = 5.0
 _STORE_BYTES: Final = 100_000_000
 """Of a cluster of our own: nothing of ours goes through its object store."""
 
@@ -146,6 +147,8 @@ async def ray_engine(emit: Emit, *, log_form: str = "text") -> RayEngine:
         ray = importlib.import_module("ray")
     except ImportError as error:
         raise Unavailable("the ray engine needs Ray: pip install 'ringback[ray]'") from error
+    if address:
+        await must_answer(address)
     try:
         join(ray, address)
     except Exception as error:
@@ -159,6 +162,27 @@ async def ray_engine(emit: Emit, *, log_form: str = "text") -> RayEngine:
         raise
     emit("engine.joined", address=address, nodes=len(ray.nodes()))
     return replace(engine, log_form=log_form)
+
+
+async def must_answer(address: str) -> None:
+    """See that somebody is there before Ray is asked to join, who would try for minutes and hear no signal meanwhile.
+
+    Raises:
+        Unavailable: nobody is.
+    """
+    host, _, port = address.rpartition(":")
+    if not (host and port.isascii() and port.isdigit()):
+        return  # `auto` and the like: Ray knows where that is
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+    except (OSError, OverflowError) as error:
+        reason = "no answer" if isinstance(error, TimeoutError) else str(error)
+        raise Unavailable(
+            f"no Ray at {address} ({_ADDRESS}): {reason}; see that the cluster's head runs and can be reached from "
+            f"here, or leave {_ADDRESS} out for a cluster of this machine's own"
+        ) from error
+    writer.close()
 
 
 def _refusal_of(address: str) -> str:
