@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 import requests
 
-from support.processes import RINGBACK, Server, ringback
+from support.processes import RINGBACK, Server, ringback, start_seconds
 from support.waiting import until
+
+pytestmark = pytest.mark.every_engine
 
 QUICK = "class PythonPredictor:\n    def __init__(self, config):\n        pass\n\n"
 SLOW = f"""import pathlib
@@ -65,7 +67,11 @@ def result(server: Server, workload_id: str, api: str = "hello") -> Any:
 
 
 def ready(server: Server, times: int, api: str = "hello") -> None:
-    until(lambda: server.log().count(f"{api:20} ready") == times, within=20, wanted=f"{api} ready, time {times}")
+    until(
+        lambda: server.log().count(f"{api:20} ready") == times,
+        within=start_seconds(),
+        wanted=f"{api} ready, time {times}",
+    )
 
 
 def captured(server: Server) -> list[dict[str, Any]]:
@@ -81,7 +87,7 @@ def captured(server: Server) -> list[dict[str, Any]]:
 def test_what_is_submitted_rings_the_inspector_with_a_good_signature(server: Server, tmp_path: Path) -> None:
     workload_id = submit(server)
     assert result(server, workload_id) == "one"
-    [webhook] = until(lambda: captured(server), within=20, wanted="a webhook in the inspector")
+    [webhook] = until(lambda: captured(server), within=start_seconds(), wanted="a webhook in the inspector")
 
     assert webhook["verdict"]["reason"] == "good"
     until(lambda: "webhook to hello" in server.log(), within=10, wanted="the webhook's line")
@@ -100,10 +106,10 @@ def test_a_save_is_served_a_mistake_is_told_once_and_mended_by_the_next_save(ser
     assert result(server, submit(server)) == "two"
 
     saved(folder, "return (")
-    until(lambda: "does not load" in server.log(), within=20, wanted="a word about the mistake")
+    until(lambda: "does not load" in server.log(), within=start_seconds(), wanted="a word about the mistake")
     assert result(server, submit(server)) == "two", "what was served before goes on"
     first = server.replicas()
-    until(lambda: server.replicas() != first, within=20, wanted="the next try")
+    until(lambda: server.replicas() != first, within=start_seconds(), wanted="the next try")
     log = server.log()
     assert log.count("does not load") == log.count("SyntaxError") == 1
     assert f'File "{folder / "predictor.py"}", line 6' in log
@@ -111,7 +117,9 @@ def test_a_save_is_served_a_mistake_is_told_once_and_mended_by_the_next_save(ser
 
     good = server.file.read_text()
     server.file.write_text(f"{good}  nonsense: 1\n")
-    until(lambda: "nonsense: there is no such key" in server.log(), within=20, wanted="a word about the file")
+    until(
+        lambda: "nonsense: there is no such key" in server.log(), within=start_seconds(), wanted="a word about the file"
+    )
     server.file.write_text(good)
     saved(folder, "return 'three'")
     ready(server, 3)
@@ -152,7 +160,7 @@ def test_sighup_keeps_the_inbox_and_two_interrupts_end_it_without_a_word(server:
     running = submit(server)
     until(
         lambda: requests.get(f"{server.url}/hello/{running}", timeout=10).json()["status"] == "in_progress",
-        within=20,
+        within=start_seconds(),
         wanted="it running",
     )
     [api] = requests.get(f"{server.url}/-/endpoints", timeout=10).json()["endpoints"]
@@ -179,9 +187,11 @@ def test_top_shows_it_live_in_a_terminal_until_interrupted(server: Server) -> No
     env = {**os.environ, "TERM": "xterm", "COLUMNS": "160", "LINES": "40"}
     top = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env, start_new_session=True)
     try:
-        until(lambda: shows("ready"), within=20, wanted="the API, ready")
+        until(lambda: shows("ready"), within=start_seconds(), wanted="the API, ready")
         saved(server.file.parent, "return (")
-        until(lambda: shows("invalid syntax") or shows("never closed"), within=20, wanted="what is wrong now")
+        until(
+            lambda: shows("invalid syntax") or shows("never closed"), within=start_seconds(), wanted="what is wrong now"
+        )
         top.send_signal(signal.SIGINT)
         assert top.wait(20) == 0
         assert not shows("Traceback")

@@ -23,7 +23,7 @@ import requests
 from ringback.core.clock import SECOND, Instant, SystemClock, after
 from ringback.core.links import signed_link
 from support.catcher import Catcher
-from support.ground import change, locked, open_store
+from support.ground import change, is_on_ray, locked, open_store
 from support.objects import S3, s3
 from support.processes import Server, processes, ringback, serving
 from support.served import folder_of
@@ -147,6 +147,7 @@ Serve = Callable[..., contextlib.AbstractContextManager[Server]]
 # ── Memory ──────────────────────────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.every_engine
 def test_a_quarter_of_a_gigabyte_in_and_out_within_64_mib(serve: Serve, say: Callable[[str], None]) -> None:
     with serve("--max-body", "1GiB") as server:
         ended(server, submit(server, {"make": 2 * MIB, "as": "bin"}))  # everything is loaded
@@ -167,7 +168,7 @@ def test_a_quarter_of_a_gigabyte_in_and_out_within_64_mib(serve: Serve, say: Cal
         assert went_in["result"]["size"] == SIZE
         assert went_in["result"]["sha256"] == digest == sha256(pieces(SIZE))
         assert went_in["result"]["in_memory"] is False
-        assert went_in["result"]["file"] in map(str, blobs_of(server))
+        assert is_on_ray() or went_in["result"]["file"] in map(str, blobs_of(server)), "it is read where it lies"
         assert result.headers["content-type"] == "video/mp4"
         assert memory.growth < GROWTH
         assert spooled(server) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 import requests
 
 from support.catcher import Catcher
@@ -12,6 +13,10 @@ from support.memory_group import memory_group
 from support.processes import Server, serving
 from support.served import folder_of
 
+pytestmark = [
+    pytest.mark.every_engine,
+    pytest.mark.on_this_machine("on Ray they are in the control group of the cluster, and not of the server"),
+]
 MIB: Final = 2**20
 
 PREDICTOR: Final = """

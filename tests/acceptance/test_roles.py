@@ -43,6 +43,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return empty_database() if request.param == "postgres" else f"sqlite:///{tmp_path / 'store' / 'ringback.db'}"
 
 
+@pytest.mark.every_engine
 def test_any_gateway_answers_for_what_runs_and_is_sent_elsewhere(store: str, tmp_path: Path) -> None:
     with Catcher() as catcher:
         file = folder_of(tmp_path / "api", predictor=STEPS, webhook=catcher.url, cancel_grace="5s")

@@ -14,6 +14,7 @@ from support.processes import serving
 from support.served import file_of
 from support.waiting import until
 
+pytestmark = pytest.mark.every_engine
 EXAMPLE = Path(__file__).parents[2] / "examples" / "seed"
 
 HURRIED = f"""

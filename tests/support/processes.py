@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -33,27 +35,20 @@ def start_seconds() -> float:
     return START_ON_RAY_SECONDS if ground.is_on_ray() else START_SECONDS
 
 
-def _ports(worker: str) -> Iterator[int]:
-    """Ports below those that systems hand out by themselves (Linux: from 32,768 on), over and over.
-
-    Each worker of pytest-xdist (gw0, gw1, …) has its own, and begins somewhere among them: others may test, too.
-    """
-    number = int(worker.removeprefix("gw"))
-    first = 20_000 + number % _SHARES * _PORTS_EACH
-    return (first + step % _PORTS_EACH for step in itertools.count(os.getpid() * 61))
-
-
-_SHARES: Final = 12
-_PORTS_EACH: Final = 1_000
-_PORTS: Final = _ports(os.environ.get("PYTEST_XDIST_WORKER", "gw0"))
+_PORTS: Final = range(20_000, 32_000)
+"""Below those that systems hand out by themselves (Linux: from 32,768 on)."""
+_NEXT: Final = itertools.count(os.getpid() * 61)
+_TAKEN: Final = os.open(Path(tempfile.gettempdir()) / f"ringback-ports-{os.getuid()}", os.O_RDWR | os.O_CREAT, 0o600)
 
 
 def free_port() -> int:
     """A port that was free a moment ago, and is given to nobody who asks the system for any: a server may leave it and
-    come back. Processes that share a run of tests are never given the same.
+    come back. While this process lives, no other process of tests is given the same, of whichever run.
     """
-    for port in itertools.islice(_PORTS, _PORTS_EACH):
+    for step in itertools.islice(_NEXT, len(_PORTS)):
+        port = _PORTS[step % len(_PORTS)]
         with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            fcntl.lockf(_TAKEN, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
             return port
     raise OSError("of the ports that tests take none is free")
 
