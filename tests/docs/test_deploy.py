@@ -279,3 +279,23 @@ def test_what_the_image_installs_are_our_extras() -> None:
 
 def test_the_app_can_be_served() -> None:
     assert [api.name for api in load(DEPLOY / "app" / "ringback.yaml", {}).apis] == ["hello"]
+
+
+def test_what_the_file_takes_from_the_environment_reaches_every_role() -> None:
+    servers = [each for each in compose()["services"].values() if each.get("command", [""])[0] == "serve"]
+    assert [each["env_file"] for each in servers] == [[{"path": "app.env", "required": False}]] * 3
+
+    pods = [each["spec"]["template"]["spec"] for each in all_documents() if each["kind"] == "Deployment"]
+    given = [source["secretRef"] for pod in pods for source in pod["containers"][0]["envFrom"] if "secretRef" in source]
+    assert given == [{"name": "ringback-app", "optional": True}] * 3
+
+
+def test_the_secret_that_stands_in_while_the_image_is_built_can_be_read(tmp_path: Path) -> None:
+    [stands_in] = set(re.findall(r"HELLO_SECRET=(whsec_\S+)", (DEPLOY / "app" / "Dockerfile").read_text()))
+    assert f"RUN HELLO_SECRET={stands_in} ringback check" in (ROOT / "docs" / "deploy.md").read_text()
+    (tmp_path / "predictor.py").write_text("class PythonPredictor:\n    def predict(self, payload): pass\n")
+    file = tmp_path / "ringback.yaml"
+    hook = "{url: https://example.com/hook, secret: '${HELLO_SECRET}'}"
+    file.write_text(f"- name: hello\n  predictor: {{type: python, path: predictor.py}}\n  webhook: {hook}\n")
+
+    assert load(file, {"HELLO_SECRET": stands_in}).apis[0].webhooks[0].secret == stands_in
