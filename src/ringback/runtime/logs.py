@@ -91,6 +91,7 @@ class Logs:
         "store.fault": logging.ERROR,
         "server.stopping": logging.INFO,
         "upkeep.failed": logging.WARNING,
+        "upkeep.mended": logging.INFO,
         "gateway.failed": logging.ERROR,
     }
 

@@ -34,16 +34,24 @@ class Pace:
 async def rounds(name: str, act: Callable[[], Awaitable[None]], *, pace: Pace, emit: Emit) -> None:
     """Await `act` now, and again at this pace, until cancelled.
 
-    A round that fails is told as `upkeep.failed` and left to the next one.
+    A round that fails is told as `upkeep.failed` and left to the next one: once for each reason, however long it holds;
+    the first that succeeds after that is told as `upkeep.mended`.
 
     Raises:
         LeaseLost: this member has been declared dead; no further round can help.
     """
+    reason: str | None = None
     while True:
         try:
             await act()
         except LeaseLost:
             raise
         except RingbackError as error:
-            emit("upkeep.failed", round=name, detail=str(error))
+            if str(error) != reason:
+                reason = str(error)
+                emit("upkeep.failed", round=name, detail=reason)
+        else:
+            if reason is not None:
+                reason = None
+                emit("upkeep.mended", round=name)
         await pace.pause()

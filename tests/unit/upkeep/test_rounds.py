@@ -105,6 +105,16 @@ async def test_a_round_comes_again_whatever_the_last_one_met() -> None:
     async with going(act, Pace(0.0), facts):
         await act.has_come(3)
     assert [fact["detail"] for fact in facts.of("upkeep.failed")] == ["another process"]
+    assert len(facts.of("upkeep.mended")) == 1
+
+
+async def test_what_goes_on_failing_is_told_once_for_each_reason() -> None:
+    act, facts = Act(), Facts()
+    act.raises = [StoreBusy(reason) for reason in ["coming", "coming", "away", "away", "away"]]  # the last first
+    async with going(act, Pace(0.0), facts):
+        await act.has_come(7)
+    assert [fact["detail"] for fact in facts.of("upkeep.failed")] == ["away", "coming"]
+    assert len(facts.of("upkeep.mended")) == 1
 
 
 async def test_no_round_helps_a_member_that_has_been_declared_dead() -> None:
