@@ -247,7 +247,11 @@ class ObjectBlobs:
     def _translated(self, error: BaseException) -> BlobsUnavailable | StoreFull:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             return StoreFull(f"no room left on the disk of {self.spool}", retry_after_seconds=_RETRY_SECONDS)
-        return BlobsUnavailable(f"{self._url} cannot be used: {_reason(error)}", retry_after_seconds=_RETRY_SECONDS)
+        return BlobsUnavailable(
+            f"{self._url} cannot be used: {_reason(error)}. See that the bucket is there, and that what the server's "
+            "environment says of it is right",
+            retry_after_seconds=_RETRY_SECONDS,
+        )
 
 
 class _Stopped(Exception):
