@@ -109,8 +109,16 @@ def export(
     from ringback.runtime import looking  # noqa: PLC0415 - brings the store with it
 
     apis = frozenset(api) if api else None
+    seen: set[str] = set()
     with _written(output) as write:
-        asyncio.run(looking.write_out(at, apis=apis, with_data=with_data, write=write))
+
+        def note(line: dict[str, Any]) -> None:
+            seen.add(line.get("api", ""))
+            write(line)
+
+        asyncio.run(looking.write_out(at, apis=apis, with_data=with_data, write=note))
+    if apis is not None and (unknown := apis - seen):
+        sys.stderr.write(f"nothing there of {', '.join(sorted(unknown))}\n")
 
 
 @contextmanager

@@ -111,3 +111,9 @@ def test_export_writes_lines_to_standard_output_or_a_file(stored: str, tmp_path:
     assert not (tmp_path / "all.ndjson.part").exists()
     status, output = told("export", "--store", stored, "-o", str(tmp_path / "none" / "all.ndjson"))
     assert (status, "cannot be written: no such file or directory" in output) == (2, True)
+
+
+def test_export_of_an_api_that_has_nothing_says_so_beside_its_lines(stored: str) -> None:
+    done = CliRunner().invoke(app, ["store", "export", "--store", stored, "--api", "iris", "--api", "irsi"])
+    assert (done.exit_code, done.stderr) == (0, "nothing there of irsi\n")
+    assert len(done.stdout.splitlines()) == 3
