@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import os
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,6 +27,9 @@ from ringback.store.postgres import open_postgres
 from ringback.store.sqlite import open_sqlite
 from ringback.work.cluster.engine import join
 from support.postgres import database_of
+
+_TRIES: Final = "RUNTIME_ENV_RETRY_TIMES"
+"""How often a cluster tries to make an environment, before it says that it cannot: three times, unless told."""
 
 
 @dataclass(slots=True)
@@ -140,6 +144,8 @@ def cluster() -> Any:
     Actors start in it, one after the other, as tests ask for replicas.
     """
     ray = pytest.importorskip("ray", reason="ray is not installed: make test")
+    os.environ[_TRIES] = "1"
     join(ray, None)
+    del os.environ[_TRIES]
     atexit.register(ray.shutdown)
     return ray

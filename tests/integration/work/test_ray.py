@@ -23,6 +23,9 @@ from support.stores import API
 from support.waiting import until
 from support.world import World, is_running, until_gone
 
+INSTALL_SECONDS = 300
+"""Ray makes an environment from a copy of the virtual environment that its node runs in: a large one here."""
+
 UNTIL_TOLD = """
 (HERE / f"begun-{request_id}-{workload.attempt}").touch()
 while not (HERE / "go").exists():
@@ -69,6 +72,17 @@ async def test_what_a_cluster_has_no_room_for_waits_and_is_told_of(world: World)
         assert world.store.replicas(API).preparing is None
 
 
+@pytest.mark.timeout(INSTALL_SECONDS + 120)
+async def test_what_ray_cannot_install_is_told_in_the_installers_words(world: World) -> None:
+    requirements = world.folder / "requirements.txt"
+    requirements.write_text("--no-index\nnosuchflower==1.0\n")
+    predictor = replace(world.api("return 1").predictor, requirements=requirements)
+    async with world.serving("return 1", predictor=predictor):
+        await world.facts.wait_for("replica.broken", 1, within=INSTALL_SECONDS)
+        [broken, *_] = world.facts.of("replica.broken")
+    assert "No matching distribution found for nosuchflower==1.0" in broken["reason"]
+
+
 async def test_a_change_of_requirements_is_another_environment(world: World) -> None:
     assert world.ray is not None
     requirements = world.folder / "requirements.txt"
@@ -91,6 +105,7 @@ async def test_a_host_that_cannot_reach_the_server_says_so(world: World) -> None
     assert re.match(words, broken["reason"]), broken["reason"]
 
 
+@pytest.mark.timeout(INSTALL_SECONDS + 120)
 def test_ray_makes_the_environment_an_api_asks_for_and_readyz_says_so(ray_cluster: Any, tmp_path: Path) -> None:
     """Workloads are taken in meanwhile; the real command."""
     folder = tmp_path / "api"
@@ -111,7 +126,7 @@ def test_ray_makes_the_environment_an_api_asks_for_and_readyz_says_so(ray_cluste
 
         until(preparing, within=60, wanted="what it waits for")
         waits = requests.post(f"{server.url}/echo", json={}, timeout=10).json()["id"]
-        state = server.wait_for("/readyz", 200, within=100).json()["apis"]["echo"]
+        state = server.wait_for("/readyz", 200, within=INSTALL_SECONDS).json()["apis"]["echo"]
         assert (state["ready"], state["replicas"], state["preparing"]) == (True, 1, None)
         told = requests.get(f"{server.url}/echo/{waits}?wait=30", timeout=40).json()
         assert told["result"] == "tulip"
