@@ -14,9 +14,9 @@ import pytest
 
 from ringback.core.clock import SystemClock
 from ringback.core.delivery import Delivery
-from ringback.core.errors import StoreBusy, StoreError, StoreTooNew
+from ringback.core.errors import LeaseLost, StoreBusy, StoreError, StoreTooNew
 from ringback.core.workload import Completed, Status
-from ringback.store.postgres import PostgresStore, open_postgres
+from ringback.store.postgres import PostgresStore, commits, open_postgres
 from ringback.store.postgres.together import Together
 from support.postgres import clean_database_of, database_of, empty_database
 from support.proxy import proxied
@@ -126,6 +126,43 @@ async def test_a_commit_that_is_still_under_way_is_waited_for_and_not_repeated(u
         assert await rows_of(store, "SELECT count(*) FROM deliveries") == [(1,)]
         assert [each.workload_id for each in heap.given] == ["w1"], "or nobody would ever send it"
         await store.close()
+
+
+async def test_a_commit_that_was_taken_for_failed_and_has_happened_makes_the_member_start_over(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commits, "_PATIENCE_SECONDS", 0.2)
+    async with proxied(url) as proxy, asyncio.timeout(60):
+        store = await open_postgres(proxy.url, clock=SystemClock())
+        held = (await claim_one(store, "w1")).held
+        slow = await asyncpg.connect(url)
+        await slow.execute(SLOW_TO_COMMIT)
+        proxy.cut_next = 1
+        with pytest.raises(StoreError, match="not known: in progress"):
+            await store.finish(held, DONE, [HOOK])
+        await store.heartbeat()  # nothing is known yet
+        await slow.execute("DROP FUNCTION linger CASCADE")  # once that has ended
+        await slow.close()
+
+        with pytest.raises(LeaseLost, match="taken for failed"):
+            await store.heartbeat()
+        await store.close()
+
+
+async def test_a_commit_that_was_taken_for_failed_and_has_not_happened_changes_nothing(url: str) -> None:
+    store = await open_postgres(url, clock=SystemClock())
+    other = await asyncpg.connect(url)
+    undone = other.transaction()
+    await undone.start()
+    number = await other.fetchval("SELECT CAST(CAST(pg_current_xact_id() AS TEXT) AS BIGINT)")
+    store._session._open_fates.add(number)
+    await store.heartbeat()
+    await undone.rollback()
+    await store.heartbeat()
+    await store.heartbeat()
+    assert not store._session._open_fates
+    await other.close()
+    await store.close()
 
 
 async def test_a_fault_of_ours_leaves_nobody_waiting_and_the_next_write_goes_on(

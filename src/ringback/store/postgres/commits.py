@@ -20,12 +20,12 @@ import asyncpg
 from ringback.core.emit import Emit
 from ringback.core.errors import RingbackError, StoreError
 from ringback.store.postgres.connecting import Place, connect_patiently
+from ringback.store.postgres.fates import ABORTED, COMMITTED, OpenFates, fate_of
 from ringback.store.postgres.faults import AGAIN, LOST, translated
 from ringback.store.postgres.planning import BEGIN, COMMIT_AND_BEGIN, DISCARD, FOR_ALL, Plans
 from ringback.store.postgres.together import Broken, Together, Transaction, Writing
 from ringback.store.postgres.words import Words
 from ringback.store.verbs.acts import do_each
-from ringback.store.verbs.tallies import Tallies
 
 T = TypeVar("T")
 
@@ -41,7 +41,6 @@ _TRIES: Final = 20
 """How often a write may find another member in its way before its caller hears of it."""
 _PATIENCE_SECONDS: Final = 20.0
 """How long writes wait for a server that is away."""
-_LOOK_SECONDS: Final = 0.05
 
 Write = Callable[[Any], T]
 
@@ -91,8 +90,8 @@ class GroupCommit:
         *,
         emit: Emit,
         words: Words,
-        tallies: Tallies,
         together: Together,
+        open_fates: OpenFates,
     ) -> None:
         """Take over a connection.
 
@@ -101,15 +100,15 @@ class GroupCommit:
             connection: idle, and nobody else's; None to have one when there is something to write.
             emit: is told of commits.
             words: what other members are to be told of each commit.
-            tallies: written as the last thing inside each transaction.
-            together: runs writes.
+            together: runs writes; its tallies are written as the last thing inside each transaction.
+            open_fates: the member's commits of which nothing is known.
         """
         self._place = place
         self._held = connection
         self._emit = emit
         self._words = words
-        self._tallies = tallies
         self._together = together
+        self._open_fates = open_fates
         self._loop = asyncio.get_running_loop()
         self._queue: deque[_Waiting] = deque()
         self._working: asyncio.Task[None] | None = None
@@ -207,7 +206,7 @@ class GroupCommit:
         number: int | None = None
         try:
             await self._begin()
-            self._tallies.forget()
+            self._together.tallies.forget()
             await self._gather(batch, acts)
             number = await self._speak()
             await self._commit()
@@ -235,6 +234,8 @@ class GroupCommit:
             await self.connection.execute(FOR_ALL)  # not with BEGIN: a ROLLBACK would undo it
             self._is_set = True
             self._plans = Plans(self._loop.time())
+        if self._open_fates:
+            await self._open_fates.settle(self.connection)
         await self.connection.execute("BEGIN" if self._place.prepares else BEGIN)
         self._has_begun = True
 
@@ -254,7 +255,7 @@ class GroupCommit:
         while self._queue and len(batch) < _MOST_WRITES:
             turn = self._next_turn(_MOST_WRITES - len(batch))
             batch += turn
-            transaction = Transaction(acts, self._tallies)
+            transaction = Transaction(acts, self._together.tallies)
             writings = [Writing(each.write, transaction) for each in turn]
             try:
                 await self._together.run(self.connection, writings)
@@ -282,7 +283,7 @@ class GroupCommit:
         Returns:
             its number, if it has written anything.
         """
-        changes, words = self._tallies.changes(), self._words.of(self._together.noted)
+        changes, words = self._together.tallies.changes(), self._words.of(self._together.noted)
         [told] = await self._together.tally(self.connection, changes, _SPEAK, words, self._untold)
         number: int | None = told[0]
         return number
@@ -338,7 +339,7 @@ class GroupCommit:
     def _forget(self) -> None:
         """What was noted of a transaction has not happened."""
         self._together.noted.forget()
-        self._tallies.undo()
+        self._together.tallies.undo()
 
     async def _roll_back(self) -> None:
         self._forget()
@@ -358,35 +359,33 @@ class GroupCommit:
             if not await self._reconnect():
                 break
             try:
-                status = "aborted" if number is None else await self._status_of(number)
+                status = (
+                    ABORTED
+                    if number is None
+                    else await fate_of(number, self.connection, patience_seconds=_PATIENCE_SECONDS)
+                )
             except LOST as lost:
                 error = lost  # once more
                 continue
             except asyncpg.PostgresError as refused:  # a server that knows nothing of it: another has taken over
                 status = str(refused)
-            if status == "aborted":
+            if status == ABORTED:
                 self._again(batch, error)
-            elif status != "committed":
+            elif status != COMMITTED:
+                self._leave_open(number)
                 for each in batch:
                     each.fail(StoreError(f"whether the write has happened is not known: {status}"))
-            return status == "committed"
+            return status == COMMITTED
+        self._leave_open(number)
         fault = translated(error, str(self._place))
         for each in (*batch, *self._queue):
             each.fail(fault)
         self._queue.clear()
         return False
 
-    async def _status_of(self, number: int) -> str:
-        """What has become of a transaction: `committed` or `aborted`; one that is `in progress` is given time."""
-        deadline = self._loop.time() + _PATIENCE_SECONDS
-        while True:
-            async with self.connection.transaction():
-                status = await self.connection.fetchval(
-                    "SELECT pg_xact_status(CAST(CAST($1::bigint AS TEXT) AS xid8))", number
-                )
-            if status != "in progress" or self._loop.time() > deadline:
-                return status or "too long ago"
-            await asyncio.sleep(_LOOK_SECONDS)
+    def _leave_open(self, number: int | None) -> None:
+        if number is not None:
+            self._open_fates.add(number)
 
     async def _reconnect(self) -> bool:
         """Have a connection again; False when the server stays away for too long."""

@@ -19,6 +19,7 @@ from ringback.store.locks import MemberLocks
 from ringback.store.postgres.bridge import run
 from ringback.store.postgres.commits import GroupCommit
 from ringback.store.postgres.connecting import Place, Statements, execute, watch_over
+from ringback.store.postgres.fates import OpenFates
 from ringback.store.postgres.faults import LOST, translated
 from ringback.store.postgres.sets import KEEP_OUT
 from ringback.store.postgres.statements import all_statements
@@ -56,6 +57,7 @@ class PostgresSession(Session):
         self.place = place
         self.locks = locks
         self.words = Words(self.member, self.meeting)
+        self._open_fates = OpenFates(adrift=self.go_adrift)
         self.commits = Writers(self._group_commit(writer, emit), {kin: self._group_commit(None, emit) for kin in Kin})
         self.readers: asyncpg.Pool | None = None
         self._loop = loop
@@ -66,8 +68,8 @@ class PostgresSession(Session):
             connection,
             emit=emit,
             words=self.words,
-            tallies=Tallies(self.sql, self.member),
-            together=Together(self.sql),
+            together=Together(self.sql, Tallies(self.sql, self.member)),
+            open_fates=self._open_fates,
         )
 
     async def open_readers(self) -> None:

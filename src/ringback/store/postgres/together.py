@@ -154,8 +154,14 @@ class _Step:
 class Together:
     """Runs writes side by side on one connection after another."""
 
-    def __init__(self, sql: Mapping[str, str]) -> None:
-        """Begin; `sql` has the statements by their names."""
+    def __init__(self, sql: Mapping[str, str], tallies: Tallies) -> None:
+        """Begin.
+
+        Args:
+            sql: the statements by their names.
+            tallies: of the transaction under way.
+        """
+        self.tallies = tallies
         self._by = {sql[name]: by for name, by in BY.items()}
         self._at_once = {sql[name] for name in AT_ONCE} | {KEEP_OUT}
         self._tally = sql["tally"]

@@ -66,6 +66,8 @@ class Members:
         session = self._session
 
         def write(tx: Transaction) -> None:
+            if session.is_adrift:
+                raise session.adrift()
             lease_until = self._lease_until()
             renewed = tx.execute(self._sql["renew"], {"member": session.member, "lease_until": lease_until})
             if renewed.rowcount == 0:

@@ -57,6 +57,7 @@ class Session(ABC):
         self.blob_space = ""  # found on joining
         self.origin = 0  # of the timeline; found on joining
         self.lease_until = 0  # as the others have last been told
+        self.is_adrift = False
 
     # ── Time ────────────────────────────────────────────────────────────────────────────────────
 
@@ -141,6 +142,16 @@ class Session(ABC):
         had_ended, self.lease_until = not self.holds_lease, lease_until
         if had_ended:
             self.meeting.due.call_all()
+
+    def go_adrift(self) -> None:
+        """A write has happened that this member had to take for failed: it holds what it knows nothing of."""
+        self.is_adrift = True
+
+    def adrift(self) -> LeaseLost:
+        """What a heartbeat raises then: started over, the member is given what it held, as from any other that died."""
+        return LeaseLost(
+            "a commit that was taken for failed has happened, and what this member holds by it is not known"
+        )
 
     def declared_dead(self) -> LeaseLost:
         """What a verb raises that finds this member struck off."""
