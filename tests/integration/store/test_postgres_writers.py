@@ -139,7 +139,8 @@ async def test_plans_are_made_anew_in_time(store: PostgresStore) -> None:
         ran.append(record.query)
 
     with first.connection.query_logger(note):
-        first._plans = Plans(-60.0)
+        first._plans = Plans()
+        assert not first._plans.have_served(999)
         await store.submit(submission(workload_id="w1"), limit=9)
         await store.submit(submission(workload_id="w2"), limit=9)
     assert [text for text in ran if "DISCARD" in text] == ["COMMIT; DISCARD PLANS"]

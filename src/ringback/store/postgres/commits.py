@@ -118,7 +118,7 @@ class GroupCommit:
         """Whether a transaction is open that the next batch runs in."""
         self._is_set = False
         """Whether the connection plans as writes want it, if it does for more than a transaction."""
-        self._plans = Plans(self._loop.time())
+        self._plans = Plans()
         self._untold: list[str] = []
         """What other members are to be told of what is on disk already."""
 
@@ -209,7 +209,7 @@ class GroupCommit:
             self._together.tallies.forget()
             await self._gather(batch, acts)
             number = await self._speak()
-            await self._commit()
+            await self._commit(len(batch))
         except _Culprit as culprit:
             await self._go_on_without(culprit, batch)
         except LOST as error:
@@ -233,19 +233,19 @@ class GroupCommit:
         if self._place.prepares and not self._is_set:
             await self.connection.execute(FOR_ALL)  # not with BEGIN: a ROLLBACK would undo it
             self._is_set = True
-            self._plans = Plans(self._loop.time())
+            self._plans = Plans()
         if self._open_fates:
             await self._open_fates.settle(self.connection)
         await self.connection.execute("BEGIN" if self._place.prepares else BEGIN)
         self._has_begun = True
 
-    async def _commit(self) -> None:
+    async def _commit(self, writes: int) -> None:
         """Have it on disk; where more is waiting, the next transaction begins with it."""
         self._has_begun = False
         has_more = bool(self._queue)
         and_begin = "COMMIT AND CHAIN" if self._place.prepares else COMMIT_AND_BEGIN
         commit = and_begin if has_more else "COMMIT"
-        if self._place.prepares and self._plans.are_old(self._loop.time()):
+        if self._place.prepares and self._plans.have_served(writes):
             commit = f"{commit}; {DISCARD}"
         await self.connection.execute(commit)
         self._has_begun = has_more

@@ -20,24 +20,25 @@ FOR_ALL: Final = _AS_WRITES.format("SESSION")
 BEGIN: Final = f"BEGIN; {_AS_WRITES.format('LOCAL')}"
 COMMIT_AND_BEGIN: Final = f"COMMIT AND CHAIN; {_AS_WRITES.format('LOCAL')}"
 DISCARD: Final = "DISCARD PLANS"
-_ANEW_SECONDS: Final = 1.0
+_ANEW_WRITES: Final = 1_000
 
 
 class Plans:
-    """When those of one connection are to be made anew: after a second, then after twice as long, and so on.
+    """When those of one connection are to be made anew: after a thousand writes, then after twice as many, and so on.
 
     Those made while tables were small are for small tables, and nothing else has them made anew before an analysis.
     """
 
-    def __init__(self, now: float) -> None:
-        """They are made from `now` on, in seconds."""
-        self._age = _ANEW_SECONDS
-        self._until = now + self._age
+    def __init__(self) -> None:
+        """They are made from now on."""
+        self._good_for = _ANEW_WRITES
+        self._left = self._good_for
 
-    def are_old(self, now: float) -> bool:
-        """Whether they are to be made anew now; they count as such then."""
-        if now < self._until:
+    def have_served(self, writes: int) -> bool:
+        """So many more writes; whether plans are to be made anew now, and count as such then."""
+        self._left -= writes
+        if self._left > 0:
             return False
-        self._age *= 2
-        self._until = now + self._age
+        self._good_for *= 2
+        self._left = self._good_for
         return True
