@@ -113,7 +113,7 @@ def measure(system: System, *, rounds: int, smoke: bool) -> Row:
     )
 
 
-def send(up: Running, receiver_port: int, workloads: int, *, rate: float | None) -> Figures:
+def send(up: Running, receiver_port: int, workloads: int, *, rate: float | None, takes_any: bool = False) -> Figures:
     """Have the traffic process carry out one order."""
     order = Order(
         url=up.url,
@@ -122,6 +122,7 @@ def send(up: Running, receiver_port: int, workloads: int, *, rate: float | None)
         connections=min(_CONNECTIONS, workloads),
         rate=rate,
         patience_seconds=_PATIENCE_SECONDS,
+        takes_any=takes_any,
     )
     try:
         return measured(order)
