@@ -7,8 +7,10 @@ import json
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from support.listening import Listener
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,19 @@ class Canned:
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
 
+class _Listener(Listener):
+    """Leaves no thread behind when it is closed."""
+
+    daemon_threads = False
+
+    def server_close(self) -> None:
+        self.cut()
+        super().server_close()
+
+
 @contextlib.contextmanager
 def canned() -> Iterator[Canned]:
-    """Listen until the end of the block."""
+    """Listen until the end of the block; what went wrong in an answer is raised there."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -93,7 +105,7 @@ def canned() -> Iterator[Canned]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
+    with _Listener(0, Handler) as listener:
         server = Canned(f"http://127.0.0.1:{listener.server_port}")
         thread = threading.Thread(target=listener.serve_forever, args=(0.005,), daemon=True)
         thread.start()
@@ -102,3 +114,5 @@ def canned() -> Iterator[Canned]:
         finally:
             listener.shutdown()
             thread.join()
+    if listener.faults:
+        raise listener.faults[0]

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any, Self
 
+from support.listening import Listener
 from support.waiting import until
 
 
@@ -52,7 +52,7 @@ class Catcher:
     """Requests answered 503 while busy."""
     _ids: set[str] = field(default_factory=set)
     _busy: bool = False
-    _server: _Listener | None = None
+    _server: Listener | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -127,7 +127,7 @@ class Catcher:
         return 200
 
     def _open(self) -> None:
-        self._server = _Listener(self.port, self._take)
+        self._server = Listener(self.port, _handler(self._take))
         self.port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
 
@@ -147,33 +147,6 @@ class Missing(set[str]):
 
     def __repr__(self) -> str:
         return f"{len(self)} missing, such as {sorted(self)[:3]}"
-
-
-class _Listener(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128
-
-    def __init__(self, port: int, take: Callable[[dict[str, str], bytes], int]) -> None:
-        self._connections: set[socket.socket] = set()
-        self._closed = False
-        super().__init__(("127.0.0.1", port), _handler(take))
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._connections.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._connections.discard(request)
-        super().shutdown_request(request)
-
-    def cut(self) -> None:
-        """End the connections that are kept alive."""
-        for connection in list(self._connections):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a sender killed in the middle of a request is what these tests are about."""
 
 
 def _handler(take: Callable[[dict[str, str], bytes], int]) -> type[BaseHTTPRequestHandler]:
