@@ -130,7 +130,7 @@ class Dispatcher:
 
     def _on_released(self, done: asyncio.Future[None]) -> None:
         if not done.cancelled() and (error := done.exception()) is not None:
-            self._emit("store.fault", detail=f"giving back a delivery: {error}")
+            self._emit("store.fault", act="giving back a delivery", error=error)
 
     # ── Lanes that come and go ──────────────────────────────────────────────────────────────────
 
@@ -208,7 +208,7 @@ class Dispatcher:
             return
         if not isinstance(error, RingbackError):
             raise error
-        self._emit("store.fault", detail=f"looking for deliveries that others have left: {error}")
+        self._emit("store.fault", act="looking for deliveries that others have left", error=error)
         self._loop.call_later(_AFTER_FAULT_SECONDS, self._look_for_strangers)
 
     def _lane(self, endpoint: Endpoint) -> Lane:
@@ -236,7 +236,7 @@ class Dispatcher:
             try:
                 await self._look_for_orphans()
             except RingbackError as error:
-                self._emit("store.fault", detail=f"looking for what nobody sends: {error}")
+                self._emit("store.fault", act="looking for what nobody sends", error=error)
 
     async def _look_for_orphans(self) -> None:
         """Send, for good measure, what those it is meant for do not: their file may not know the endpoint."""

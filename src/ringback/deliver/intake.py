@@ -138,7 +138,7 @@ class Intake:
         if (error := done.exception()) is not None:
             if not isinstance(error, RingbackError):
                 raise error
-            self._emit("store.fault", detail=f"taking deliveries for {self._endpoint}: {error}")
+            self._emit("store.fault", act="taking deliveries", error=error, endpoint=self._endpoint)
             self._wake_in(_AFTER_FAULT_SECONDS)
             return
         deliveries, following = done.result()

@@ -358,7 +358,7 @@ class Lane:
             # If the store could not hear it now, the next 410 says it again.
             self._coming_to_rest = False
             if not done.cancelled() and (error := done.exception()) is not None:
-                self._emit("store.fault", detail=f"pausing {self._endpoint.key}: {error}")
+                self._emit("store.fault", act="pausing an endpoint", error=error, endpoint=self._endpoint.key)
                 self.on_due()
 
         asyncio.ensure_future(self._store.pause(self._endpoint.key, pause)).add_done_callback(noted)

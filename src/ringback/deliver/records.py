@@ -52,7 +52,7 @@ class Records:
 
         def heard(done: asyncio.Future[None]) -> None:
             if not done.cancelled() and (error := done.exception()) is not None:
-                self._emit("store.fault", detail=f"telling of {endpoint}'s breaker: {error}")
+                self._emit("store.fault", act="telling of a breaker", error=error, endpoint=endpoint)
 
         noted.add_done_callback(heard)
 
@@ -63,7 +63,7 @@ class Records:
         def heard(done: asyncio.Future[None]) -> None:
             error = None if done.cancelled() else done.exception()
             if error is not None:
-                self._emit("store.fault", detail=f"giving back deliveries for {deliveries[0].endpoint}: {error}")
+                self._emit("store.fault", act="giving back deliveries", error=error, endpoint=deliveries[0].endpoint)
                 self._say_again(error, failures, partial(self._release, deliveries))
                 return
             self.unsaid -= 1

@@ -116,7 +116,7 @@ class Tenure:
         elif isinstance(error, LeaseLost):
             return  # everything is about to start over
         else:
-            self._emit("store.fault", detail=f"taking the lane of {self._endpoint}: {error}")
+            self._emit("store.fault", act="taking a lane", error=error, endpoint=self._endpoint)
         if taken is None:
             self._refusals += 1
             self._ask_in(doubling_wait(_SOONEST_SECONDS, _MOST_SECONDS, self._refusals, 0.0))
@@ -140,7 +140,7 @@ class Tenure:
         if not done.cancelled() and (error := done.exception()) is not None:
             if not isinstance(error, RingbackError):
                 raise error
-            self._emit("store.fault", detail=f"leaving the lane of {self._endpoint}: {error}")
+            self._emit("store.fault", act="leaving a lane", error=error, endpoint=self._endpoint)
             if not self._stopped:  # otherwise this member leaves the store, and all its lanes with it
                 self._taken, self._is_leaving = taken, True
                 self._loop.call_later(_MOST_SECONDS, self.leave)

@@ -23,7 +23,7 @@ from ringback.gateway.health import OPEN_PATHS
 from ringback.gateway.incoming import Gone, Receive, Scope, Send
 from ringback.gateway.lives import Lives
 from ringback.gateway.methods import METHODS
-from ringback.gateway.problems import internal, problem
+from ringback.gateway.problems import internal, is_for_operators, problem
 from ringback.gateway.repair import Repair
 from ringback.gateway.results import Results
 from ringback.gateway.rules import Rules
@@ -153,6 +153,8 @@ class Gateway:
     def _told(self, scope: Scope, error: Exception) -> RingbackError:
         """What the caller is told of it."""
         if isinstance(error, RingbackError):
+            if is_for_operators(error):
+                self._emit("store.fault", act="answering a request", error=error)
             return error
         self._emit("gateway.failed", route=f"{scope['method']} {scope['path']}", error=repr(error))
         return internal()

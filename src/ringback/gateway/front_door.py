@@ -20,7 +20,7 @@ from ringback.gateway import incoming
 from ringback.gateway.admission import SECURE_SESSION_COOKIE, SESSION_COOKIE, Admission
 from ringback.gateway.answers import Answer
 from ringback.gateway.incoming import Receive, Scope, Send
-from ringback.gateway.problems import problem, title_of
+from ringback.gateway.problems import detail_of, problem, title_of
 from ringback.pages import (
     ASSETS_PATH,
     FORM_TOKEN_FIELD,
@@ -131,7 +131,7 @@ class FrontDoor:
             here = scope["path"] + (f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else "")
             location = f"{LOGIN_PATH}?next={quote(here, safe='/')}"
             return 303, [(b"location", location.encode()), (b"content-length", b"0")], b""
-        values = {"status": status, "title": title_of(error), "detail": str(error)}
+        values = {"status": status, "title": title_of(error), "detail": detail_of(error)}
         page = self._pages.render("pages/problem.html", values, self._admission.visitor(scope), path=scope["path"])
         told = [
             (name, value)

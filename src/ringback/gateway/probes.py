@@ -13,7 +13,7 @@ from ringback.core.spec import Api
 from ringback.gateway.admission import Admission
 from ringback.gateway.health import OPEN_PATHS, Health
 from ringback.gateway.incoming import Receive, Scope, Send
-from ringback.gateway.problems import internal, problem
+from ringback.gateway.problems import internal, is_for_operators, problem
 from ringback.gateway.rules import Rules
 from ringback.pages import Sessions
 from ringback.store.contract import Store
@@ -55,6 +55,8 @@ class Probes:
             await self._router(scope, receive, send)
             return
         except RingbackError as error:
+            if is_for_operators(error):
+                self._emit("store.fault", act="answering a request", error=error)
             status, headers, body = problem(error)
         except Exception as error:  # noqa: BLE001 - whatever it is, the answer says that there was something
             self._emit("gateway.failed", route=f"{scope['method']} {scope['path']}", error=repr(error))

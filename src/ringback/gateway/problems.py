@@ -1,6 +1,7 @@
 """Errors as HTTP: the one table from our tree to status codes, and problem details (RFC 9457).
 
-A problem's `type` ends with the error's code, which is part of the public API; title and detail are for people.
+A problem's `type` ends with the error's code, which is part of the public API; title and detail are for people. Where
+the store and the blobs are is for the operator alone: callers are told what to do, the log is told the rest.
 """
 
 from __future__ import annotations
@@ -48,13 +49,22 @@ STATUS: Final[dict[type[errors.RingbackError], tuple[int, str]]] = {
     errors.ShuttingDown: (503, "The server is shutting down"),
 }
 
+_FOR_CALLERS: Final[dict[type[errors.RingbackError], str]] = {
+    errors.StoreBusy: "the server's store cannot be reached just now, or has too much to do: try again in {seconds} s",
+    errors.StoreFull: "the server's disk has no room left for it: try again in {seconds} s",
+    errors.BlobsUnavailable: "large payloads and results cannot be reached just now: try again in {seconds} s",
+    errors.BlobLost: "the bytes are no longer where the server had put them; its log says more",
+    errors.StoreError: "the server's store has failed; its log says why",
+}
+"""What is told of errors whose own words name hosts, users and files of the server's."""
+
 _INTERNAL: Final = (500, "Something is wrong with the server")
 
 
 def problem(error: errors.RingbackError) -> Answer:
     """The answer that tells of `error`."""
     status, title = _status_and_title(error)
-    text = str(error).encode("utf-8", "replace").decode()
+    text = detail_of(error).encode("utf-8", "replace").decode()
     body = orjson.dumps(
         {"type": f"urn:ringback:problem:{error.code}", "title": title, "status": status, "detail": text}
     )
@@ -71,6 +81,19 @@ def problem(error: errors.RingbackError) -> Answer:
         # The rest of the body is not read; the connection cannot be used for another request.
         headers.append((b"connection", b"close"))
     return status, headers, body
+
+
+def detail_of(error: errors.RingbackError) -> str:
+    """What a caller is told to do about it, in one sentence."""
+    for each in type(error).__mro__:
+        if each in _FOR_CALLERS:
+            return _FOR_CALLERS[each].format(seconds=getattr(error, "retry_after_seconds", 0))
+    return str(error)
+
+
+def is_for_operators(error: errors.RingbackError) -> bool:
+    """Whether its own words are for the log alone."""
+    return any(each in _FOR_CALLERS for each in type(error).__mro__)
 
 
 def title_of(error: errors.RingbackError) -> str:

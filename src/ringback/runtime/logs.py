@@ -1,6 +1,7 @@
 """Facts told to people: a line on standard error for what somebody should know, and silence for the rest.
 
-An endpoint that fails is told once, and once more when it works again; not once for every attempt.
+An endpoint that fails is told once, and once more when it works again; not once for every attempt. What the store
+refuses again and again is told once a minute, and how often it was.
 """
 
 from __future__ import annotations
@@ -11,13 +12,18 @@ import sys
 from collections.abc import Callable, Collection
 from typing import Any, Final
 
-from ringback.core.clock import Clock, isoformat
+from ringback.core.clock import Clock, SystemClock, isoformat
+from ringback.core.errors import RingbackError
 from ringback.core.urls import shown_url
 from ringback.runtime.facts import Facts
 
 LOGGER: Final = logging.getLogger("ringback")
 TRACEBACK: Final = "traceback"
 """The detail that is shown as it is, in lines of its own."""
+_AGAIN_US: Final = 60_000_000
+"""How long a fault that has been told is not told again."""
+_MOST_ACTS: Final = 256
+_CLOCK: Final = SystemClock()
 
 
 class _Lines(logging.Formatter):
@@ -88,15 +94,15 @@ class Logs:
         "endpoint.rotated": logging.INFO,
         "endpoint.removed": logging.INFO,
         "store.awaited": logging.WARNING,
-        "store.fault": logging.ERROR,
         "server.stopping": logging.INFO,
         "upkeep.failed": logging.WARNING,
         "upkeep.mended": logging.INFO,
         "gateway.failed": logging.ERROR,
     }
 
-    def __init__(self, facts: Facts, *, told_elsewhere: Collection[str] = ()) -> None:
+    def __init__(self, facts: Facts, *, told_elsewhere: Collection[str] = (), clock: Clock = _CLOCK) -> None:
         self._failing: set[str] = set()
+        self._faults = _Faults(clock)
         listeners: dict[str, Callable[..., None]] = {
             fact: _line(fact, level) for fact, level in self._LEVELS.items() if LOGGER.isEnabledFor(level)
         }
@@ -104,6 +110,7 @@ class Logs:
             "delivery.attempted": self._on_attempted,
             "delivery.settled": self._on_settled,
             "endpoint.closed": lambda *, endpoint: self._failing.discard(endpoint),
+            "store.fault": self._on_fault,
         }
         for fact, listener in listeners.items():
             if fact not in told_elsewhere:
@@ -118,9 +125,38 @@ class Logs:
             self._failing.add(endpoint)
             _write(logging.WARNING, "endpoint.failing", endpoint=endpoint, outcome=outcome, status=status)
 
+    def _on_fault(self, *, act: str, error: BaseException, **details: object) -> None:
+        """The store has refused something, or is not there: what was to be done, and why it could not be."""
+        unsaid = self._faults.unsaid(act)
+        if unsaid is None:
+            return
+        why = error if isinstance(error, RingbackError) else repr(error)
+        again = {"and_before": unsaid} if unsaid else {}
+        _write(logging.ERROR, "store.fault", detail=f"{act}: {why}", **details, **again)
+
     def _on_settled(self, *, endpoint: str, state: str, **_: object) -> None:
         if state == "parked":
             _write(logging.WARNING, "delivery.parked", endpoint=endpoint)
+
+
+class _Faults:
+    """What cannot be done, by what it is, since when it was last told of."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._told: dict[str, tuple[int, int]] = {}
+
+    def unsaid(self, act: str) -> int | None:
+        """How often this has come since it was last told, if it is to be told now; None if not."""
+        now = self._clock.elapsed()
+        told_at, unsaid = self._told.get(act, (None, 0))
+        if told_at is not None and now - told_at < _AGAIN_US:
+            self._told[act] = told_at, unsaid + 1
+            return None
+        if len(self._told) >= _MOST_ACTS:
+            self._told = {act: told for act, told in self._told.items() if now - told[0] < _AGAIN_US}
+        self._told[act] = now, 0
+        return unsaid
 
 
 def _line(fact: str, level: int) -> Callable[..., None]:

@@ -120,7 +120,7 @@ class Autoscaler:
         try:
             in_flight = await self._store.in_flight(self._api.name, most)
         except RingbackError as error:
-            self._emit("store.fault", detail=f"counting what is in flight for {self._api.name}: {error}")
+            self._emit("store.fault", act=f"counting what is in flight for {self._api.name}", error=error)
             return self._pause
         self._samples.append(Sample(at=now, value=in_flight))
         while self._samples[0].at <= now - self._rules.window_seconds:
@@ -139,7 +139,7 @@ class Autoscaler:
             if await self._store.in_flight(self._api.name, 1):
                 self._rise(self._now())
         except RingbackError as error:
-            self._emit("store.fault", detail=f"waking {self._api.name}: {error}")
+            self._emit("store.fault", act=f"waking {self._api.name}", error=error)
 
     def _rise(self, now: float) -> None:
         """From zero to one, without waiting for any period; nobody does who sees that another member has."""

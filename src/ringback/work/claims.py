@@ -90,7 +90,7 @@ class Claims:
         if error is not None:
             if not isinstance(error, RingbackError):
                 raise error
-            self._emit("store.fault", detail=f"claiming for {self._api}: {error}")
+            self._emit("store.fault", act=f"claiming for {self._api}", error=error)
             self._wake_in(_AFTER_FAULT_SECONDS)
             return
         claimed, following = done.result()

@@ -127,7 +127,7 @@ class Endings:
             if not isinstance(error, RingbackError):
                 raise error
             if failures == 0:
-                self._emit("store.fault", detail=f"{error}; an outcome of {self._api.name} waits for it")
+                self._emit("store.fault", act=f"writing down an outcome of {self._api.name}", error=error)
             wait = doubling_wait(_RETRY_SECONDS, _RETRY_MOST_SECONDS, failures + 1, 0.0)
             self._loop.call_later(wait, self._try, say, landed, failures + 1)
             return

@@ -189,7 +189,7 @@ class Journals:
         if not isinstance(error, RingbackError):
             raise error
         # The lines that are missing now are counted by those that follow.
-        self._emit("store.fault", detail=f"writing down what a workload of {self._api} says: {error}")
+        self._emit("store.fault", act=f"writing down what a workload of {self._api} says", error=error)
 
     def _shrink(self, size: int) -> None:
         self._size -= size

@@ -75,4 +75,4 @@ class News:
             return
         if not isinstance(error, RingbackError):
             raise error
-        self._emit("store.fault", detail=f"telling what happens to a workload of {self._api.name}: {error}")
+        self._emit("store.fault", act=f"telling what happens to a workload of {self._api.name}", error=error)

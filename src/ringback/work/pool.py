@@ -42,6 +42,7 @@ _LAST_WORDS_SECONDS: Final = 5.0
 _FETCH_AGAIN_SECONDS: Final = 2.0
 
 _STOPPED: Final = Failed(type="interrupted", message="its server was told to stop before it had ended")
+_PAYLOAD_LOST: Final = "its payload is no longer where the server had put it; the server's log says where that was"
 _NEIGHBOUR: Final = Failed(type="interrupted", message="its replica was killed for the sake of another workload on it")
 
 
@@ -193,10 +194,10 @@ class Pool:
             self._crew.on_taken(replica)
 
     def _on_not_fetched(self, claimed: Claimed, error: RingbackError) -> None:
+        self._emit("store.fault", act=f"fetching a payload for {self._api.name}", error=error)
         if isinstance(error, BlobLost):
-            self._endings.finish(claimed, Failed(type=ErrorType.PAYLOAD_LOST.value, message=str(error)), 0)
+            self._endings.finish(claimed, Failed(type=ErrorType.PAYLOAD_LOST.value, message=_PAYLOAD_LOST), 0)
         else:
-            self._emit("store.fault", detail=f"fetching a payload for {self._api.name}: {error}")
             self._endings.requeue(claimed, Spent.NOTHING, delay_seconds=_FETCH_AGAIN_SECONDS)
 
     def _room(self) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 import pytest
 
 from ringback.core.clock import HandWound
+from ringback.core.errors import StoreBusy
 from ringback.runtime import logs
 from ringback.runtime.facts import Facts
 
@@ -21,10 +22,17 @@ def start() -> Iterator[Start]:
     logger = logging.getLogger("ringback")
     before = (logger.handlers[:], logger.level, logger.propagate)
 
-    def start(level: str = "info", *, as_json: bool = False, told_elsewhere: Collection[str] = ()) -> Facts:
-        logs.set_up(level=level, as_json=as_json, clock=HandWound())
+    def start(
+        level: str = "info",
+        *,
+        as_json: bool = False,
+        told_elsewhere: Collection[str] = (),
+        clock: HandWound | None = None,
+    ) -> Facts:
+        clock = clock or HandWound()
+        logs.set_up(level=level, as_json=as_json, clock=clock)
         facts = Facts()
-        logs.Logs(facts, told_elsewhere=told_elsewhere)
+        logs.Logs(facts, told_elsewhere=told_elsewhere, clock=clock)
         return facts
 
     yield start
@@ -81,7 +89,7 @@ def test_each_level_tells_its_own_and_what_is_worse(
     facts("workload.finished", api="iris", status="completed", run_us=1)
     facts("replica.ready", api="iris", replica="r", load_us=1)
     facts("replica.lost", api="iris", replica="r", reason="x")
-    facts("store.fault", reason="disk")
+    facts("store.fault", act="claiming for iris", error=StoreBusy("the disk"))
 
     assert [line.split()[2] for line in capsys.readouterr().err.splitlines()] == told
 
@@ -148,7 +156,44 @@ def test_what_somebody_else_tells_is_left_to_them(start: Start, capsys: pytest.C
     facts = start(told_elsewhere={"replica.lost", "delivery.settled"})
     facts("replica.lost", api="iris", replica=1, reason="gone")
     facts("delivery.settled", endpoint="iris", state="parked", age_us=1)
-    facts("store.fault", detail="disk")
+    facts("store.fault", act="claiming for iris", error=StoreBusy("the disk"))
 
     [line] = capsys.readouterr().err.splitlines()
     assert "store.fault" in line
+
+
+def test_what_the_store_refuses_again_and_again_is_told_once_a_minute_and_how_often_it_was(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clock = HandWound()
+    facts = start(clock=clock)
+    for _ in range(13):
+        facts("store.fault", act="looking for what nobody sends", error=StoreBusy("db is busy"))
+        facts(
+            "store.fault", act="taking deliveries", error=StoreBusy("db is busy"), endpoint="guest:https://a.test/?b=c"
+        )
+        clock.wind(5)
+
+    assert [line.split(maxsplit=1)[1] for line in capsys.readouterr().err.splitlines()] == [
+        'error   store.fault detail="looking for what nobody sends: db is busy"',
+        'error   store.fault detail="taking deliveries: db is busy" endpoint=guest:https://a.test/?b=…',
+        'error   store.fault detail="looking for what nobody sends: db is busy" and_before=11',
+        'error   store.fault detail="taking deliveries: db is busy" endpoint=guest:https://a.test/?b=… and_before=11',
+    ]
+
+
+def test_a_fault_that_is_no_error_of_ours_is_told_with_its_kind(
+    start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    start()("store.fault", act="writing a batch", error=KeyError("x"))
+    assert "writing a batch: KeyError('x')" in capsys.readouterr().err
+
+
+def test_faults_of_ever_other_kinds_are_not_kept_for_ever(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    clock = HandWound()
+    facts = start(clock=clock)
+    for number in range(1_000):
+        facts("store.fault", act=f"act {number}", error=StoreBusy("busy"))
+        clock.wind(1)
+    facts("store.fault", act="act 999", error=StoreBusy("busy"))
+    assert len(capsys.readouterr().err.splitlines()) == 1_000

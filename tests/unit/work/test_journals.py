@@ -200,7 +200,7 @@ async def test_what_the_store_cannot_take_is_told_and_missed_in_the_count_of_lin
     journals = desk.journals()
     journals.said(ONE, 0, "one\ntwo\n")
     await desk.facts.wait_for("store.fault", 1)
-    assert "locked" in str(desk.facts.of("store.fault")[0]["detail"])
+    assert "locked" in str(desk.facts.of("store.fault")[0]["error"])
     journals.said(ONE, 0, "three\n")
     assert journals.close(ONE) == [Said(line=3, text="three\n")]
 

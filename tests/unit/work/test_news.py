@@ -95,4 +95,4 @@ async def test_what_the_store_cannot_take_is_left_out_and_said() -> None:
     store.waiting[1].set_exception(StoreError("the disk is full"))
     await settle()
     [fault] = facts.of("store.fault")
-    assert "the disk is full" in str(fault["detail"])
+    assert "the disk is full" in str(fault["error"])

@@ -219,7 +219,7 @@ class GroupCommit:
             await self._roll_back()
             self._again(batch, error)
         except Exception as error:  # noqa: BLE001 - a fault of ours: nobody is to wait for what will not come
-            self._emit("store.fault", detail=f"a batch was given up: {error!r}")
+            self._emit("store.fault", act="writing a batch", error=error)
             await self._roll_back()
             for each in batch:
                 each.fail(StoreError(f"the write was given up, and has not happened: {error!r}"))
