@@ -16,7 +16,7 @@ from ringback.core.clock import SystemClock
 from ringback.core.delivery import Delivery
 from ringback.core.errors import LeaseLost, StoreBusy, StoreError, StoreTooNew
 from ringback.core.workload import Completed, Status
-from ringback.store.postgres import PostgresStore, commits, open_postgres
+from ringback.store.postgres import PostgresStore, open_postgres, transactions
 from ringback.store.postgres.together import Together
 from support.postgres import clean_database_of, database_of, empty_database
 from support.proxy import proxied
@@ -131,7 +131,7 @@ async def test_a_commit_that_is_still_under_way_is_waited_for_and_not_repeated(u
 async def test_a_commit_that_was_taken_for_failed_and_has_happened_makes_the_member_start_over(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(commits, "_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(transactions, "_PATIENCE_SECONDS", 0.2)
     async with proxied(url) as proxy, asyncio.timeout(60):
         store = await open_postgres(proxy.url, clock=SystemClock())
         held = (await claim_one(store, "w1")).held

@@ -133,7 +133,7 @@ async def test_what_one_that_was_alone_did_not_say_is_found_all_the_same(store: 
 
 async def test_plans_are_made_anew_in_time(store: PostgresStore) -> None:
     ran: list[str] = []
-    first = store._session.commits.first
+    first = store._session.commits.first._transactions
 
     def note(record: Any) -> None:
         ran.append(record.query)

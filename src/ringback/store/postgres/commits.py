@@ -2,8 +2,8 @@
 
 Those that allow it run side by side in it (`postgres.together`), the others one after the other, each in its turn.
 
-A connection that is lost is made anew, and what had not been committed runs again: each write may run twice. Whether
-a commit that went unanswered has happened is asked of the database, never guessed.
+Says which writes go together, who is answered, and what runs again: each write may run twice. The connection and its
+transactions are `postgres.transactions`'.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import Any, Final, TypeVar
 import asyncpg
 
 from ringback.core.emit import Emit
-from ringback.core.errors import RingbackError, StoreError
-from ringback.store.postgres.connecting import Place, connect_patiently
-from ringback.store.postgres.fates import ABORTED, COMMITTED, OpenFates, fate_of
+from ringback.core.errors import StoreError
+from ringback.store.postgres import fates
+from ringback.store.postgres.connecting import Place
 from ringback.store.postgres.faults import AGAIN, LOST, translated
-from ringback.store.postgres.planning import BEGIN, COMMIT_AND_BEGIN, DISCARD, FOR_ALL, Plans
 from ringback.store.postgres.together import Broken, Together, Transaction, Writing
+from ringback.store.postgres.transactions import Transactions
 from ringback.store.postgres.words import Words
 from ringback.store.verbs.acts import do_each
 
@@ -39,8 +39,6 @@ _MOST_WRITES: Final = 512
 """A batch goes to the disk after so many, however many more there are."""
 _TRIES: Final = 20
 """How often a write may find another member in its way before its caller hears of it."""
-_PATIENCE_SECONDS: Final = 20.0
-"""How long writes wait for a server that is away."""
 
 Write = Callable[[Any], T]
 
@@ -81,7 +79,7 @@ class _Culprit(Exception):
 
 
 class GroupCommit:
-    """Owns one writing connection of a member."""
+    """The writes of one connection of a member."""
 
     def __init__(
         self,
@@ -91,7 +89,7 @@ class GroupCommit:
         emit: Emit,
         words: Words,
         together: Together,
-        open_fates: OpenFates,
+        open_fates: fates.OpenFates,
     ) -> None:
         """Take over a connection.
 
@@ -104,21 +102,15 @@ class GroupCommit:
             open_fates: the member's commits of which nothing is known.
         """
         self._place = place
-        self._held = connection
+        self._transactions = Transactions(place, connection, open_fates)
         self._emit = emit
         self._words = words
         self._together = together
-        self._open_fates = open_fates
         self._loop = asyncio.get_running_loop()
         self._queue: deque[_Waiting] = deque()
         self._working: asyncio.Task[None] | None = None
         self._lone = 0
         self._closed: str | None = None
-        self._has_begun = False
-        """Whether a transaction is open that the next batch runs in."""
-        self._is_set = False
-        """Whether the connection plans as writes want it, if it does for more than a transaction."""
-        self._plans = Plans()
         self._untold: list[str] = []
         """What other members are to be told of what is on disk already."""
 
@@ -146,18 +138,12 @@ class GroupCommit:
 
     @property
     def connection(self) -> asyncpg.Connection:
-        """The connection.
-
-        Raises:
-            asyncpg.InterfaceError: there is none yet; treated as one that is lost, it is made.
-        """
-        if self._held is None:
-            raise asyncpg.InterfaceError("there is no connection yet")
-        return self._held
+        """As `Transactions.connection`."""
+        return self._transactions.connection
 
     @property
     def is_connected(self) -> bool:
-        return self._held is not None
+        return self._transactions.is_connected
 
     @property
     def is_under_way(self) -> bool:
@@ -177,8 +163,7 @@ class GroupCommit:
         self._closed = f"{self._place} is closed"
         if self._working is not None:
             await self._working
-        if self._held is not None:
-            await self._held.close(timeout=5.0)
+        await self._transactions.close()
 
     def abandon(self) -> None:
         """Drop everything as a killed process would: nothing under way is committed, nobody is answered."""
@@ -186,8 +171,7 @@ class GroupCommit:
         self._queue.clear()
         if self._working is not None:
             self._working.cancel()
-        if self._held is not None:
-            self._held.terminate()
+        self._transactions.abandon()
 
     # ── Batches ─────────────────────────────────────────────────────────────────────────────────
 
@@ -205,7 +189,7 @@ class GroupCommit:
         acts: list[Callable[[], None]] = []
         number: int | None = None
         try:
-            await self._begin()
+            await self._transactions.begin()
             self._together.tallies.forget()
             await self._gather(batch, acts)
             number = await self._speak()
@@ -227,28 +211,9 @@ class GroupCommit:
             self._answer(batch, acts, started)
             await self._speak_afterwards()
 
-    async def _begin(self) -> None:
-        if self._has_begun:
-            return
-        if self._place.prepares and not self._is_set:
-            await self.connection.execute(FOR_ALL)  # not with BEGIN: a ROLLBACK would undo it
-            self._is_set = True
-            self._plans = Plans()
-        if self._open_fates:
-            await self._open_fates.settle(self.connection)
-        await self.connection.execute("BEGIN" if self._place.prepares else BEGIN)
-        self._has_begun = True
-
     async def _commit(self, writes: int) -> None:
         """Have it on disk; where more is waiting, the next transaction begins with it."""
-        self._has_begun = False
-        has_more = bool(self._queue)
-        and_begin = "COMMIT AND CHAIN" if self._place.prepares else COMMIT_AND_BEGIN
-        commit = and_begin if has_more else "COMMIT"
-        if self._place.prepares and self._plans.have_served(writes):
-            commit = f"{commit}; {DISCARD}"
-        await self.connection.execute(commit)
-        self._has_begun = has_more
+        await self._transactions.commit(writes, and_begin=bool(self._queue))
         self._untold.clear()
 
     async def _gather(self, batch: list[_Waiting], acts: list[Callable[[], None]]) -> None:
@@ -291,7 +256,7 @@ class GroupCommit:
     async def _speak_afterwards(self) -> None:
         """Tell the other members what was found out only once it was on disk."""
         self._untold += self._words.outside()
-        if self._untold and not self._has_begun:  # else the next batch tells it
+        if self._untold and not self._transactions.has_begun:  # else the next batch tells it
             with contextlib.suppress(*LOST, asyncpg.PostgresError):  # a word that is lost is made up for by a look
                 async with self.connection.transaction():
                     await self.connection.execute(_SPEAK_LATER, self._untold)
@@ -343,11 +308,7 @@ class GroupCommit:
 
     async def _roll_back(self) -> None:
         self._forget()
-        self._has_begun = False
-        try:
-            await self.connection.execute("ROLLBACK")
-        except (*LOST, asyncpg.PostgresError):
-            await self._reconnect()
+        await self._transactions.roll_back()
 
     async def _was_committed(self, number: int | None, batch: list[_Waiting], error: BaseException) -> bool:
         """The connection was lost: find out what became of the transaction; what has not happened is queued again.
@@ -355,45 +316,17 @@ class GroupCommit:
         A write that has changed nothing (`number` is None) can be run again whatever became of it.
         """
         self._forget()
-        for _ in range(_TRIES):
-            if not await self._reconnect():
-                break
-            try:
-                status = (
-                    ABORTED
-                    if number is None
-                    else await fate_of(number, self.connection, patience_seconds=_PATIENCE_SECONDS)
-                )
-            except LOST as lost:
-                error = lost  # once more
-                continue
-            except asyncpg.PostgresError as refused:  # a server that knows nothing of it: another has taken over
-                status = str(refused)
-            if status == ABORTED:
+        match await self._transactions.fate_of(number):
+            case fates.COMMITTED:
+                return True
+            case fates.ABORTED:
                 self._again(batch, error)
-            elif status != COMMITTED:
-                self._leave_open(number)
+            case None:
+                fault = translated(error, str(self._place))
+                for each in (*batch, *self._queue):
+                    each.fail(fault)
+                self._queue.clear()
+            case unknown:
                 for each in batch:
-                    each.fail(StoreError(f"whether the write has happened is not known: {status}"))
-            return status == COMMITTED
-        self._leave_open(number)
-        fault = translated(error, str(self._place))
-        for each in (*batch, *self._queue):
-            each.fail(fault)
-        self._queue.clear()
+                    each.fail(StoreError(f"whether the write has happened is not known: {unknown}"))
         return False
-
-    def _leave_open(self, number: int | None) -> None:
-        if number is not None:
-            self._open_fates.add(number)
-
-    async def _reconnect(self) -> bool:
-        """Have a connection again; False when the server stays away for too long."""
-        if self._held is not None:
-            self._held.terminate()
-        self._has_begun = self._is_set = False
-        try:
-            self._held = await connect_patiently(self._place, _PATIENCE_SECONDS)
-        except RingbackError:
-            return False
-        return True
