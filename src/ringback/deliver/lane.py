@@ -275,6 +275,8 @@ class Lane:
                     line = Line(self._target, self._dialling)
                 await self._try(line, delivery)
                 delivery = self._pick() or await self._next()
+                if (self._fresh.waiting or self._again.waiting) and len(self._sending) < self._flow.limit:
+                    self._pump()  # the flow has come to allow more than there are lines at work
         finally:
             line.close()
 

@@ -21,6 +21,7 @@ from ringback.deliver import Dialling, Dispatcher
 from ringback.deliver.flow import TRIP_AFTER, Stance
 from support.dispatching import World, world_in
 from support.receiver import answering, hanging, receiving
+from support.waiting import eventually
 
 
 @pytest.fixture
@@ -282,6 +283,31 @@ async def test_one_that_does_not_work_is_left_alone_and_probed_and_then_has_ever
     assert (await world.store.backlogs()) == {}
     new = [request.json["id"] for request in receiver.requests if not request.json["id"].startswith("bad")]
     assert list(dict.fromkeys(new)) == sorted(set(new))
+
+
+async def test_when_the_flow_comes_to_allow_more_what_waits_goes_out_on_more_lines(world: World) -> None:
+    begun = asyncio.Event()
+    together = asyncio.Barrier(8)
+
+    async def ever_more(writer: asyncio.StreamWriter) -> None:
+        """Answer the first few, in which the limit doubles; from then on only eight at once."""
+        await begun.wait()
+        if len(receiver.requests) > 4:
+            await together.wait()
+        await answering(200)(writer)
+
+    async with receiving() as receiver:
+        receiver.otherwise = ever_more
+        hook = Endpoint(key="hook", url=receiver.url, concurrency=8)
+        async with world.dispatching(hook) as dispatcher:
+            lane = dispatcher._lanes["hook"]
+            await eventually(lambda: lane._tenure.is_held)
+            world.store.off_due("hook")  # no wake from elsewhere does it
+            lane._flow._take_up_again()  # as after a breaker: one line, for a start
+            await world.finish_many(4 + 16, hook)
+            begun.set()
+            await receiver.wait_for(4 + 16)
+            await world.facts.wait_for("delivery.settled", 4 + 16)
 
 
 @pytest.mark.parametrize(
