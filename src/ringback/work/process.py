@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
@@ -59,15 +60,16 @@ class Process(Protocol):
 class LocalProcess:
     """A child process, our end of its socket, and what it prints.
 
-    It runs in a session of its own, so a Ctrl-C in the terminal reaches the server alone.
+    It runs in a session of its own, so a Ctrl-C in the terminal reaches the server alone. The wire closes when it ends,
+    whatever it has started holds the other end.
     """
 
-    __slots__ = ("_popen", "_printed", "end", "pid")
+    __slots__ = ("_life", "_popen", "_printed", "end", "pid")
 
     def __init__(self, predictor: Predictor, python: Path, *, log: int = _STANDARD_ERROR) -> None:
         """Start it.
 
-        Must be called from the main thread: the kernel ties the child's life to the thread that made it.
+        Must be called from the main thread, with a loop that runs: the kernel ties the child's life to that thread.
 
         Args:
             predictor: what it is to run, and in which surroundings.
@@ -98,6 +100,9 @@ class LocalProcess:
         self.end = ours
         self._printed = printed
         self.pid = self._popen.pid
+        self._life = _life_of(self.pid)
+        if self._life is not None:
+            asyncio.get_running_loop().add_reader(self._life, self._on_end)
 
     def overhear(self, *, is_busy: Callable[[], bool], heard: Callable[[bytes], None]) -> Hearing:
         return Overhearing(self._printed, is_busy=is_busy, heard=heard)
@@ -113,7 +118,34 @@ class LocalProcess:
     def ended(self) -> End | None:
         """How it ended; None while it runs."""
         code = self._popen.poll()
-        return None if code is None else End(how=in_words(code), code=code)
+        if code is None:
+            return None
+        self._look_no_more()
+        return End(how=in_words(code), code=code)
+
+    def _on_end(self) -> None:
+        """It has ended: what it has started goes as well, and the wire closes once all it has sent has been read."""
+        self._look_no_more()
+        self.kill()
+        with contextlib.suppress(OSError):  # closed already
+            self.end.shutdown(socket.SHUT_RD)
+
+    def _look_no_more(self) -> None:
+        life, self._life = self._life, None
+        if life is not None:
+            asyncio.get_running_loop().remove_reader(life)
+            os.close(life)
+
+
+def _life_of(pid: int) -> int | None:
+    """A descriptor to read from once the process has ended (pidfd_open(2)), None where there is no such thing.
+
+    Without it a fork that lives on, and has the wire's other end too, hides the end until the workload's time-out.
+    """
+    try:
+        return os.pidfd_open(pid)  # type: ignore[attr-defined,unused-ignore] # on Linux alone
+    except (AttributeError, OSError):
+        return None
 
 
 def _start(predictor: Predictor, python: Path, ends: tuple[int, Printed, int]) -> subprocess.Popen[bytes]:

@@ -7,12 +7,13 @@ import contextlib
 import inspect
 import json
 import logging
-import sys
+import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from .context import Ask, Line, Send, Workload
+from .log import note
 from .results import NotSerializable, Outputs, encode
 from .sink import Sink
 from .spool import Spool, is_file
@@ -30,8 +31,6 @@ class Cancelled(Exception):
 
 _QUIET: Final = (asyncio.CancelledError, Cancelled)
 
-logger = logging.getLogger("ringback.replica")
-
 
 def _nobody_answers(_: int, __: bytes) -> tuple[Answer, bytes]:
     return Answer.REFUSAL, b"there is nobody to ask"
@@ -48,6 +47,8 @@ class Call:
     cancelled: Callable[[int], bool]
     ask: Ask = _nobody_answers
     spool: Spool = field(default_factory=Spool)
+    process: int = field(default_factory=os.getpid)
+    """The replica's: forks of it have no say."""
 
     def arguments(self, work: Work) -> dict[str, Any]:
         """What predict names, by name."""
@@ -80,7 +81,7 @@ class Call:
         except BaseException as error:
             return self._failed(work, error)
         finally:
-            self.spool.clear(work)
+            self._over(work)
 
     async def run_task(self, work: Work) -> bytes:
         """The same on a running event loop."""
@@ -100,7 +101,7 @@ class Call:
         except BaseException as error:
             return self._failed(work, error)
         finally:
-            self.spool.clear(work)
+            self._over(work)
 
     def _returned(self, work: Work, value: Any) -> bytes:
         """The frame that answers with what predict has returned."""
@@ -153,18 +154,23 @@ class Call:
             raise Cancelled
 
     def _unserializable(self, work: Work, error: NotSerializable) -> bytes:
-        logger.warning("workload %s: %s", work.id, error)
+        note(logging.WARNING, "workload %s: %s", work.id, error)
         return _failure(work.number, "result_not_serializable", str(error))
 
     def _failed(self, work: Work, error: BaseException) -> bytes:
         if self.cancelled(work.number):
-            ending = "" if isinstance(error, _QUIET) else f", and predict raised {type(error).__name__}: {error}"
-            logger.info("workload %s was canceled%s", work.id, ending)
+            told = f", and predict raised {type(error).__name__}: {_message_of(error)}"
+            ending = "" if isinstance(error, _QUIET) else told
+            note(logging.INFO, "workload %s was canceled%s", work.id, ending)
             return canceled(work)
         steps = error.__traceback__.tb_next if error.__traceback__ is not None else None
-        logger.error("workload %s failed", work.id, exc_info=(type(error), error, steps))
-        sys.stderr.flush()
+        note(logging.ERROR, "workload %s failed", work.id, raised=error, steps=steps)
         return _failure(work.number, type(error).__name__, _message_of(error), _kinds_of(error))
+
+    def _over(self, work: Work) -> None:
+        if os.getpid() != self.process:  # a fork has come out of predict: its parent answers, and needs the folder
+            os._exit(1)
+        self.spool.clear(work)
 
     @property
     def is_async(self) -> bool:

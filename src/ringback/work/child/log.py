@@ -7,14 +7,36 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import Final
+
+Steps = TracebackType | None
 
 TEXT: Final = "text"
 JSON: Final = "json"
 SHORT: Final = "short"
 """For a terminal, where room is scarce: the time on the wall and the API."""
+
+_LOGGER: Final = logging.getLogger("ringback.replica")
+
+
+def note(level: int, text: str, *values: object, raised: BaseException | None = None, steps: Steps = None) -> None:
+    """Log what the replica has to say, by the user's own logging.
+
+    That may be anything, and its streams closed: whatever it raises, an outcome is worth more.
+
+    Args:
+        level: one of `logging`'s.
+        text: a form for `values`.
+        values: what stands in it.
+        raised: is told with its traceback.
+        steps: the part of the traceback that is told.
+    """
+    with contextlib.suppress(Exception):
+        _LOGGER.log(level, text, *values, exc_info=None if raised is None else (type(raised), raised, steps))
 
 
 class Log:

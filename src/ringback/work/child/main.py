@@ -18,7 +18,7 @@ from .capture import Capture
 from .channel import Channel
 from .context import MetricsClient
 from .loading import LoadError, import_file, make, predict_of, story_of
-from .log import Log
+from .log import Log, note
 from .runners import run_as_tasks, run_on_threads, run_one_by_one
 from .spool import Spool
 from .wire import Kind, object_frame, read_object
@@ -122,4 +122,4 @@ def _go_first_when_memory_runs_out() -> None:
 
 def _leave_it_to_the_parent(number: int, _: object) -> None:
     """Signals that reach the whole group must not cut a workload off: the parent drains, then ends its replicas."""
-    logging.getLogger("ringback.replica").debug("left signal %d to the parent", number)
+    note(logging.DEBUG, "left signal %d to the parent", number)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, TypeVar
 
+from .log import note
 from .wire import Kind, Work, numbered_object_frame
 
 JSON: Final = "application/json"
@@ -16,8 +17,6 @@ _FIRST_WAIT_SECONDS: Final = 0.1
 _LAST_WAIT_SECONDS: Final = 5.0
 
 T = TypeVar("T")
-
-logger = logging.getLogger("ringback.replica")
 
 
 class Sink:
@@ -54,7 +53,8 @@ class Sink:
                 return act()
             except OSError as error:
                 if self._waited == 0:
-                    logger.error("workload %s: its result cannot be kept yet (%s); trying on", self._work.id, error)  # noqa: TRY400 - once, and nobody's bug
+                    text = "workload %s: its result cannot be kept yet (%s); trying on"
+                    note(logging.ERROR, text, self._work.id, error)
                 time.sleep(min(_FIRST_WAIT_SECONDS * 2**self._waited, _LAST_WAIT_SECONDS))
                 self._waited = min(self._waited + 1, 10)
 
