@@ -6,15 +6,14 @@ Believes nothing the child sends. Decides nothing about workloads: it tells its 
 from __future__ import annotations
 
 import asyncio
-import signal
 from pathlib import Path
 from time import perf_counter
 from typing import Final, cast
 
 from ringback.core.clock import SECOND
 from ringback.core.errors import Unavailable
-from ringback.core.quantities import about_size
-from ringback.core.workload import Canceled, Claimed, Completed, ErrorType, Held, Outcome, Progress
+from ringback.core.workload import Canceled, Claimed, Completed, Held, Outcome, Progress
+from ringback.work.cause import Cause
 from ringback.work.child import wire
 from ringback.work.child.wire import Kind, WireError
 from ringback.work.engine import Engine
@@ -22,12 +21,11 @@ from ringback.work.failures import broken_in, failure_in
 from ringback.work.files import Lent, Stored, stored_in
 from ringback.work.hand import STUCK_SECONDS, Hand
 from ringback.work.limits import run_limit
-from ringback.work.owner import Gone, Owner, Version
+from ringback.work.owner import Owner, Version
 from ringback.work.printed import Hearing
 from ringback.work.process import Process
 
 _REAP_SECONDS: Final = 0.01
-_BY_FORCE: Final = "was killed by the server: a workload had run past its time-out, or past the grace of its cancel"
 
 
 class Replica(asyncio.Protocol):
@@ -56,11 +54,7 @@ class Replica(asyncio.Protocol):
         self._waning_at = 0 if api.recycle_after is None else api.recycle_after // 10
         self._timer: asyncio.TimerHandle | None = None
         self._looks_soon = False
-        self._broken: tuple[str | None, str] = None, ""
-        self._fault: str | None = None
-        self._by_force = False
-        self._killed = False
-        self._over_memory: str | None = None
+        self._cause = Cause()
         self._began = perf_counter()
         self._transport: asyncio.Transport | None = None
         self._unsent: list[bytes] = []
@@ -76,7 +70,7 @@ class Replica(asyncio.Protocol):
         Raises:
             Unavailable: there is no room for another process or its folder, or it has been killed already.
         """
-        if self._killed:
+        if self._cause.is_killed:
             raise Unavailable("it was let go before it had begun")
         try:
             self._folder = self._owner.files.new_folder()
@@ -155,9 +149,13 @@ class Replica(asyncio.Protocol):
             self._overhearing.watch()
         if self._timer is None:
             self._arm(limit)
-        elif not self._looks_soon and self._hand.in_order:
+        elif self._hand.in_order:
+            if not self._looks_soon:
+                self._timer.cancel()
+                self._arm(STUCK_SECONDS)
+        elif self._loop.time() + limit < self._timer.when():  # a shorter time-out than of those beside it
             self._timer.cancel()
-            self._arm(STUCK_SECONDS)
+            self._arm(limit)
 
     def cancel(self, held: Held) -> bool:
         """Have a workload end: one not begun at once, another when predict heeds it, or by force after the grace.
@@ -193,15 +191,14 @@ class Replica(asyncio.Protocol):
 
     def kill(self) -> None:
         """End the process, or never start it; `on_gone` follows."""
-        self._killed = True
+        self._cause.is_killed = True
         if self._process is not None:
             self._process.kill()
 
     def end_for_memory(self, used_bytes: int) -> None:
         """End the process because it uses more memory than it may; `on_gone` follows."""
-        if not self._killed:
-            limit = about_size(self.api.compute.mem_bytes or 0)
-            self._over_memory = f"used {about_size(used_bytes)} of memory, over its limit of {limit} (compute.mem)"
+        if not self._cause.is_killed:
+            self._cause.exceeds(used_bytes, self.api.compute.mem_bytes or 0)
             self.kill()
 
     def forget_all(self) -> tuple[list[Claimed], list[Claimed]]:
@@ -231,7 +228,7 @@ class Replica(asyncio.Protocol):
             for kind, body in self._frames.feed(data):
                 self._on_frame(kind, body)
         except WireError as error:
-            self._fault = f"sent what is no answer ({error})"
+            self._cause.fault = f"sent what is no answer ({error})"
             self.kill()
             return
         # Only now: what ended together with a long one would be asked for in vain.
@@ -268,7 +265,7 @@ class Replica(asyncio.Protocol):
                 self.is_ready = True
                 self._owner.on_ready(self, round((perf_counter() - self._began) * SECOND))
             case Kind.BROKEN:
-                self._broken = broken_in(wire.read_object(body))
+                self._cause.broken = broken_in(wire.read_object(body))
             case _:
                 raise WireError(f"a {kind.name} frame from a replica")
 
@@ -346,7 +343,7 @@ class Replica(asyncio.Protocol):
             return
         now, deadline = perf_counter(), self._hand.deadline()
         if deadline is not None and now >= deadline:
-            self._by_force = True
+            self._cause.is_by_force = True
             self.kill()
             return
         if now - oldest.began >= STUCK_SECONDS and (returned := self.take_back()):
@@ -386,14 +383,6 @@ class Replica(asyncio.Protocol):
             return
         if self._overhearing is not None:
             self._overhearing.last()
-        how, kind = self._over_memory, ErrorType.OUT_OF_MEMORY
-        if how is None and end.out_of_memory:
-            how = end.how
-        if how is None and end.code == -signal.SIGKILL and not self._killed and self._engine.reaper.was_it():
-            how = "was killed by the kernel for lack of memory"
-        if how is None:
-            how, kind = self._fault or (_BY_FORCE if self._by_force else end.how), ErrorType.REPLICA_LOST
-        broken, traceback = (f"its replica {end.how}", "") if end.never_began else self._broken
-        gone = Gone(how, was_ready, broken, traceback, kind=kind, by_force=self._by_force)
-        self._hand.leave(gone, by_force=self._by_force, now=perf_counter())
+        gone = self._cause.gone(end, self._engine.reaper, was_ready=was_ready)
+        self._hand.leave(gone, by_force=gone.by_force, now=perf_counter())
         self._owner.on_gone(self, gone)

@@ -119,6 +119,17 @@ async def test_time_out_ends_the_replica_and_fails_the_workload(world: World) ->
     assert fine.status is Status.COMPLETED
 
 
+async def test_a_time_out_of_its_own_is_kept_to_beside_one_that_may_take_longer(world: World) -> None:
+    predict = "pathlib.Path(HERE / payload).touch()\nwhile payload != 'brief': time.sleep(0.01)\ntime.sleep(60)"
+    brief = replace(submission(payload=b'"brief"'), headers=b'{"ringback-timeout": "200ms"}')
+    async with world.serving(predict, concurrency=2, grace_seconds=0), asyncio.timeout(20):
+        await world.submit(b'"long"')
+        await world.begun("long")
+        late = await world.ended((await world.store.submit(brief)).id)
+    assert late.error is not None
+    assert (late.error.type, late.error.message) == ("timeout", "predict ran longer than its time-out of 0.2 s")
+
+
 async def test_those_behind_one_that_is_lost_lose_nothing(world: World) -> None:
     predict = "if payload == 'bad': os._exit(3)\nreturn workload.attempt"
     async with world.serving(predict, retries=Retries(max_losses=1)):
