@@ -66,7 +66,8 @@ class Directory:
         known = self.get(key)
         if known is None:
             names = ", ".join(sorted(self._files)) or "none"
-            raise UnknownEndpoint(f"there is no endpoint {key[:80]!r}; those of the file are {names}")
+            others = "; GET /-/endpoints has the registered ones" if self._store.registrations() else ""
+            raise UnknownEndpoint(f"there is no endpoint {key[:80]!r}; those of the file are {names}{others}")
         return known
 
     def must_be_of(self, key: str, cure: Mapping[Origin, str]) -> None:

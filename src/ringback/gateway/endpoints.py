@@ -27,7 +27,6 @@ from ringback.core.quantities import parse_duration
 from ringback.core.registration import REGISTERED_PREFIX, Registration, Undelivered, keys_of, rekeyed
 from ringback.core.rotation import OVERLAP_SECONDS
 from ringback.core.spec import Api, Endpoint, Event
-from ringback.core.urls import guest_url
 from ringback.core.workload import Completed, Submission
 from ringback.gateway import incoming, registering, telling
 from ringback.gateway.directory import Directory, Known, Origin
@@ -128,7 +127,8 @@ class Endpoints:
 
     def _told(self, known: Known, backlogs: Mapping[str, Any]) -> dict[str, Any]:
         key, now = known.endpoint.key, self._store.clock.now()
-        return telling.endpoint(known, self._store.paused(key), backlogs.get(key), now)
+        is_tripped = key in self._store.tripped
+        return telling.endpoint(known, self._store.paused(key), backlogs.get(key), now, is_tripped=is_tripped)
 
     # ── Registering ─────────────────────────────────────────────────────────────────────────────
 
@@ -195,9 +195,7 @@ class Endpoints:
 
     async def _admitted(self, text: str) -> str:
         """The URL in its one form, judged as it will be when something is sent there."""
-        url = guest_url(text)
-        await self._keeper.admit(url, named="url")
-        return url
+        return await self._keeper.admitted(text, named="the key url")
 
     # ── At rest ─────────────────────────────────────────────────────────────────────────────────
 

@@ -39,12 +39,22 @@ class Doorkeeper:
     guard: Guard = field(default_factory=Guard)
     resolve: Resolve = resolved
 
-    async def admit(self, url: str, *, named: str) -> None:
-        """Judge by what the name resolves to now; a name server that does not answer in time decides nothing.
+    async def admitted(self, text: str, *, named: str) -> str:
+        """The URL in its one form, judged as it will be when something is sent there.
 
         Raises:
-            ForbiddenTarget: it leads where no guest may send anything; the message begins with where it was `named`.
+            ForbiddenTarget: it is none, or leads where no guest may send anything; the message begins with where it
+                was `named`.
         """
+        try:
+            url = guest_url(text)
+        except ForbiddenTarget as error:
+            raise ForbiddenTarget(f"{named}: {error}") from None
+        await self._judge(url, named)
+        return url
+
+    async def _judge(self, url: str, named: str) -> None:
+        """By what the name resolves to now; a name server that does not answer in time decides nothing."""
         parts = urlsplit(url)
         assert parts.hostname is not None
         try:
@@ -62,19 +72,21 @@ async def guests_of(scope: Scope, keeper: Doorkeeper) -> tuple[Endpoint, ...]:
     """The endpoints that `Ringback-Webhook` names, each once.
 
     Raises:
-        InvalidHeader: they are too many, or ask for events that there are not.
+        InvalidHeader: they are too many, or ask for events that there are not, or there are events and no URL.
         ForbiddenTarget: one leads, or surely would lead, where no guest may send anything.
     """
     texts = [value.decode("latin-1").strip() for name, value in scope["headers"] if name == _URL]
-    events = _events([value.decode("latin-1") for name, value in scope["headers"] if name == _EVENTS])
-    if not texts:
-        return ()
+    asked = [value.decode("latin-1") for name, value in scope["headers"] if name == _EVENTS]
+    events = _events(asked)
+    if not texts and asked:
+        raise InvalidHeader(
+            "Ringback-Webhook-Events says what the URL in Ringback-Webhook is told of, and there is none; "
+            "send both, or leave it out"
+        )
     if len(texts) > MOST:
         raise InvalidHeader(f"Ringback-Webhook came {len(texts)} times; at most {MOST} are taken")
-    urls = list(dict.fromkeys(guest_url(text) for text in texts))
-    for url in urls:
-        await keeper.admit(url, named="Ringback-Webhook")
-    return tuple(guest_endpoint(url, events) for url in urls)
+    urls = [await keeper.admitted(text, named="Ringback-Webhook") for text in texts]
+    return tuple(guest_endpoint(url, events) for url in dict.fromkeys(urls))
 
 
 def _events(values: list[str]) -> frozenset[Event]:

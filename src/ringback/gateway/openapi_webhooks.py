@@ -9,6 +9,7 @@ from ringback.core.registration import Undelivered
 from ringback.core.spec import BodyFormat, Event, Order
 from ringback.gateway.directory import Origin
 from ringback.gateway.openapi_parts import JSON, json_body, parameter, problems, reference
+from ringback.gateway.telling import TRIPPED
 
 _TEXT: Final = {"type": "string"}
 _MOMENT: Final = {"type": ["string", "null"], "format": "date-time"}
@@ -65,7 +66,7 @@ WEBHOOK_SCHEMAS: Final[dict[str, Any]] = {
                 },
             },
             "created_at": _MOMENT,
-            "state": {"type": "string", "enum": ["active", *(kind.value for kind in PauseKind), "removed"]},
+            "state": {"type": "string", "enum": ["active", TRIPPED, *(kind.value for kind in PauseKind), "removed"]},
             "reason": {"type": ["string", "null"]},
             "since": _MOMENT,
             "pending": {"type": "integer"},

@@ -36,7 +36,7 @@ Reader = Callable[[Any], Any]
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise ValueError("expected a text")
+        raise ValueError("expected a text, found an empty one" if value == "" else "expected a text")
     return value
 
 
@@ -184,12 +184,14 @@ def secret_of(body: Mapping[str, Any], like: str | None = None) -> str:
     if given is None:
         wants_pair = kind == "v1a" if kind is not None else (like or "").startswith(SIGNING)
         return new_signing_key() if wants_pair else new_secret()
-    text = _read("secret", _text, given).strip()
+    text = str(_read("secret", _text, given)).strip()
     try:
         Signer(text)
     except SpecError as error:
         raise InvalidPayload(f"the key secret: {error}") from None
-    return str(text)
+    if kind is not None and (kind == "v1a") != text.startswith(SIGNING):
+        raise InvalidPayload(f"the key signature: {kind} is not how the given secret signs; leave one of the two out")
+    return text
 
 
 def _read(key: str, reader: Reader, value: Any) -> Any:

@@ -16,13 +16,21 @@ from ringback.gateway.directory import Known, Origin
 from ringback.store.contract import Backlog
 
 ID_PREFIX: Final = "dlv_"
+TRIPPED: Final = "tripped"
+"""The state of an endpoint that does not work, which is left alone but for one request at a time."""
+_PROBED: Final = "it fails; one request at a time finds out whether it works again"
 
 # ── Endpoints ───────────────────────────────────────────────────────────────────────────────────
 
 
-def endpoint(known: Known, pause: Pause | None, backlog: Backlog | None, now: Instant) -> dict[str, Any]:
+def endpoint(
+    known: Known, pause: Pause | None, backlog: Backlog | None, now: Instant, *, is_tripped: bool
+) -> dict[str, Any]:
     """One endpoint, how it is to be treated, and how it stands."""
     it, apis = known.endpoint, known.apis
+    state, reason = (TRIPPED, _PROBED) if is_tripped else ("active", None)
+    if pause is not None:
+        state, reason = pause.kind.value, pause.reason
     return {
         "endpoint": it.key,
         "origin": known.origin.value,
@@ -41,8 +49,8 @@ def endpoint(known: Known, pause: Pause | None, backlog: Backlog | None, now: In
         "signed": it.secret is not None,
         "keys": [_key(key) for key in active(keys_of(it), now)],
         "created_at": None if known.created_at is None else isoformat(known.created_at),
-        "state": "active" if pause is None else pause.kind.value,
-        "reason": None if pause is None else pause.reason,
+        "state": state,
+        "reason": reason,
         "since": None if pause is None else isoformat(pause.since),
         **_standing(backlog, now),
     }

@@ -101,6 +101,32 @@ async def test_an_endpoint_is_shown_with_what_waits_for_it(call: Caller, store: 
     assert await shown(call, "iris") == told
 
 
+async def test_one_that_is_left_alone_because_it_fails_is_shown_so(call: Caller, store: SqliteStore) -> None:
+    assert await store.take_lane("iris") is not None
+    await store.note_tripped("iris", is_tripped=True)
+    told = await shown(call, "iris")
+    assert (told["state"], told["reason"]) == (
+        "tripped",
+        "it fails; one request at a time finds out whether it works again",
+    )
+    [listed] = (await call("GET", "/-/endpoints")).json()["endpoints"]
+    assert listed["state"] == "tripped"
+    at_rest = (await sent(call, "POST", "/-/endpoints/iris/disable")).json()
+    assert (at_rest["state"], at_rest["reason"]) == ("disabled", "disabled by hand"), "nothing is sent, no probe either"
+    assert (await sent(call, "POST", "/-/endpoints/iris/enable")).json()["state"] == "tripped"
+    await store.note_tripped("iris", is_tripped=False)
+    assert (await shown(call, "iris"))["state"] == "active"
+    document = (await call("GET", "/openapi.json")).json()
+    assert "tripped" in document["components"]["schemas"]["Endpoint"]["properties"]["state"]["enum"]
+
+
+async def test_one_that_nobody_has_named_is_told_where_all_are(call: Caller) -> None:
+    assert (await call("GET", "/-/endpoints/none")).json()["detail"].endswith("those of the file are iris")
+    await registered(call)
+    detail = (await call("GET", "/-/endpoints/ep_none")).json()["detail"]
+    assert detail.endswith("those of the file are iris; GET /-/endpoints has the registered ones")
+
+
 async def test_an_endpoint_is_put_to_rest_and_resumed(call: Caller, store: SqliteStore) -> None:
     told = (await sent(call, "POST", "/-/endpoints/iris/disable")).json()
     assert (told["state"], told["reason"]) == ("disabled", "disabled by hand")
@@ -241,6 +267,9 @@ async def test_it_is_told_of_one_api_or_several_or_all(
         ({"inline_limit": "big"}, "the key inline_limit: 'big' is no size"),
         ({"order": "lifo"}, "the key order: 'lifo' is none of none, fifo"),
         ({"secret": 1}, "the key secret: expected a text"),
+        ({"secret": ""}, "the key secret: expected a text, found an empty one"),
+        ({"secret": SECRET, "signature": "v1a"}, "the key signature: v1a is not how the given secret signs"),
+        ({"secret": SIGNING_KEY, "signature": "v1"}, "the key signature: v1 is not how the given secret signs"),
         ({"secret": "abc"}, "the key secret: the secret does not start with whsec_"),
         ({"signature": "v2"}, "the key signature: expected v1 or v1a"),
         ({"name": "x"}, "the key 'name' is not known here; known are api, concurrency"),
@@ -262,12 +291,12 @@ async def test_a_malformed_secret_is_not_repeated(call: Caller) -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("http://127.0.0.1:8080/", "url: 127.0.0.1 is loopback: a URL that is not in the file leads to public"),
+        ("http://127.0.0.1:8080/", "the key url: 127.0.0.1 is loopback: a URL that is not in the file leads to"),
         ("http://localhost/", "which is loopback"),
         ("http://169.254.169.254/latest", "link-local: no webhook is ever sent there"),
         ("http://2130706433/", "neither a name nor an address written in the usual way"),
         ("https://user:pw@example.com/", "names a user"),
-        ("ftp://example.com/", "is no webhook URL"),
+        ("ftp://example.com/", "the key url: 'ftp://example.com/' is no webhook URL"),
     ],
 )
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
