@@ -6,6 +6,7 @@ Measures and decides now and then; how, is `core.autoscaling`'s.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections import deque
 from collections.abc import Callable
@@ -82,6 +83,7 @@ class Autoscaler:
         self._samples: deque[Sample] = deque()
         self._past: tuple[Sample, ...] = ()
         self._limited = False
+        self._changed = asyncio.Event()
         self._running: asyncio.Task[None] | None = None
         self._waking: asyncio.Task[None] | None = None
         self.serve(api)
@@ -94,6 +96,7 @@ class Autoscaler:
         window = self._rules.window_seconds
         self._pause = min(_SAMPLE_MOST_SECONDS, max(_SAMPLE_LEAST_SECONDS, window / _SAMPLES_PER_WINDOW))
         self._decide_at = min(self._decide_at, self._now())
+        self._changed.set()
 
     def start(self) -> None:
         """Begin to look."""
@@ -191,5 +194,8 @@ class Autoscaler:
 
     async def _run(self) -> None:
         while True:
+            self._changed.clear()
             pause = await self.tick()
-            await asyncio.sleep(pause)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._changed.wait()

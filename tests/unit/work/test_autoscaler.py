@@ -18,6 +18,7 @@ from ringback.work.autoscaler import Autoscaler
 from ringback.work.budget import Budget
 from ringback.work.machine import Machine
 from support.facts import Facts
+from support.waiting import turned
 
 API = Api(
     name="iris",
@@ -167,6 +168,20 @@ async def test_new_rules_hold_at_once() -> None:
 # ── Zero ────────────────────────────────────────────────────────────────────────────────────────
 
 TO_ZERO = ruled(min_replicas=0, downscale_stabilization_seconds=30, upscale_stabilization_seconds=300)
+
+
+async def test_new_bounds_are_not_waited_for_until_the_next_look() -> None:
+    async def has_what_it_wants() -> bool:
+        return it.replicas.wanted == wanted
+
+    it, wanted = scene(), 2
+    it.scaler.serve(ruled(min_replicas=2, max_replicas=2))
+    it.scaler.start()
+    await turned(has_what_it_wants, wanted="two replicas at the first look", turns=1_000)
+    wanted = 3
+    it.scaler.serve(ruled(min_replicas=3, max_replicas=3))
+    await turned(has_what_it_wants, wanted="three, and no time has passed", turns=1_000)
+    it.scaler.stop()
 
 
 async def test_an_idle_api_goes_to_sleep_and_wakes_for_the_first_workload() -> None:
