@@ -63,7 +63,6 @@ class AttemptClass(StrEnum):
     RESET = "reset"  # the connection broke: the receiver may have it
     CAP = "cap"  # the answer's head is larger than any answer needs
     GUARD = "guard"  # nothing was sent: the URL leads to an address it must not
-    CONFIG = "config"  # nothing was sent: the endpoint is gone from the file, or its secret is malformed
 
     @property
     def is_unknown(self) -> bool:

@@ -39,8 +39,22 @@ def _nets(*texts: str) -> tuple[Network, ...]:
 
 _NEVER: Final = (
     ("link-local", _nets("169.254.0.0/16", "fe80::/10")),
-    # Metadata services with addresses that look like others: Azure, Oracle, Alibaba, AWS over IPv6.
-    ("a metadata service", _nets("168.63.129.16", "192.0.0.192", "100.100.100.200", "fd00:ec2::254")),
+    # Metadata services with addresses that look like others: Azure, Oracle, Alibaba; over IPv6 AWS (with EKS's
+    # credentials, ::23), Google, Oracle, Alibaba, Scaleway, Linode.
+    (
+        "a metadata service",
+        _nets(
+            "168.63.129.16",
+            "192.0.0.192",
+            "100.100.100.200",
+            "fd00:ec2::/32",
+            "fd20:ce::254",
+            "fd00:c1::a9fe:a9fe",
+            "fd00:100::100:200",
+            "fd00:42::42",
+            "fd00:a9fe:a9fe::1",
+        ),
+    ),
 )
 
 _NOT_PUBLIC: Final = (
@@ -226,8 +240,11 @@ def embedded(address: Address) -> tuple[IPv4Address, ...]:
     low = IPv4Address(bits & 0xFFFF_FFFF)
     high = bits >> 32
     found = []
-    if high in _LOW_CARRIERS or bits >> 80 == _LOCAL_NAT64:
+    if high in _LOW_CARRIERS:
         found.append(low)
+    if bits >> 80 == _LOCAL_NAT64:
+        found.append(low)
+        found.extend(_in_a_prefix(bits, length) for length in (48, 56, 64))
     if high & 0xFFFF_FFFF in _ISATAP:
         found.append(low)
     if address.sixtofour is not None:
@@ -235,6 +252,12 @@ def embedded(address: Address) -> tuple[IPv4Address, ...]:
     if address.teredo is not None:
         found.extend(address.teredo)
     return tuple(found)
+
+
+def _in_a_prefix(bits: int, length: int) -> IPv4Address:
+    """The IPv4 address after a NAT64 prefix of so many bits, around the octet that is never used (RFC 6052, 2.2)."""
+    without_octet = bits >> 64 << 56 | bits & (1 << 56) - 1
+    return IPv4Address(without_octet >> (120 - length - 32) & 0xFFFF_FFFF)
 
 
 _LOW_CARRIERS: Final = frozenset(

@@ -32,7 +32,6 @@ class Connection(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.is_open = False
-        self.was_used = False
         self.address: str | None = None
         self.peer_host: str | None = None
         self.first_byte_ns = 0
@@ -109,6 +108,10 @@ class Connection(asyncio.Protocol):
 
     # ── httptools ───────────────────────────────────────────────────────────────────────────────
 
+    def on_message_begin(self) -> None:
+        if self._waiter is None:
+            self.close()  # a second answer, in one piece with the first: its rest would pass for the next request's
+
     def on_header(self, name: bytes, value: bytes) -> None:
         lower = name.lower()
         if self._head_bytes < _SHOWN_HEAD_BYTES:
@@ -137,6 +140,7 @@ class Connection(asyncio.Protocol):
             self._answer(keep=self._keeps_alive)
         else:
             self._head.clear()
+            self._head_bytes = 0
             self._noted.clear()  # 100 Continue and its like: the answer is still to come
 
     # ── Within ──────────────────────────────────────────────────────────────────────────────────
@@ -167,7 +171,6 @@ class Connection(asyncio.Protocol):
 
     def _end(self, result: Answer | NoAnswer, *, keep: bool = False) -> None:
         waiter, self._waiter = self._waiter, None
-        self.was_used = True
         if not keep:
             self.close()
         if waiter is not None and not waiter.done():

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from socket import SOCK_STREAM, gaierror
+from socket import EAI_NONAME, SOCK_STREAM, gaierror
 from time import perf_counter_ns
 from typing import Final
 
@@ -195,11 +195,14 @@ class Line:
 
         Raises:
             Guarded: one of the name's addresses must not be dialled.
+            gaierror: it has none.
         """
         began = perf_counter_ns()
         addresses = await self._dialling.resolve(target.host, target.trust)
         resolved_ns = perf_counter_ns()
         self._dns_us = (resolved_ns - began) // 1_000
+        if not addresses:
+            raise gaierror(EAI_NONAME, "none was found")
         refusal = self._dialling.guard.refusal(target.trust, target.host, target.port, addresses)
         if refusal is not None:
             raise Guarded(refusal)

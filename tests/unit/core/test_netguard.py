@@ -130,6 +130,8 @@ def test_every_way_to_carry_an_ipv4_address_is_opened() -> None:
         assert ip_address("1.2.3.4") in embedded(ip_address(text)), text
     for text in ("2002:102:304::", "2a00::5efe:102:304", "2a00::200:5efe:102:304", "2001:0:102:304::"):
         assert ip_address("1.2.3.4") in embedded(ip_address(text)), text
+    for text in ("64:ff9b:1:102:3:400::", "64:ff9b:1:aa01:2:304::", "64:ff9b:1:aaaa:1:203:400:0"):
+        assert ip_address("1.2.3.4") in embedded(ip_address(text)), text
     assert embedded(ip_address("1.2.3.4")) == ()
     assert embedded(ip_address("2606:4700::1111")) == ()
 

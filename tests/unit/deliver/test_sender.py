@@ -31,6 +31,9 @@ from unit.deliver.test_request import delivery
 
 SHORT = 0.3
 
+ANSWERED_IN_PART = b"HTTP/1.1 503 Busy\r\nX: "
+"""The beginning of an answer, which what follows would pass for the rest of."""
+
 
 async def one(url: str, *, timeout_seconds: float = 5.0) -> Exchange:
     target = Target(Endpoint(key="iris", url=url, timeout_seconds=timeout_seconds))
@@ -102,6 +105,18 @@ async def test_a_body_that_hangs_after_its_status_is_that_status() -> None:
     async with receiving(saying(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\npart")) as receiver:
         exchange = await one(receiver.url, timeout_seconds=SHORT)
     assert isinstance(exchange.result, Answer)
+
+
+async def test_a_name_with_no_address_at_all_is_dns() -> None:
+    async def none(host: str, trust: Trust) -> list[str]:
+        return []
+
+    target = Target(Endpoint(key="iris", url="http://hooks.example/", timeout_seconds=5.0))
+    line = Line(target, Dialling(resolve=none))
+    exchange = await line.send(target.request(delivery(), SystemClock().now()))
+    assert isinstance(exchange.result, NoAnswer)
+    assert exchange.result.outcome is AttemptClass.DNS
+    assert exchange.result.detail == "the name hooks.example has no address: none was found"
 
 
 async def test_nobody_listening_is_refused() -> None:
@@ -223,9 +238,11 @@ async def test_a_connection_is_kept_for_the_next_attempt() -> None:
         answering(200, "Connection: close"),
         saying(OK, then_close=True),
         saying(OK + b"and more, unasked"),
+        saying(OK + ANSWERED_IN_PART),
+        saying(OK + OK),
         endless,
     ],
-    ids=["says close", "closes after", "babbles", "endless"],
+    ids=["says close", "closes after", "babbles", "begins another answer", "answers twice", "endless"],
 )
 async def test_a_connection_that_cannot_be_kept_is_replaced_without_a_failure(first: Script) -> None:
     async with receiving(first) as receiver:
@@ -277,7 +294,8 @@ async def test_an_answer_that_came_before_the_request_was_read_leaves_the_connec
 
 
 async def test_what_is_said_before_the_answer_is_not_taken_for_it() -> None:
-    hints = b"HTTP/1.1 103 Early Hints\r\nLocation: http://a.test/\r\nRetry-After: 500\r\n\r\n"
+    long = b"Link: " + b"x" * 3_000 + b"\r\n"
+    hints = b"HTTP/1.1 103 Early Hints\r\nLocation: http://a.test/\r\nRetry-After: 500\r\n" + long + b"\r\n"
     async with receiving(saying(hints + b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")) as receiver:
         exchange = await one(receiver.url)
     assert exchange.result == Answer(status=503, head=b"Content-Length: 0")
