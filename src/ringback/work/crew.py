@@ -23,6 +23,7 @@ from ringback.work.replica import Replica
 
 _RESTART_SECONDS: Final = 0.1
 _RESTART_MOST_SECONDS: Final = 30.0
+_REPORT_AGAIN_SECONDS: Final = 1.0
 
 
 class Crew:
@@ -336,16 +337,21 @@ class Crew:
             problem=self._preparation.problem or self._problem,
             preparing=self._preparation.doing or waits_for,
         )
-        if state != self._reported and not self._ending:
+        if state != self._reported:
             self._reported = state
-            asyncio.ensure_future(self._store.report(self._api.name, state)).add_done_callback(self._on_reported)
+            self._report()
+
+    def _report(self) -> None:
+        if self._reported is not None and not self._ending:
+            told = asyncio.ensure_future(self._store.report(self._api.name, self._reported))
+            told.add_done_callback(self._on_reported)
 
     def _on_reported(self, done: asyncio.Future[None]) -> None:
         error = None if done.cancelled() else done.exception()
-        if error is not None:
-            self._reported = None
-            if not isinstance(error, RingbackError):
-                raise error
+        if isinstance(error, RingbackError):  # the others would believe for good what they were told before
+            self._loop.call_later(_REPORT_AGAIN_SECONDS, self._report)
+        elif error is not None:
+            raise error
 
 
 def _reluctance(replica: Replica) -> tuple[bool, int]:

@@ -6,13 +6,18 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 import pytest
 
+from ringback.core.errors import StoreBusy
 from ringback.core.spec import Api, Autoscaling, Endpoint, Retries
 from ringback.core.workload import Status
+from ringback.store.contract import ReplicaState
+from ringback.store.sqlite import SqliteStore
 from support.stores import API
+from support.waiting import eventually
 from support.world import World, is_running, until_gone
 
 UNTIL_TOLD = """
@@ -47,6 +52,34 @@ async def test_the_first_workload_wakes_an_api_that_sleeps_without_waiting_for_a
         pool._scaler._running.cancel()  # nobody looks at the load any more
         assert (await world.run()).status is Status.COMPLETED
         assert world.facts.of("api.woken") == [{"api": API}]
+
+
+@dataclass(slots=True)
+class Unheard:
+    """A store that cannot be told of replicas for a while."""
+
+    store: Any
+    refused: list[ReplicaState] = field(default_factory=list)
+    times: int = 1
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.store, name)
+
+    async def report(self, api: str, state: ReplicaState | None) -> None:
+        if state is not None and state.ready and len(self.refused) < self.times:
+            self.refused.append(state)
+            raise StoreBusy("later")
+        await self.store.report(api, state)
+
+
+async def test_how_they_stand_is_told_until_the_store_has_heard_it(world: World) -> None:
+    store = world.store
+    world.store = unheard = cast("SqliteStore", Unheard(store))
+    async with world.serving("return 1"):
+        await world.facts.wait_for("replica.ready", 1)
+        await eventually(lambda: store.replicas(API).ready == 1)
+    assert [state.ready for state in cast("Unheard", unheard).refused] == [1]
+    world.store = store
 
 
 async def test_one_that_is_let_go_ends_what_it_has_first(world: World) -> None:
