@@ -62,6 +62,8 @@ class Keeper:
         self._emit = emit
         self._lease_seconds = lease_seconds
         self._erasing = Pace(erase_seconds(apis))
+        self._unjudged: list[tuple[Api, Claimed]] = []
+        """Taken over from the dead; in this member's hands, so that nobody else will see to them."""
 
     def serve(self, apis: Sequence[Api]) -> None:
         """Judge by these from now on."""
@@ -91,12 +93,15 @@ class Keeper:
             raise LeaseLost(str(lost.exceptions[0])) from lost
 
     async def reap(self) -> None:
-        """Take over from the dead and judge each workload they left: run again, or `replica_lost`."""
-        while taken := await self._store.take_over(list(self._apis), _ROOM):
-            results = await asyncio.gather(*map(self._judge, taken), return_exceptions=True)
-            for result in results:
-                if isinstance(result, BaseException):
-                    raise result
+        """Take over from the dead and judge each workload they left: run again, or `replica_lost`.
+
+        Raises:
+            RingbackError: the store could not be asked, or told of some; of these it is told in the next round.
+        """
+        await self._judge_all()
+        while taken := await self._store.take_over(list(apis := self._apis), _ROOM):
+            self._unjudged += [(apis[each.held.api], each) for each in taken]
+            await self._judge_all()
             if len(taken) < _ROOM:
                 return
 
@@ -158,22 +163,28 @@ class Keeper:
     async def _heartbeat(self) -> None:
         await self._store.heartbeat()
 
-    async def _judge(self, claimed: Claimed) -> None:
-        api = self._apis[claimed.held.api]
+    async def _judge_all(self) -> None:
+        waiting, self._unjudged = self._unjudged, []
+        results = await asyncio.gather(*(self._judge(*each) for each in waiting), return_exceptions=True)
+        errors = [result for result in results if result is not None]
+        self._unjudged += [each for each, result in zip(waiting, results, strict=True) if result is not None]
+        if errors:
+            raise errors[0]
+
+    async def _judge(self, api: Api, claimed: Claimed) -> None:
         verdict = after_loss(api.retries, claimed.losses, "went down with its server")
         try:
             if isinstance(verdict, Again):
                 await self._store.requeue(claimed.held, spent=verdict.spent, delay_seconds=verdict.delay_seconds)
                 self._emit("workload.requeued", api=api.name, spent=verdict.spent.value)
             else:
-                await self._end(claimed, verdict)
+                await self._end(api, claimed, verdict)
         except CancelAsked:
-            await self._end(claimed, Canceled())
+            await self._end(api, claimed, Canceled())
         except LeaseLost:
             return  # another member was quicker, and judges it
 
-    async def _end(self, claimed: Claimed, outcome: Outcome) -> None:
-        api = self._apis[claimed.held.api]
+    async def _end(self, api: Api, claimed: Claimed, outcome: Outcome) -> None:
         with contextlib.suppress(LeaseLost):
             status = await self._store.finish(claimed.held, outcome, api.webhooks)
             self._emit("workload.finished", api=api.name, status=status.value, run_us=None)
