@@ -1,4 +1,4 @@
-"""What runs in namespaces of its own: see `tests/acceptance/test_apart.py`. Collected there alone."""
+"""What runs in namespaces of its own: see `tests/acceptance/test_apart.py`. Run there alone."""
 
 from __future__ import annotations
 
@@ -17,6 +17,13 @@ PORT = 18_080
 PROXY_PORT = 18_081
 TLS_PORT = 18_443
 STALE_TLS_PORT = 18_444
+
+
+@pytest.fixture(scope="session", autouse=True)
+def apart() -> None:
+    """A file that is named by hand is collected all the same."""
+    if os.environ.get("RINGBACK_APART") != "1":
+        pytest.fail("needs a network of its own: run tests/acceptance/test_apart.py, which makes one", pytrace=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,13 @@ class Internet:
 
 
 def lead_everything_here(folder: Path) -> None:
-    """Set routes and names up; once, inside the namespaces."""
+    """Set routes and names up; once, inside the namespaces.
+
+    Raises:
+        RuntimeError: this is the machine's own network, which would be gone.
+    """
+    if others := [name for _, name in socket.if_nameindex() if name != "lo"]:
+        raise RuntimeError(f"not in a network of its own, but in one with {', '.join(others)}: nothing was changed")
     for command in (
         "ip link set lo up",
         f"ip addr add {_SOURCE}/32 dev lo",
