@@ -97,6 +97,8 @@ def _standing(delivery: dict[str, Any]) -> str:
         return f"{delivery['state']}, behind {delivery['behind']}"
     if delivery.get("at_rest") is not None:
         return f"{delivery['state']}, at rest"
+    if delivery.get("tripped"):
+        return f"{delivery['state']}, endpoint tripped"
     return f"{delivery['state']}, holds up {delivery['holds_up']}" if delivery["holds_up"] else str(delivery["state"])
 
 
@@ -124,5 +126,6 @@ def story(delivery: dict[str, Any]) -> str:
     if delivery.get("at_rest") is not None:
         lines.append(f"  waits for its endpoint to be enabled: {delivery['at_rest']}")
     elif delivery["due_at"] is not None:
-        lines.append(f"  next attempt at {delivery['due_at'][:19]}")
+        once = ", once its endpoint works again: it fails, and is probed" if delivery.get("tripped") else ""
+        lines.append(f"  next attempt at {delivery['due_at'][:19]}{once}")
     return "\n".join(lines)

@@ -222,9 +222,8 @@ class Endpoints:
             raise InvalidParameter(f"{endpoint.key} is at rest ({pause.reason}); enable it first")
         workload_id = await self._ring(endpoint.key)
         record = await self._attempted(workload_id, endpoint.timeout_seconds + _TRIAL_SLACK_SECONDS)
-        return json_answer(
-            {"endpoint": endpoint.key, "delivery": telling.whole(record, self._store.paused(endpoint.key))}
-        )
+        pause, is_tripped = self._store.paused(endpoint.key), endpoint.key in self._store.tripped
+        return json_answer({"endpoint": endpoint.key, "delivery": telling.whole(record, pause, is_tripped=is_tripped)})
 
     async def _ring(self, key: str) -> str:
         """A workload that is over at once, and of whose end nobody is told but the endpoint; its id."""

@@ -62,8 +62,7 @@ class Repair:
             limit=limit_of(parameters.get("limit")),
             cursor=parameters.get("cursor"),
         )
-        told = [telling.summary(each, self._store.paused(each.endpoint)) for each in page.deliveries]
-        return json_answer({"deliveries": told, "cursor": page.cursor})
+        return json_answer({"deliveries": list(map(self._summary, page.deliveries)), "cursor": page.cursor})
 
     async def _of_workload(self, parameters: Mapping[str, str]) -> Response:
         """All deliveries of one workload, each with its attempts."""
@@ -114,8 +113,13 @@ class Repair:
                 break
         return json_answer({"endpoint": endpoint, "recovered": recovered})
 
+    def _summary(self, record: DeliveryRecord) -> dict[str, Any]:
+        key, store = record.endpoint, self._store
+        return telling.summary(record, store.paused(key), is_tripped=key in store.tripped)
+
     def _whole(self, record: DeliveryRecord) -> dict[str, Any]:
-        return telling.whole(record, self._store.paused(record.endpoint))
+        key, store = record.endpoint, self._store
+        return telling.whole(record, store.paused(key), is_tripped=key in store.tripped)
 
     async def _must_have_been(self, endpoint: str) -> None:
         """Let ask for deliveries of endpoints that there are, and of those that have left some behind."""

@@ -96,8 +96,8 @@ def _key(key: EndpointKey) -> dict[str, Any]:
 # ── Deliveries ──────────────────────────────────────────────────────────────────────────────────
 
 
-def summary(record: DeliveryRecord, pause: Pause | None) -> dict[str, Any]:
-    """One delivery, and what keeps it back, if its endpoint is at rest."""
+def summary(record: DeliveryRecord, pause: Pause | None, *, is_tripped: bool) -> dict[str, Any]:
+    """One delivery, and what keeps it back, if its endpoint is at rest or does not work."""
     return {
         "id": f"{ID_PREFIX}{record.seq}",
         "endpoint": record.endpoint,
@@ -112,6 +112,7 @@ def summary(record: DeliveryRecord, pause: Pause | None) -> dict[str, Any]:
         "holds_up": record.holds_up,
         "state": record.state.value,
         "at_rest": None if pause is None or record.state.is_settled else pause.reason,
+        "tripped": is_tripped and pause is None and not record.state.is_settled,
         "reason": record.reason,
         "tries": record.tries,
         "created_at": isoformat(record.created_at),
@@ -120,8 +121,8 @@ def summary(record: DeliveryRecord, pause: Pause | None) -> dict[str, Any]:
     }
 
 
-def whole(record: DeliveryRecord, pause: Pause | None) -> dict[str, Any]:
-    return {**summary(record, pause), "attempts": [_attempt(each) for each in record.attempts]}
+def whole(record: DeliveryRecord, pause: Pause | None, *, is_tripped: bool) -> dict[str, Any]:
+    return {**summary(record, pause, is_tripped=is_tripped), "attempts": [_attempt(each) for each in record.attempts]}
 
 
 def _attempt(made: Attempt) -> dict[str, Any]:

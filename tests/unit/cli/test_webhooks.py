@@ -24,6 +24,7 @@ DELIVERY: dict[str, Any] = {
     "holds_up": 0,
     "state": "parked",
     "at_rest": None,
+    "tripped": False,
     "reason": "all 10 attempts failed; the last one answered 500",
     "tries": 1,
     "created_at": "2026-01-31T12:00:00.123456+00:00",
@@ -81,6 +82,7 @@ def test_a_delivery_tells_its_story(server: Canned, run: Run) -> None:
         ({"behind": "dlv_3"}, "parked, behind dlv_3"),
         ({"holds_up": 4}, "parked, holds up 4"),
         ({"state": "pending", "at_rest": "answered 410"}, "pending, at rest"),
+        ({"state": "pending", "tripped": True}, "pending, endpoint tripped"),
     ],
 )
 def test_a_delivery_in_line_says_where_it_stands(place: dict[str, Any], words: str, server: Canned, run: Run) -> None:
@@ -111,7 +113,11 @@ def test_an_answer_that_is_no_object_is_said_to_be_none_of_ours(server: Canned, 
 def test_a_delivery_that_may_have_arrived_or_that_waits_says_so(server: Canned, run: Run) -> None:
     attempt = {**ATTEMPT, "outcome": "reset", "unknown": True, "status": None, "detail": "the connection broke"}
     waiting = {"state": "pending", "reason": None, "at_rest": "the receiver answered 410 Gone"}
-    server.will_say({**WHOLE, **waiting, "due_at": "2026-01-31T12:00:00+00:00", "attempts": [attempt]})
+    probed = {"state": "pending", "reason": None, "tripped": True}
+    due = {**WHOLE, "due_at": "2026-01-31T12:00:00+00:00", "attempts": [attempt]}
+    server.will_say({**due, **waiting}, {**due, **probed})
     lines = run("deliveries", "show", "dlv_7", "--url", server.url).out.splitlines()
     assert lines[3].endswith("reset: the connection broke; whether it arrived is unknown")
     assert lines[-1] == "  waits for its endpoint to be enabled: the receiver answered 410 Gone"
+    *_, last = run("deliveries", "show", "dlv_7", "--url", server.url).out.splitlines()
+    assert last == "  next attempt at 2026-01-31T12:00:00, once its endpoint works again: it fails, and is probed"

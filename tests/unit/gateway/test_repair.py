@@ -115,6 +115,19 @@ async def test_what_is_kept_back_says_why(call: Caller, store: SqliteStore) -> N
     assert (await call("GET", f"/-/deliveries/{listed[0]['id']}")).json()["at_rest"] == "answered 410"
 
 
+async def test_so_does_what_waits_for_an_endpoint_that_fails_and_is_probed(call: Caller, store: SqliteStore) -> None:
+    await rung(store, "w1", SPENT)
+    await rung(store, "w2", None)
+    assert await store.take_lane("iris") is not None
+    await store.note_tripped("iris", is_tripped=True)
+    listed = (await call("GET", "/-/deliveries")).json()["deliveries"]
+    assert [(each["state"], each["tripped"]) for each in listed] == [("pending", True), ("parked", False)]
+    assert (await call("GET", f"/-/deliveries/{listed[0]['id']}")).json()["tripped"] is True
+    await store.pause("iris", Pause(kind=PauseKind.GONE, reason="answered 410", since=store.clock.now()))
+    told = (await call("GET", f"/-/deliveries/{listed[0]['id']}")).json()
+    assert (told["at_rest"], told["tripped"]) == ("answered 410", False), "not even a probe is sent"
+
+
 async def test_a_replay_makes_it_due_at_once(call: Caller, store: SqliteStore) -> None:
     delivery = await rung(store, "w1", SPENT)
     told = (await posted(call, f"/-/deliveries/{delivery}/replay")).json()
