@@ -180,9 +180,9 @@ class Flow:
 
     def retune(self, most: int, rate_per_second: float | None) -> None:
         """Take new limits; what is known of the receiver stays."""
-        grows = most > self._most
+        is_held_back = self._limit < self._most
         self._most = most
-        self._limit = float(most) if grows else min(self._limit, float(most))
+        self._limit = min(self._limit, float(most)) if is_held_back else float(most)
         if rate_per_second != self._rate:
             self._rate = rate_per_second
             self._tokens = min(self._tokens, max(1.0, rate_per_second or 1.0))

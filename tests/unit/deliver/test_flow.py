@@ -181,6 +181,33 @@ def test_time_outs_halve_it_and_answers_bring_it_back() -> None:
     assert flow.limit == 8
 
 
+def test_a_new_limit_counts_at_once_for_one_in_full_flow_and_gives_no_more_to_one_that_is_held_back() -> None:
+    flow = Flow(8)
+    flow.retune(16, None)
+    assert flow.limit == 16
+    flow.retune(4, None)
+    assert flow.limit == 4
+    attempts(flow, LATE, 1)
+    for most in (4, 16):
+        flow.retune(most, None)
+        assert flow.limit == 2, "what is known of it stays"
+    full(flow, 0.01, rounds=20)
+    assert flow.limit == 16
+
+
+def test_a_new_rate_holds_from_then_on() -> None:
+    flow = Flow(100)
+    flow.begin(0)
+    flow.arrived(0.01)
+    flow.retune(100, 5.0)
+    assert flow.room(0) <= 5
+    for _ in range(flow.room(0)):
+        flow.begin(0)
+    assert (flow.room(0.1), flow.room(0.21)) == (0, 1)
+    flow.retune(100, None)
+    assert flow.room(0) > 5
+
+
 def test_one_that_gets_slower_the_more_it_is_given_is_given_less() -> None:
     flow = Flow(32)
     attempts(flow, GOOD, 16)
