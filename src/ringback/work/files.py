@@ -76,6 +76,7 @@ class Files:
         self._coming: dict[asyncio.Task[Lent], Claimed] = {}
         self._landing: set[Path] = set()
         self._left: set[Path] = set()
+        """Folders of replicas that have gone, while something of theirs is still to be cleared away."""
         self._clearing: set[asyncio.Future[None]] = set()
 
     @property
@@ -168,9 +169,10 @@ class Files:
     def _on_landed(self, file: Path) -> None:
         self._landing.discard(file)
         with contextlib.suppress(OSError):
-            file.unlink()
+            file.unlink(missing_ok=True)
             if file.parent in self._left:  # by its replica; this may have been the last in it
                 file.parent.rmdir()
+        self._forget(file.parent)
 
     def clear(self, folder: Path | None) -> None:
         """A replica has gone: remove what it leaves in its folder, but results that have not landed."""
@@ -178,7 +180,16 @@ class Files:
             self._left.add(folder)
             clearing = self._loop.run_in_executor(None, _clear, folder, frozenset(self._landing))
             self._clearing.add(clearing)
-            clearing.add_done_callback(self._clearing.discard)
+            clearing.add_done_callback(lambda done: self._on_cleared(done, folder))
+
+    def _on_cleared(self, done: asyncio.Future[None], folder: Path) -> None:
+        self._clearing.discard(done)
+        self._forget(folder)
+
+    def _forget(self, folder: Path) -> None:
+        """Of a folder that a replica has left, unless a result in it has not landed."""
+        if folder in self._left and all(file.parent != folder for file in self._landing):
+            self._left.discard(folder)
 
 
 class Landing:

@@ -394,6 +394,16 @@ async def test_the_replicas_folder_goes_with_it(warehouse: Warehouse) -> None:
     await eventually(lambda: not any(warehouse.blobs.spool.glob("replica-*")))
 
 
+async def test_of_replicas_that_have_gone_nothing_is_kept_however_many_they_are(warehouse: Warehouse) -> None:
+    returns = "(workload.folder / 'x').write_bytes(b'x')\nreturn workload.folder / 'x'"
+    async with warehouse.world.serving(returns, large=warehouse.large, recycle_after=1) as pool:
+        for _ in range(4):
+            assert (await warehouse.world.run()).status is Status.COMPLETED
+        await warehouse.world.facts.wait_for("replica.retired", 4)
+        await eventually(lambda: not pool.files._left)
+        assert len([*warehouse.blobs.spool.glob("replica-*")]) == 1
+
+
 # ── What a replica says ─────────────────────────────────────────────────────────────────────────────
 
 
