@@ -80,6 +80,18 @@ def test_whoever_speaks_while_we_are_at_work_is_heard_elsewhere(
     with place.capture._lock:
         place.capture._heard(work(1), b"from a finalizer\n")
     assert capfd.readouterr().err == "from a finalizer\n"
-    place.capture._heard(work(1), b"as usual\n")
+    with place.capture.speaking(work(1)):
+        place.capture._heard(work(1), b"as usual\n")
     assert place.said(place.capture.last(work(1))) == [(1, 0, "as usual\n")]
     assert place.capture.last(work(1)) == b""
+
+
+def test_what_a_workload_leaves_behind_speaks_for_nobody_and_is_not_kept(place: Place) -> None:
+    with place.capture.speaking(work(1)):
+        place.capture._heard(work(1), b"mine\n")
+    place.capture.last(work(1))
+    place.capture._heard(work(1), b"from a task that lives on\n")
+    assert place.capture.last(work(1)) == b""
+    assert place.capture._voices == {}
+    said = [line[24:] for line in place.log.read_text().splitlines()]
+    assert said == ["iris/1 w1: mine", "iris/1: from a task that lives on"]

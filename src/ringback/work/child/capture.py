@@ -52,6 +52,8 @@ class Capture:
         self._lock = _Lock()
         self._nobody = Voice(log)
         self._voices: dict[int, Voice] = {}
+        self._speaking: set[int] = set()
+        """Of several at once, those that run, by their numbers."""
         self._running: Work | None = None
         self._waking, self._wake = os.pipe()
         self._is_woken = False
@@ -104,14 +106,16 @@ class Capture:
     def speaking(self, work: Work) -> Iterator[None]:
         """What is said within, on this thread or in this task, is this workload's."""
         token = _SPEAKING.set(work)
+        self._speaking.add(work.number)
         try:
             yield
         finally:
             _SPEAKING.reset(token)
 
     def last(self, work: Work) -> bytes:
-        """As `end`, for one of several."""
+        """As `end`, for one of several. What it has started and left behind, such as a task, speaks for nobody then."""
         with self._lock:
+            self._speaking.discard(work.number)
             voice = self._voices.pop(work.number, None)
             return b"" if voice is None else voice.end()
 
@@ -120,7 +124,7 @@ class Capture:
             os.write(_STANDARD_ERROR, data)
             return
         with self._lock:
-            self._voice(work).hear(data)
+            (self._voice(work) if work.number in self._speaking else self._nobody).hear(data)
             if not self._is_woken:
                 self._is_woken = True
                 os.write(self._wake, b"!")
