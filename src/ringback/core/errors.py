@@ -231,6 +231,10 @@ class StoreBusy(Unavailable):
     code = "store_busy"
 
 
+class StoreAway(StoreBusy):
+    """The database's server cannot be reached; for callers that is the same."""
+
+
 class StoreFull(Unavailable):
     """The disk has no room left; nothing was accepted."""
 

@@ -1,7 +1,7 @@
 """Facts told to people: a line on standard error for what somebody should know, and silence for the rest.
 
 An endpoint that fails is told once, and once more when it works again; not once for every attempt. What the store
-refuses again and again is told once a minute, and how often it was.
+refuses again and again is told once a minute, and how often it was; while its server is away that alone is told.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from ringback.core.clock import Clock, SystemClock, isoformat
-from ringback.core.errors import RingbackError
+from ringback.core.errors import RingbackError, StoreAway
 from ringback.core.urls import shown_url
 from ringback.runtime.facts import Facts
 
@@ -94,6 +94,8 @@ class Logs:
         "endpoint.rotated": logging.INFO,
         "endpoint.removed": logging.INFO,
         "store.awaited": logging.WARNING,
+        "store.away": logging.WARNING,
+        "store.back": logging.INFO,
         "server.stopping": logging.INFO,
         "upkeep.failed": logging.WARNING,
         "upkeep.mended": logging.INFO,
@@ -103,6 +105,7 @@ class Logs:
     def __init__(self, facts: Facts, *, told_elsewhere: Collection[str] = (), clock: Clock = _CLOCK) -> None:
         self._failing: set[str] = set()
         self._faults = _Faults(clock)
+        self._is_away = False
         listeners: dict[str, Callable[..., None]] = {
             fact: _line(fact, level) for fact, level in self._LEVELS.items() if LOGGER.isEnabledFor(level)
         }
@@ -112,6 +115,8 @@ class Logs:
             "endpoint.closed": lambda *, endpoint: self._failing.discard(endpoint),
             "store.fault": self._on_fault,
         }
+        facts.listen("store.away", lambda **_: self._note_away(is_away=True))
+        facts.listen("store.back", lambda **_: self._note_away(is_away=False))
         for fact, listener in listeners.items():
             if fact not in told_elsewhere:
                 facts.listen(fact, listener)
@@ -127,12 +132,17 @@ class Logs:
 
     def _on_fault(self, *, act: str, error: BaseException, **details: object) -> None:
         """The store has refused something, or is not there: what was to be done, and why it could not be."""
+        if self._is_away and isinstance(error, StoreAway):
+            return
         unsaid = self._faults.unsaid(act)
         if unsaid is None:
             return
         why = error if isinstance(error, RingbackError) else repr(error)
         again = {"and_before": unsaid} if unsaid else {}
         _write(logging.ERROR, "store.fault", detail=f"{act}: {why}", **details, **again)
+
+    def _note_away(self, *, is_away: bool) -> None:
+        self._is_away = is_away
 
     def _on_settled(self, *, endpoint: str, state: str, **_: object) -> None:
         if state == "parked":

@@ -5,6 +5,7 @@ Times are in seconds, sizes in bytes, as Prometheus asks (prometheus.io/docs/pra
 
 from __future__ import annotations
 
+import contextlib
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -16,6 +17,7 @@ from prometheus_client.registry import Collector
 
 from ringback.core.clock import SECOND, Clock
 from ringback.core.delivery import AttemptClass, DeliveryState, PauseKind
+from ringback.core.errors import StoreBusy
 from ringback.core.registration import REGISTERED_PREFIX
 from ringback.core.roles import Role
 from ringback.core.spec import GUEST_PREFIX
@@ -148,13 +150,16 @@ class Metrics(Collector):
         """Everything in Prometheus' text format.
 
         What this server has done, and how its members stand; a gateway adds what is the store's, and so the same at
-        every gateway: the depths of queues and backlogs, and how each endpoint is treated.
+        every gateway: the depths of queues and backlogs, and how each endpoint is treated. What a store that is out of
+        reach cannot say is left out.
         """
         self._leave_out_removed(store)
         self._gauges = [_members(store)]
         if Role.GATEWAY in store.roles:
-            waiting = await _delivery_gauges(store, store.clock)
-            self._gauges += [*await _queue_gauges(store, apis), *waiting, self._endpoint_states(store)]
+            self._gauges.append(self._endpoint_states(store))
+            with contextlib.suppress(StoreBusy):
+                waiting = await _delivery_gauges(store, store.clock)
+                self._gauges += [*await _queue_gauges(store, apis), *waiting]
         return generate_latest(self._registry)
 
     def _leave_out_removed(self, store: Store) -> None:

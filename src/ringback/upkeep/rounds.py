@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 
 from ringback.core.emit import Emit
-from ringback.core.errors import LeaseLost, RingbackError
+from ringback.core.errors import LeaseLost, RingbackError, StoreAway
 
 
 class Pace:
@@ -35,7 +35,7 @@ async def rounds(name: str, act: Callable[[], Awaitable[None]], *, pace: Pace, e
     """Await `act` now, and again at this pace, until cancelled.
 
     A round that fails is told as `upkeep.failed` and left to the next one: once for each reason, however long it holds;
-    the first that succeeds after that is told as `upkeep.mended`.
+    the first that succeeds after that is told as `upkeep.mended`. A database that is away tells of itself.
 
     Raises:
         LeaseLost: this member has been declared dead; no further round can help.
@@ -46,6 +46,8 @@ async def rounds(name: str, act: Callable[[], Awaitable[None]], *, pace: Pace, e
             await act()
         except LeaseLost:
             raise
+        except StoreAway as error:
+            emit("store.fault", act=f"the round of {name}", error=error)
         except RingbackError as error:
             if str(error) != reason:
                 reason = str(error)

@@ -131,7 +131,7 @@ async def test_a_commit_that_is_still_under_way_is_waited_for_and_not_repeated(u
 async def test_a_commit_that_was_taken_for_failed_and_has_happened_makes_the_member_start_over(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transactions, "_PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr(transactions, "_FATE_SECONDS", 0.2)
     async with proxied(url) as proxy, asyncio.timeout(60):
         store = await open_postgres(proxy.url, clock=SystemClock())
         held = (await claim_one(store, "w1")).held
@@ -245,8 +245,8 @@ async def test_connections_do_not_wait_for_ever_for_a_host_that_is_gone(url: str
                 assert connection is not None
                 wire = connection._transport.get_extra_info("socket")
                 assert wire.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
-                assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 15_000
-                assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5
+                assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 5_000
+                assert wire.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 2
                 # And the server gives up what such a host has left in the middle, with all its locks.
                 assert await connection.fetchval("SHOW idle_in_transaction_session_timeout") == "5s"
         await store.close()

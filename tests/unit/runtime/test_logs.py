@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator
 import pytest
 
 from ringback.core.clock import HandWound
-from ringback.core.errors import StoreBusy
+from ringback.core.errors import StoreAway, StoreBusy
 from ringback.runtime import logs
 from ringback.runtime.facts import Facts
 
@@ -197,3 +197,19 @@ def test_faults_of_ever_other_kinds_are_not_kept_for_ever(start: Start, capsys: 
         clock.wind(1)
     facts("store.fault", act="act 999", error=StoreBusy("busy"))
     assert len(capsys.readouterr().err.splitlines()) == 1_000
+
+
+def test_while_the_database_is_away_that_alone_is_told(start: Start, capsys: pytest.CaptureFixture[str]) -> None:
+    facts, gone = start(), StoreAway("db cannot be reached: connection refused")
+    facts("store.away", detail=str(gone))
+    facts("store.fault", act="claiming for iris", error=gone)
+    facts("store.fault", act="fetching a payload for iris", error=StoreBusy("the bucket"))
+    facts("store.back", seconds=3.2)
+    facts("store.fault", act="claiming for iris", error=gone)
+
+    assert [line.split(maxsplit=1)[1] for line in capsys.readouterr().err.splitlines()] == [
+        'warning store.away detail="db cannot be reached: connection refused"',
+        'error   store.fault detail="fetching a payload for iris: the bucket"',
+        "info    store.back seconds=3.2",
+        'error   store.fault detail="claiming for iris: db cannot be reached: connection refused"',
+    ]

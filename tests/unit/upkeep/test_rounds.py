@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ringback.core.errors import LeaseLost, StoreBusy
+from ringback.core.errors import LeaseLost, StoreAway, StoreBusy
 from ringback.core.spec import Api, Predictor
 from ringback.upkeep.keeper import erase_seconds
 from ringback.upkeep.rounds import Pace, rounds
@@ -115,6 +115,16 @@ async def test_what_goes_on_failing_is_told_once_for_each_reason() -> None:
         await act.has_come(7)
     assert [fact["detail"] for fact in facts.of("upkeep.failed")] == ["away", "coming"]
     assert len(facts.of("upkeep.mended")) == 1
+
+
+async def test_a_database_that_is_away_is_told_by_itself_and_no_failure_of_the_round() -> None:
+    act, facts = Act(), Facts()
+    act.raises = [StoreAway("away"), StoreAway("away")]
+    async with going(act, Pace(0.0), facts):
+        await act.has_come(4)
+    assert [fact["act"] for fact in facts.of("store.fault")] == ["the round of test", "the round of test"]
+    assert not facts.of("upkeep.failed")
+    assert not facts.of("upkeep.mended")
 
 
 async def test_no_round_helps_a_member_that_has_been_declared_dead() -> None:

@@ -84,25 +84,23 @@ class GroupCommit:
     def __init__(
         self,
         place: Place,
-        connection: asyncpg.Connection | None,
+        transactions: Transactions,
         *,
         emit: Emit,
         words: Words,
         together: Together,
-        open_fates: fates.OpenFates,
     ) -> None:
-        """Take over a connection.
+        """Begin with nothing to write.
 
         Args:
-            place: where a new one is had when this one is lost.
-            connection: idle, and nobody else's; None to have one when there is something to write.
+            place: what errors call it.
+            transactions: nobody else's.
             emit: is told of commits.
             words: what other members are to be told of each commit.
             together: runs writes; its tallies are written as the last thing inside each transaction.
-            open_fates: the member's commits of which nothing is known.
         """
         self._place = place
-        self._transactions = Transactions(place, connection, open_fates)
+        self._transactions = transactions
         self._emit = emit
         self._words = words
         self._together = together
@@ -313,9 +311,11 @@ class GroupCommit:
     async def _was_committed(self, number: int | None, batch: list[_Waiting], error: BaseException) -> bool:
         """The connection was lost: find out what became of the transaction; what has not happened is queued again.
 
-        A write that has changed nothing (`number` is None) can be run again whatever became of it.
+        A write that has changed nothing (`number` is None) can be run again whatever became of it. Where the server
+        stays away, those fail that have waited for it; who came meanwhile waits a moment longer.
         """
         self._forget()
+        have_waited = len(self._queue)
         match await self._transactions.fate_of(number):
             case fates.COMMITTED:
                 return True
@@ -323,9 +323,8 @@ class GroupCommit:
                 self._again(batch, error)
             case None:
                 fault = translated(error, str(self._place))
-                for each in (*batch, *self._queue):
+                for each in (*batch, *(self._queue.popleft() for _ in range(have_waited))):
                     each.fail(fault)
-                self._queue.clear()
             case unknown:
                 for each in batch:
                     each.fail(StoreError(f"whether the write has happened is not known: {unknown}"))

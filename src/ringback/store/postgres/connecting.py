@@ -16,12 +16,13 @@ from ringback.core.emit import Emit
 from ringback.core.errors import RingbackError, StoreBusy, StoreError
 from ringback.store.postgres.bridge import wait
 from ringback.store.postgres.faults import LOST, refused
+from ringback.store.postgres.outage import PAUSE_SECONDS, Outage
 from ringback.store.postgres.statements import positional as _positional
 
 _CONNECT_SECONDS: Final = 10.0
-_PAUSE_SECONDS: Final = 0.25
-_PATIENCE: Final = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 2, "TCP_USER_TIMEOUT": 15_000}
-"""Seconds and a count, the last in milliseconds: together, a connection without a sign of life ends after 15 s."""
+_PATIENCE: Final = {"TCP_KEEPIDLE": 2, "TCP_KEEPINTVL": 1, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 5_000}
+"""Seconds and a count, the last in milliseconds: together, a connection without a sign of life ends after 5 s. To make
+another costs little, and what was under way on it is found out."""
 
 _SESSION: Final = {
     "idle_in_transaction_session_timeout": "5s",
@@ -95,21 +96,17 @@ async def watch_over(connection: Any) -> None:
             wire.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-async def connect_patiently(place: Place, patience_seconds: float) -> asyncpg.Connection:
-    """One connection, asked for again and again while the server is away.
-
-    Raises:
-        RingbackError: there was none to be had for so long.
-    """
-    loop = asyncio.get_running_loop()
-    until = loop.time() + patience_seconds
+async def connect_at_last(place: Place, outage: Outage) -> asyncpg.Connection:
+    """One connection, asked for again and again for as long as the server is away."""
     while True:
         try:
-            return await connect(place)
-        except RingbackError:
-            if loop.time() >= until:
-                raise
-        await asyncio.sleep(_PAUSE_SECONDS)
+            connection = await connect(place)
+        except RingbackError as error:
+            outage.is_met(error)
+        else:
+            outage.is_over()
+            return connection
+        await asyncio.sleep(PAUSE_SECONDS)
 
 
 async def connect_when_up(place: Place, patience_seconds: float, emit: Emit) -> asyncpg.Connection:
@@ -127,7 +124,7 @@ async def connect_when_up(place: Place, patience_seconds: float, emit: Emit) -> 
     loop = asyncio.get_running_loop()
     until = loop.time() + patience_seconds
     while True:
-        await asyncio.sleep(_PAUSE_SECONDS)
+        await asyncio.sleep(PAUSE_SECONDS)
         try:
             return await connect(place)
         except StoreBusy:

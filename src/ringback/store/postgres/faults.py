@@ -8,7 +8,7 @@ from typing import Final
 
 import asyncpg
 
-from ringback.core.errors import RingbackError, StoreBusy, StoreError, StoreFull
+from ringback.core.errors import RingbackError, StoreAway, StoreBusy, StoreError, StoreFull
 
 AGAIN: Final = (
     asyncpg.SerializationError,
@@ -47,7 +47,7 @@ def translated(error: BaseException, place: str) -> RingbackError:
             cure = "" if isinstance(error, asyncpg.ReadOnlySQLTransactionError) else f": {_OWNER}"
             return StoreError(f"{place} cannot be written: {error}{cure}")
     if is_lost(error):
-        return StoreBusy(f"{place} cannot be reached: {_words(error)}", retry_after_seconds=2)
+        return StoreAway(f"{place} cannot be reached: {_words(error)}", retry_after_seconds=2)
     return StoreError(f"{place}: {error}")
 
 

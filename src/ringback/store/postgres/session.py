@@ -14,17 +14,19 @@ import asyncpg
 
 from ringback.core.clock import Clock
 from ringback.core.emit import Emit
-from ringback.core.errors import RingbackError, StoreError
+from ringback.core.errors import RingbackError, StoreAway, StoreError
 from ringback.store.locks import MemberLocks
 from ringback.store.postgres.bridge import run
 from ringback.store.postgres.commits import GroupCommit
 from ringback.store.postgres.connecting import Place, Statements, execute, watch_over
 from ringback.store.postgres.fates import OpenFates
 from ringback.store.postgres.faults import LOST, translated
+from ringback.store.postgres.outage import PAUSE_SECONDS, Outage
 from ringback.store.postgres.sets import KEEP_OUT
 from ringback.store.postgres.statements import all_statements
 from ringback.store.postgres.together import Together
 from ringback.store.postgres.together import Transaction as WithTallies
+from ringback.store.postgres.transactions import Transactions
 from ringback.store.postgres.words import Words
 from ringback.store.postgres.writers import Writers
 from ringback.store.verbs.rows import Row
@@ -35,6 +37,8 @@ from ringback.store.verbs.transaction import Connection, Cursor, Kin, Transactio
 T = TypeVar("T")
 
 _READERS: Final = 4
+_CONNECT_SECONDS: Final = 5.0
+"""For one of them: somebody waits for it, and tries again."""
 
 
 class PostgresSession(Session):
@@ -58,6 +62,7 @@ class PostgresSession(Session):
         self.locks = locks
         self.words = Words(self.member, self.meeting)
         self._open_fates = OpenFates(adrift=self.go_adrift)
+        self.outage = Outage(emit, loop.time)
         self.commits = Writers(self._group_commit(writer, emit), {kin: self._group_commit(None, emit) for kin in Kin})
         self.readers: asyncpg.Pool | None = None
         self._loop = loop
@@ -65,11 +70,10 @@ class PostgresSession(Session):
     def _group_commit(self, connection: asyncpg.Connection | None, emit: Emit) -> GroupCommit:
         return GroupCommit(
             self.place,
-            connection,
+            Transactions(self.place, connection, self._open_fates, self.outage),
             emit=emit,
             words=self.words,
             together=Together(self.sql, Tallies(self.sql, self.member)),
-            open_fates=self._open_fates,
         )
 
     async def open_readers(self) -> None:
@@ -79,6 +83,7 @@ class PostgresSession(Session):
             min_size=0,
             max_size=_READERS,
             init=watch_over,
+            timeout=_CONNECT_SECONDS,
             statement_cache_size=256 if self.place.prepares else 0,
             server_settings=self.place.session_settings,
         )
@@ -128,15 +133,26 @@ class PostgresSession(Session):
         return StoreError(f"{self.place} is closed")
 
     async def _reading(self, act: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
-        """Read on a connection of the pool; once more on another when it turns out to be lost."""
+        """Read on a connection of the pool; on another if it turns out to be lost, for as long as one may wait."""
         assert self.readers is not None
-        for is_last in (False, True):
+        until: float | None = None
+        while True:
             try:
                 async with self.readers.acquire() as connection:
-                    return await act(cast("asyncpg.Connection", connection))
+                    brought = await act(cast("asyncpg.Connection", connection))
             except (*LOST, asyncpg.PostgresError) as error:
                 if self.readers.is_closing():
                     raise self.refusal() from error
-                if is_last or not isinstance(error, LOST):
-                    raise translated(error, str(self.place)) from error
-        raise AssertionError
+                fault = translated(error, str(self.place))
+                if not isinstance(fault, StoreAway):
+                    raise fault from error
+                if until is None:
+                    until = self._loop.time() + self.outage.patience_seconds
+                    continue
+                self.outage.is_met(fault)
+                if self._loop.time() >= until:
+                    raise fault from error
+                await asyncio.sleep(PAUSE_SECONDS)
+            else:
+                self.outage.is_over()
+                return brought

@@ -16,7 +16,7 @@ import asyncpg
 
 from ringback.core.clock import Clock, SystemClock
 from ringback.core.emit import Emit, silent
-from ringback.core.errors import RingbackError
+from ringback.core.errors import RingbackError, StoreAway
 from ringback.store.contract import NOTICE_SECONDS
 from ringback.store.locks import MemberLocks
 from ringback.store.postgres import opening
@@ -209,7 +209,9 @@ class PostgresStore(VerbStore):
                 if not was_told or loop.time() - looked_at >= _LOOK_SECONDS:
                     topics, looked_at = ALL, loop.time()
                 await self._hearing.hear(topics)
-            except RingbackError:  # the server is away
+            except RingbackError as error:
+                if isinstance(error, StoreAway):
+                    self._session.outage.is_met(error)
                 looked_at = -math.inf
                 self._heard.set()
                 await asyncio.sleep(_LOOK_DEAF_SECONDS)

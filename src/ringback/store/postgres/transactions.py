@@ -5,36 +5,43 @@ Whether a commit that went unanswered has happened is asked of the database, nev
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 
 import asyncpg
 
-from ringback.core.errors import RingbackError
-from ringback.store.postgres.connecting import Place, connect_patiently
+from ringback.store.postgres.connecting import Place, connect_at_last
 from ringback.store.postgres.fates import ABORTED, COMMITTED, OpenFates, fate_of
 from ringback.store.postgres.faults import LOST
+from ringback.store.postgres.outage import Outage
 from ringback.store.postgres.planning import BEGIN, COMMIT_AND_BEGIN, DISCARD, FOR_ALL, Plans
 
 _TRIES: Final = 20
 """How often the server may go away again while it is asked what became of a commit."""
-_PATIENCE_SECONDS: Final = 20.0
-"""How long to wait for a server that is away, and for a commit that it is still at."""
+_FATE_SECONDS: Final = 20.0
+"""How long to wait for a commit that the server is still at."""
 
 
 class Transactions:
     """Owns one connection, on which at most one transaction is open."""
 
-    def __init__(self, place: Place, connection: asyncpg.Connection | None, open_fates: OpenFates) -> None:
+    def __init__(
+        self, place: Place, connection: asyncpg.Connection | None, open_fates: OpenFates, outage: Outage
+    ) -> None:
         """Take over a connection.
 
         Args:
             place: where a new one is had when this one is lost.
             connection: idle, and nobody else's; None to have one when it is first needed.
             open_fates: the member's commits of which nothing is known.
+            outage: says how long to wait for a server that is away.
         """
         self._place = place
         self._held = connection
         self._open_fates = open_fates
+        self._outage = outage
+        self._coming: asyncio.Task[asyncpg.Connection] | None = None
+        """Another connection on its way: whoever has waited for it long enough leaves it to the next."""
         self.has_begun = False
         """Whether one is open."""
         self._is_set = False
@@ -113,11 +120,13 @@ class Transactions:
 
     async def close(self) -> None:
         """Close the connection."""
+        self._stop_coming()
         if self._held is not None:
             await self._held.close(timeout=5.0)
 
     def abandon(self) -> None:
         """Drop the connection and what is open on it, as a killed process would."""
+        self._stop_coming()
         if self._held is not None:
             self._held.terminate()
 
@@ -128,7 +137,7 @@ class Transactions:
             if number is None:
                 return ABORTED
             try:
-                return await fate_of(number, self.connection, patience_seconds=_PATIENCE_SECONDS)
+                return await fate_of(number, self.connection, patience_seconds=_FATE_SECONDS)
             except LOST:
                 continue  # once more
             except asyncpg.PostgresError as refused:  # a server that knows nothing of it: another has taken over
@@ -139,9 +148,17 @@ class Transactions:
         """Have a connection again; False when the server stays away for too long."""
         if self._held is not None:
             self._held.terminate()
+            self._held = None
         self.has_begun = self._is_set = False
-        try:
-            self._held = await connect_patiently(self._place, _PATIENCE_SECONDS)
-        except RingbackError:
+        if self._coming is None:
+            self._coming = asyncio.create_task(connect_at_last(self._place, self._outage), name="ringback-connection")
+        await asyncio.wait({self._coming}, timeout=self._outage.patience_seconds)
+        if not self._coming.done():
             return False
+        self._held, self._coming = self._coming.result(), None
         return True
+
+    def _stop_coming(self) -> None:
+        coming, self._coming = self._coming, None
+        if coming is not None and not coming.cancel() and not coming.cancelled():
+            coming.result().terminate()
