@@ -16,8 +16,23 @@ from ringback.runtime.specfile import SpecFile
 _SAMPLE: Final = "sample.json"
 
 
-def banner(spec: SpecFile, url: str, pages: Mapping[str, str] | None = None, *, wants_key: bool = False) -> str:
-    """Lines for the terminal; `pages` are those to look at in a browser, by what they are called."""
+def banner(
+    spec: SpecFile,
+    url: str,
+    pages: Mapping[str, str] | None = None,
+    *,
+    wants_key: bool = False,
+    links_to: str | None = None,
+) -> str:
+    """Lines for the terminal.
+
+    Args:
+        spec: the file.
+        url: where the server is reached from this machine.
+        pages: those to look at in a browser, by what they are called.
+        wants_key: whether a request has to bring an API key.
+        links_to: where links in webhooks lead, if other machines may want them to lead elsewhere.
+    """
     lines = [f"ringback {__version__} serves {spec.file.name} on {url}", ""]
     width = max(len(api.name) for api in spec.apis)
     for api in spec.apis:
@@ -26,6 +41,8 @@ def banner(spec: SpecFile, url: str, pages: Mapping[str, str] | None = None, *, 
     key = ' -H "Authorization: Bearer $RINGBACK_API_KEY"' if wants_key else ""
     if pages:
         lines += ["", *(f"  {name:{max(map(len, pages))}}  {page}" for name, page in pages.items())]
+    if links_to is not None:
+        lines += ["", f"  Links in webhooks lead to {links_to}; --public-url says where receivers elsewhere reach it."]
     lines += ["", "Try it:", f"  {curl_line(spec.apis[0], url, spec.folder)}{key}", ""]
     return "\n".join(lines) + "\n"
 

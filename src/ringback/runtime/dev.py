@@ -27,7 +27,7 @@ from ringback.core.settings import Settings
 from ringback.core.spec import OUTCOMES, Api, Endpoint
 from ringback.runtime import logs
 from ringback.runtime.house import Plan
-from ringback.runtime.http import listen, url_of
+from ringback.runtime.http import listen, local_url_of
 from ringback.runtime.serve import Server, plan_of
 from ringback.runtime.specfile import SpecFile
 from ringback.runtime.stores import open_store
@@ -67,7 +67,7 @@ def dev(spec: SpecFile, settings: Settings, *, on_up: Callable[[str], object]) -
 
 
 async def _dev(spec: SpecFile, plan: Plan, listener: socket.socket, on_up: Callable[[str], object]) -> int:
-    url, inbox = url_of(listener), await _inbox_of(plan)
+    url, inbox = local_url_of(listener), await _inbox_of(plan)
     ringing = _ringing(f"{url}{inbox.path}", inbox.settings.secrets[0])
     server = Server(spec, plan, listener, arranged=ringing, tell=Terminal)
     watch = Watch(spec.file)

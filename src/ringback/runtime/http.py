@@ -79,6 +79,12 @@ def http_server(
 
 
 def url_of(listener: socket.socket) -> str:
-    """Where a listening socket is reached from this machine."""
+    """The address at which a socket listens, which may be every address there is."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def local_url_of(listener: socket.socket) -> str:
+    """Where a listening socket is reached from this machine."""
+    url = url_of(listener)
+    return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")

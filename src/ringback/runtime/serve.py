@@ -18,7 +18,7 @@ import uvloop
 
 from ringback.core.clock import Clock, SystemClock
 from ringback.core.errors import LeaseLost, RingbackError
-from ringback.core.hosts import own_hosts
+from ringback.core.hosts import is_loopback, own_hosts
 from ringback.core.inbox import PATH
 from ringback.core.quantities import format_duration
 from ringback.core.roles import Role
@@ -28,7 +28,7 @@ from ringback.runtime import logs
 from ringback.runtime.banner import banner, banner_of_others
 from ringback.runtime.facts import Facts
 from ringback.runtime.house import House, Plan
-from ringback.runtime.http import http_server, listen, url_of
+from ringback.runtime.http import http_server, listen, local_url_of, url_of
 from ringback.runtime.metrics import Metrics
 from ringback.runtime.reloading import Reloader
 from ringback.runtime.specfile import SpecFile
@@ -100,9 +100,11 @@ class Server:
             arranged: from the APIs as they stand in the file to those that are served.
             tell: is shown where to listen for what happens.
         """
-        own_url = url_of(listener)
-        public_url = plan.public_url or own_url
+        own_url, local_url = url_of(listener), local_url_of(listener)
+        public_url = plan.public_url or local_url
         self._spec = spec
+        self._local_url = local_url
+        self._links_to = None if plan.public_url or is_loopback(listener.getsockname()[0]) else public_url
         self._plan = replace(plan, apis=arranged(spec.apis), public_url=public_url, own_url=own_url)
         self._listener = listener
         self._arranged = arranged
@@ -154,16 +156,16 @@ class Server:
         return not self._stop.is_set() and await self._reloader.reload(changed)
 
     def _greet(self, pages: Mapping[str, str]) -> None:
-        spec, roles, url = replace(self._spec, apis=tuple(self._plan.apis)), self._plan.roles, self._plan.own_url
+        spec, roles, url = replace(self._spec, apis=tuple(self._plan.apis)), self._plan.roles, self._local_url
         if Role.GATEWAY in roles:
-            text = banner(spec, url, pages, wants_key=bool(self._plan.api_keys))
+            text = banner(spec, url, pages, wants_key=bool(self._plan.api_keys), links_to=self._links_to)
         else:
             text = banner_of_others(roles, spec, url)
         sys.stdout.write(text)
         sys.stdout.flush()
 
     def _own_pages(self) -> dict[str, str]:
-        url = self._plan.own_url
+        url = self._local_url
         return {"Dashboard": f"{url}/"} | ({"Inspector": f"{url}{PATH}"} if self._plan.has_inspector else {})
 
     def __call__(self, scope: Any, receive: Any, send: Any) -> Any:

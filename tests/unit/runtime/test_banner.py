@@ -55,3 +55,10 @@ def test_a_server_with_keys_is_asked_with_one() -> None:
 
     assert '-H "Authorization: Bearer $RINGBACK_API_KEY"' in text
     assert "Authorization" not in banner(SpecFile(file=Path("/x/ringback.yaml"), apis=(IRIS,)), URL)
+
+
+def test_who_is_reached_from_elsewhere_says_where_its_links_lead() -> None:
+    text = banner(SpecFile(file=Path("/x/ringback.yaml"), apis=(IRIS,)), URL, links_to=URL)
+
+    assert f"  Links in webhooks lead to {URL}; --public-url says where" in text
+    assert "--public-url" not in banner(SpecFile(file=Path("/x/ringback.yaml"), apis=(IRIS,)), URL)

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from ringback.core.errors import RingbackError
-from ringback.runtime.http import listen
+from ringback.runtime.http import listen, local_url_of, url_of
 
 
 @pytest.mark.parametrize(("host", "family"), [("127.0.0.1", socket.AF_INET), ("localhost", socket.AF_INET)])
@@ -39,3 +39,18 @@ def test_a_host_that_is_none_is_named(host: str) -> None:
 def test_an_address_of_another_machine_is_refused() -> None:
     with pytest.raises(RingbackError, match=r"cannot listen on 192\.0\.2\.1:0 \(cannot assign requested address\)"):
         listen("192.0.2.1", 0)
+
+
+@pytest.mark.parametrize(
+    ("host", "everywhere", "here"),
+    [
+        ("127.0.0.1", "127.0.0.1", "127.0.0.1"),
+        ("0.0.0.0", "0.0.0.0", "127.0.0.1"),
+        pytest.param("::", "[::]", "[::1]", marks=pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")),
+    ],
+)
+def test_who_listens_everywhere_is_reached_here(host: str, everywhere: str, here: str) -> None:
+    with listen(host, 0) as listener:
+        port = listener.getsockname()[1]
+        assert url_of(listener) == f"http://{everywhere}:{port}"
+        assert local_url_of(listener) == f"http://{here}:{port}"
