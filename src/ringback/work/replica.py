@@ -251,7 +251,7 @@ class Replica(asyncio.Protocol):
                 self._on_end(number, Completed(result=result))
             case Kind.STORED | Kind.FAILED:
                 number, text = wire.read_numbered(body)
-                told = wire.read_object(text)
+                told = wire.read_told(text)
                 self._on_end(number, failure_in(told) if kind is Kind.FAILED else stored_in(self._folder, told))
             case Kind.RETURNED:
                 self._on_returned(wire.number_of(body))
@@ -260,12 +260,12 @@ class Replica(asyncio.Protocol):
             case Kind.CHECKPOINT | Kind.RESUME:
                 self._on_question(kind, *wire.read_numbered(body))
             case Kind.METRIC:
-                self._owner.on_metric(wire.read_object(body))
+                self._owner.on_metric(wire.read_told(body))
             case Kind.READY:
                 self.is_ready = True
                 self._owner.on_ready(self, round((perf_counter() - self._began) * SECOND))
             case Kind.BROKEN:
-                self._cause.broken = broken_in(wire.read_object(body))
+                self._cause.broken = broken_in(wire.read_told(body))
             case _:
                 raise WireError(f"a {kind.name} frame from a replica")
 

@@ -11,6 +11,7 @@ import pytest
 
 from ringback.core.spec import Retries
 from ringback.core.workload import Status
+from support.stores import API
 from support.world import World, until_gone
 
 
@@ -70,3 +71,26 @@ async def test_a_failure_is_told_without_standard_streams(world: World, deed: st
         ended = [await world.run() for _ in range(3)]
     assert {(each.error.type, each.error.message) for each in ended if each.error} == {("OSError", "no model")}
     assert len(world.facts.of("replica.started")) == 1
+
+
+async def test_words_with_half_characters_are_told_without_them(world: World) -> None:
+    """As they come from names of files that are no UTF-8."""
+    predictor = """
+    class PythonPredictor:
+        def __init__(self, metrics_client):
+            if not (HERE / "mended").exists():
+                raise OSError("no model at m\\udcff")
+            self.metrics = metrics_client
+        def predict(self):
+            self.metrics.increment("files\\udcff", tags={"name": "m\\udcff"})
+            raise OSError("no file f\\udcff")
+    """
+    async with world.serving(predictor):
+        await world.facts.wait_for("replica.broken", 1)
+        assert "no model at m? (" in str(world.store.replicas(API).problem)
+        (world.folder / "mended").touch()
+        failed = await world.run()
+    assert failed.error is not None
+    assert failed.error.message == "no file f?"
+    [told] = world.facts.of("predictor.metric")
+    assert (told["metric"]["name"], told["metric"]["labels"]) == ("files?", {"name": "m?"})  # type: ignore[index]

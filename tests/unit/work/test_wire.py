@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import pytest
 from hypothesis import given
@@ -107,3 +108,16 @@ def test_an_output_without_a_value_is_refused(body: bytes) -> None:
 def test_work_that_is_cut_short_is_refused(body: bytes) -> None:
     with pytest.raises(WireError, match="too short"):
         wire.read_work(body[:20])
+
+
+@pytest.mark.parametrize("text", ["\\udcff", "\\uDCFF", "\\ud83d"])
+def test_half_a_character_is_read_as_a_question_mark(text: str) -> None:
+    assert wire.read_told(f'{{"reason": "no file {text} here", "more": ["{text}"]}}'.encode()) == {
+        "reason": "no file ? here",
+        "more": ["?"],
+    }
+
+
+def test_whole_characters_are_read_as_they_are() -> None:
+    told = {"reason": "no file \N{GRINNING FACE} here, nor \\\\ud8"}
+    assert wire.read_told(json.dumps(told).encode()) == told

@@ -96,6 +96,8 @@ def named(function: Callable[..., Any], offers: Collection[str], title: str) -> 
             continue
         if each.name in offers and each.kind is not each.POSITIONAL_ONLY:
             names.append(each.name)
+        elif each.name in offers and each.default is each.empty:
+            raise LoadError(f"{title} takes {each.name!r} by place alone, and is called by name; leave out the '/'")
         elif each.default is each.empty:
             near = difflib.get_close_matches(each.name, offers, 1, _NEAR)
             hint = f"; did you mean {near[0]}?" if near else f": it can have {', '.join(offers)}"

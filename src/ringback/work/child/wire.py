@@ -232,6 +232,17 @@ def read_object(body: bytes) -> dict[str, Any]:
     return value
 
 
+def read_told(body: bytes) -> dict[str, Any]:
+    """As `read_object`, of what user code may have put together.
+
+    Half a character (a lone surrogate, as in names of files that are no UTF-8) reads `?`: nothing later can hold it.
+    """
+    value = read_object(body)
+    if b"\\ud" in body.lower():
+        value = read_object(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+    return value
+
+
 class Frames:
     """Cuts a stream of bytes into frames, however it was chopped."""
 
