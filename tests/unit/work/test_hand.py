@@ -132,3 +132,11 @@ def test_several_at_once_are_as_many_as_the_file_says_and_none_comes_back() -> N
     assert hand.room(0.0) == 0
     hand.end(numbers[0], LONG)
     assert (hand.room(LONG), hand.ask_back(), hand.take_back()) == (1, [], [])
+
+
+def test_who_asks_again_for_a_cancel_does_not_put_off_its_end() -> None:
+    hand = Hand(1)
+    number = hand.put(claimed("w"), 0.0, 60.0)
+    assert hand.cancel(claimed("w").held, 5.0) == (number, None)
+    assert hand.cancel(claimed("w").held, 9.0) == (number, None)
+    assert hand.deadline() == 5.0
