@@ -204,8 +204,18 @@ def test_a_new_rate_holds_from_then_on() -> None:
     for _ in range(flow.room(0)):
         flow.begin(0)
     assert (flow.room(0.1), flow.room(0.21)) == (0, 1)
+    flow.retune(100, 4.0)
+    assert flow.room(0.1) == 0, "a new rate is no new burst"
     flow.retune(100, None)
     assert flow.room(0) > 5
+
+
+def test_another_receiver_begins_without_the_pause_and_the_limit_of_the_one_before() -> None:
+    flow = Flow(8)
+    attempts(flow, Failure(asks_to_slow=True, retry_after_seconds=600), 1)
+    assert (flow.room(1), flow.limit) == (0, 4)
+    flow.start_over()
+    assert (flow.room(1), flow.limit) == (8, 8)
 
 
 def test_one_that_gets_slower_the_more_it_is_given_is_given_less() -> None:
