@@ -285,8 +285,10 @@ def test_private_receivers_work_from_the_file_as_they_stand(internet: Internet, 
 def test_metadata_is_for_nobody_not_even_from_the_file(internet: Internet, tmp_path: Path) -> None:
     internet.name("metadata.google.internal", ["169.254.169.254"])
     internet.name("turns.corp.test", ["10.7.7.7", "fd00:ec2::254"])
-    literal = [address for address in NEVER if "%" not in address]
-    hosts = [*literal, *METADATA_SPELLINGS, "metadata.google.internal", "turns.corp.test"]
+    names = {f"never-{place}.corp.test": each for place, each in enumerate(NEVER) if "%" not in each}
+    for name, address in names.items():
+        internet.name(name, [address])
+    hosts = [*names, *METADATA_SPELLINGS, "metadata.google.internal", "turns.corp.test"]
     with serving(serving_to(hosts, tmp_path), tmp_path / "store" / "ringback.db") as server:
         tried = attempts_of(server, submit(server).json()["id"], len(hosts))
     assert {each["outcome"] for each in tried} == {"guard"}

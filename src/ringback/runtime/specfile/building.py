@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
 from typing import Any, Final
 
 import yaml
 
 from ringback.core.errors import SpecError
+from ringback.core.netguard import Guard, Trust
 from ringback.core.spec import Api, Autoscaling, Compute, Endpoint, Predictor, Retries
 from ringback.deliver.request import Target
 from ringback.runtime.specfile.schema import API, read_keys
@@ -100,11 +102,22 @@ def _endpoints(source: Source, name: str, found: Mapping[str, Any]) -> Iterable[
     for key, node, each in keyed:
         endpoint = Endpoint(key=key, **_fields(each))
         try:
-            Target(endpoint)
+            refusal = _refusal(Target(endpoint))
         except SpecError as error:
-            source.blame(Unreadable(node, f"the webhook of {name}", str(error)))
+            refusal = str(error)
+        if refusal is not None:
+            source.blame(Unreadable(node, f"the webhook of {name}", refusal))
             continue
         yield endpoint
+
+
+def _refusal(target: Target) -> str | None:
+    """Why nothing is ever sent to the address in the URL; a name is judged whenever it is looked up."""
+    try:
+        ip_address(target.host)
+    except ValueError:
+        return None
+    return Guard().refusal(Trust.OPERATOR, target.host, target.port, [target.host])
 
 
 def _fields(found: Mapping[str, Any]) -> dict[str, Any]:
