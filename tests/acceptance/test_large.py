@@ -488,6 +488,28 @@ def test_a_place_that_makes_no_sense_is_said_at_once(tmp_path: Path) -> None:
     assert (refused.returncode, "cannot be made" in refused.stderr) == (1, True), refused.stderr
 
 
+def test_a_bucket_that_refuses_is_told_at_the_start_with_the_cure(moto: S3, tmp_path: Path) -> None:
+    file = folder_of(tmp_path / "api", predictor=PREDICTOR)
+    for store, place, words in (
+        (moto, "s3://no-such-bucket/room", "make it, or name another with --blobs"),
+        (None, "s3://ringback/room", "does not exist in our records): see to the credentials in the server's"),
+    ):
+        with contextlib.ExitStack() as running:
+            asked = store or running.enter_context(s3(knows_nobody=True))
+            refused = ringback("serve", str(file), "--port", "0", "--blobs", place, env=asked.env)
+        assert refused.returncode == 1
+        assert refused.stderr.startswith(f"ringback: {place} cannot be used: "), refused.stderr
+        assert (words in refused.stderr, len(refused.stderr.splitlines())) == (True, 1), refused.stderr
+
+
+def test_a_server_starts_while_its_bucket_cannot_be_reached_and_says_so(serve: Serve) -> None:
+    with s3() as store:
+        env = store.env
+    with serve("--blobs", "s3://ringback/room", env=env) as server:
+        assert "blobs.away" in server.log()
+        assert server.wait_for("/readyz", 200).json()["ready"]
+
+
 def test_two_stores_in_one_place_leave_each_other_alone(serve: Serve, tmp_path: Path) -> None:
     place = str(tmp_path / "shared")
     file = folder_of(tmp_path / "api", predictor=PREDICTOR)

@@ -16,7 +16,7 @@ import pytest
 
 import ringback
 from ringback.core.blob import Blob
-from ringback.core.errors import BlobLost, BlobsUnavailable, StoreFull
+from ringback.core.errors import BlobLost, BlobsUnavailable, StoreError, StoreFull
 from ringback.store.contract import Blobs
 from support.objects import S3, Folder, Place, Room
 
@@ -202,6 +202,28 @@ async def test_I4_no_room(place: Place, blobs: Blobs, tmp_path: Path) -> None:
 
     assert await nothing_spooled(blobs)
     assert await all_of(blobs, await blobs.write(pieces(BYTES))) == BYTES
+
+
+async def test_I16_a_place_that_works_is_said_nothing_of_and_left_as_it_is(place: Place, blobs: Blobs) -> None:
+    await blobs.must_be_usable()
+    assert not place.names()
+
+
+async def test_I16_a_place_that_cannot_be_reached_may_come_back(place: Place) -> None:
+    blobs = place.unreachable()
+    with pytest.raises(BlobsUnavailable):
+        await blobs.must_be_usable()
+    await blobs.close()
+
+
+async def test_I16_a_bucket_that_is_not_there_is_refused_with_the_cure(place: Place) -> None:
+    if not isinstance(place, Room):
+        return  # a folder is made, or the server does not start
+    blobs = place.missing()
+    words = r"s3://no-such-bucket cannot be used: .*NoSuchBucket.*: make it, or name another with --blobs"
+    with pytest.raises(StoreError, match=words):
+        await blobs.must_be_usable()
+    await blobs.close()
 
 
 @pytest.mark.parametrize("how", ["unreachable", "missing"])

@@ -68,15 +68,25 @@ class S3:
 
 
 @contextlib.contextmanager
-def s3(port: int | None = None) -> Iterator[S3]:
-    """Start moto's server, on a free port if none is given; it is ended on the way out."""
+def s3(port: int | None = None, *, knows_nobody: bool = False) -> Iterator[S3]:
+    """Start moto's server; it is ended on the way out.
+
+    Args:
+        port: where; a free one by default.
+        knows_nobody: whether it refuses whoever comes once the bucket is made, for their keys are none of its.
+    """
     port = port or free_port()
     process = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing"},
+        env={
+            **os.environ,
+            **({"INITIAL_NO_AUTH_ACTION_COUNT": "1"} if knows_nobody else {}),
+            "AWS_ACCESS_KEY_ID": "nobody",
+            "AWS_SECRET_ACCESS_KEY": "nothing",
+        },
     )
     url = f"http://127.0.0.1:{port}"
 

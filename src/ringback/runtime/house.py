@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from weakref import WeakSet
 
 from ringback.core.clock import Clock
-from ringback.core.errors import StoreError
+from ringback.core.errors import BlobsUnavailable, StoreError
 from ringback.core.hosts import is_loopback
 from ringback.core.netguard import Guard
 from ringback.core.roles import EVERY_ROLE, Role
@@ -32,7 +32,7 @@ from ringback.runtime.metrics import Metrics
 from ringback.runtime.names import Names, is_own
 from ringback.runtime.stores import open_store
 from ringback.store.blobs import Large, open_blobs
-from ringback.store.contract import Part, Store
+from ringback.store.contract import Blobs, Part, Store
 from ringback.store.verbs.store import VerbStore
 from ringback.upkeep import Keeper
 from ringback.work import Engine, Pool, local_engine
@@ -140,6 +140,7 @@ class House:
         )
         try:
             blobs = open_blobs(plan.blobs, space=store.blob_space, name=store.name_blob, spool=plan.spool)
+            await _see_to(blobs, facts)
         except StoreError:
             await store.close()
             raise
@@ -315,6 +316,17 @@ async def _engine(plan: Plan, facts: Facts) -> Engine:
 
         return await ray_engine(facts, log_form=plan.log_form)
     return local_engine(plan.environments, facts, log_form=plan.log_form)
+
+
+async def _see_to(blobs: Blobs, facts: Facts) -> None:
+    """See that there is a place for what is large, before somebody sends it; one that is only away may come back."""
+    try:
+        await blobs.must_be_usable()
+    except StoreError:
+        await blobs.close()
+        raise
+    except BlobsUnavailable as away:
+        facts("blobs.away", detail=str(away))
 
 
 def _reach(plan: Plan) -> Reach | None:

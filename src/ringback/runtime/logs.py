@@ -93,6 +93,7 @@ class Logs:
         "endpoint.changed": logging.INFO,
         "endpoint.rotated": logging.INFO,
         "endpoint.removed": logging.INFO,
+        "blobs.away": logging.WARNING,
         "store.awaited": logging.WARNING,
         "store.away": logging.WARNING,
         "store.back": logging.INFO,

@@ -58,6 +58,9 @@ class Shaky:
             self.refused.set()
             raise BlobsUnavailable(f"cannot {what} now")
 
+    async def must_be_usable(self) -> None:
+        await self.inner.must_be_usable()
+
     async def write(self, source: AsyncIterable[bytes], content_type: str = "application/json") -> Blob:
         return await self.inner.write(source, content_type)
 

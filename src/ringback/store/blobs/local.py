@@ -52,6 +52,10 @@ class LocalBlobs:
     def spool(self) -> Path:
         return self._spool.folder
 
+    async def must_be_usable(self) -> None:
+        if not await self._threads.run(self._folder.is_dir):  # it could be made when this began
+            raise BlobsUnavailable(f"{self._folder} is not there", retry_after_seconds=_RETRY_SECONDS)
+
     # ── Writing ─────────────────────────────────────────────────────────────────────────────────
 
     async def write(self, source: AsyncIterable[bytes], content_type: str = JSON) -> Blob:

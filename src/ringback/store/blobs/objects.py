@@ -19,6 +19,7 @@ from obstore.store import ObjectStore, from_url
 
 from ringback.core.blob import JSON, Blob, named_at
 from ringback.core.errors import BlobLost, BlobsUnavailable, StoreError, StoreFull
+from ringback.store.blobs.refusals import cure_of, reason_of
 from ringback.store.blobs.spool import Spool
 from ringback.store.blobs.threads import NO_ROOM, Threads, write_all
 
@@ -33,11 +34,12 @@ _PARTS_AT_ONCE: Final = 2
 _PIECE_BYTES: Final = 2 * 1024 * 1024
 _PORTION: Final = 1_000
 _RETRY_SECONDS: Final = 5
-_REASON_CHARACTERS: Final = 300
 
 _PATIENCE: Final = timedelta(seconds=20)
 _RETRIES: Final = 3
 _CONNECT_SECONDS: Final = timedelta(seconds=5)
+_GREETING_SECONDS: Final = 5.0
+"""How long a server that starts waits for an answer at all."""
 _REQUEST_SECONDS: Final = timedelta(seconds=120)
 """For one part or one range: they are small, however large the blob is."""
 
@@ -65,7 +67,7 @@ def object_store(url: str, environment: Mapping[str, str]) -> ObjectStore:
             retry_config={"max_retries": _RETRIES, "retry_timeout": _PATIENCE},
         )
     except _FAULTS as error:
-        raise StoreError(f"--blobs {url} cannot be used: {_reason(error)}") from error
+        raise StoreError(f"--blobs {url} cannot be used: {reason_of(error)}") from error
 
 
 class ObjectBlobs:
@@ -95,6 +97,16 @@ class ObjectBlobs:
     @property
     def spool(self) -> Path:
         return self._spool.folder
+
+    async def must_be_usable(self) -> None:
+        try:
+            async with asyncio.timeout(_GREETING_SECONDS):
+                await anext(obstore.list(self._store, self._space, chunk_size=1), None)
+        except _FAULTS as error:
+            cure = cure_of(error)
+            if cure is None:
+                raise self._translated(error) from error
+            raise StoreError(f"{self._url} cannot be used: {cure}") from error
 
     # ── Writing ─────────────────────────────────────────────────────────────────────────────────
 
@@ -248,7 +260,7 @@ class ObjectBlobs:
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             return StoreFull(f"no room left on the disk of {self.spool}", retry_after_seconds=_RETRY_SECONDS)
         return BlobsUnavailable(
-            f"{self._url} cannot be used: {_reason(error)}. See that the bucket is there, and that what the server's "
+            f"{self._url} cannot be used: {reason_of(error)}. See that the bucket is there, and that what the server's "
             "environment says of it is right",
             retry_after_seconds=_RETRY_SECONDS,
         )
@@ -289,9 +301,3 @@ class _Counted:
             raise
         self.size += len(piece)
         return piece
-
-
-def _reason(error: BaseException) -> str:
-    """The part of obstore's words that is for people: its first line, without the XML of a server's answer."""
-    line = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
-    return line.partition(": <?xml")[0][:_REASON_CHARACTERS]

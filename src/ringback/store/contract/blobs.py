@@ -30,6 +30,14 @@ class Blobs(Protocol):
         """A folder of this process on the local disk, removed with it, for what is on its way to or from a blob."""
         ...
 
+    async def must_be_usable(self) -> None:
+        """See that the place is there and lets this server in, before anybody needs it. Nothing is written.
+
+        I16  `StoreError` when it answers and refuses: it is not there, the credentials are not good, or it is another
+             place than was meant; the message names it and the cure. `BlobsUnavailable` when it cannot be reached.
+        """
+        ...
+
     async def write(self, source: AsyncIterable[bytes], content_type: str = JSON) -> Blob:
         """Make a blob of what the source yields."""
         ...
