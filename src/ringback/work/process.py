@@ -173,7 +173,7 @@ def in_words(returncode: int) -> str:
     except ValueError:
         name = f"signal {-returncode}"
     meaning = {
-        "SIGKILL": " (by hand, or by the kernel for lack of memory)",
+        "SIGKILL": " (by hand, by the kernel for lack of memory, or for having closed its line to the server)",
         "SIGSEGV": " (a crash in native code)",
         "SIGABRT": " (native code gave up)",
         "SIGBUS": " (a crash in native code)",

@@ -94,3 +94,10 @@ async def test_words_with_half_characters_are_told_without_them(world: World) ->
     assert failed.error.message == "no file f?"
     [told] = world.facts.of("predictor.metric")
     assert (told["metric"]["name"], told["metric"]["labels"]) == ("files?", {"name": "m?"})  # type: ignore[index]
+
+
+async def test_one_that_closes_all_it_does_not_know_is_told_what_that_may_have_been(world: World) -> None:
+    async with world.serving("os.closerange(3, 256)\ntime.sleep(60)", retries=Retries(max_losses=1)):
+        lost = await world.run()
+    assert lost.error is not None
+    assert "closed its line to the server" in lost.error.message
