@@ -132,6 +132,21 @@ async def test_those_that_run_at_once_are_told_apart(world: World, capfd: Captur
     assert all((each, f"one line of {each}") in told for each in ids)
 
 
+@pytest.mark.parametrize("concurrency", [1, 2])
+async def test_standard_streams_can_be_set_up_as_ever(world: World, concurrency: int) -> None:
+    predictor = """
+    class PythonPredictor:
+        def __init__(self):
+            for each in (sys.stdout, sys.stderr):
+                each.reconfigure(encoding="utf-8", errors="replace", line_buffering=True)
+        def predict(self):
+            print("ü", sys.stdout.name, sys.stdout.line_buffering, sys.stdout.isatty(), sys.stdout.encoding)
+    """
+    async with world.serving(predictor, concurrency=concurrency):
+        workload = await world.run()
+    assert await log_of(world.store, workload.id) == "ü <stdout> True False utf-8\n"
+
+
 async def test_a_forked_process_speaks_for_the_workload_that_made_it(world: World) -> None:
     predict = """
     import multiprocessing

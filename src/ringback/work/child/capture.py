@@ -231,6 +231,7 @@ class _Apart(io.TextIOBase):
         self._stream = stream
         self._heard = heard
         self._process = os.getpid()
+        self.name = stream.name
         self.buffer = _ApartBytes(stream.buffer, heard)
 
     def write(self, text: str) -> int:
@@ -245,12 +246,27 @@ class _Apart(io.TextIOBase):
     def flush(self) -> None:
         self._stream.flush()
 
+    def reconfigure(
+        self,
+        *,
+        encoding: str | None = None,
+        errors: str | None = None,
+        newline: str | None = None,
+        line_buffering: bool | None = None,
+        write_through: bool | None = None,
+    ) -> None:
+        """As it can be done with every standard stream; what is said is passed on at once, in UTF-8, all the same."""
+
     def writable(self) -> bool:
         return True
 
     def fileno(self) -> int:
         descriptor: int = self._stream.fileno()
         return descriptor
+
+    @property
+    def line_buffering(self) -> bool:
+        return True
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
