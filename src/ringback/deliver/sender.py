@@ -87,7 +87,7 @@ class Line:
         if self._timer is None:
             self._watch(self._deadline)
         try:
-            result = await self._attempt(request, started)
+            result = await self._attempt(request)
         finally:
             self._deadline = None
         address = self._connection.address if self._connection is not None else None
@@ -120,7 +120,7 @@ class Line:
             self._connection.close()
             self._connection = None
 
-    async def _attempt(self, request: bytes, started: int) -> Answer | NoAnswer:
+    async def _attempt(self, request: bytes) -> Answer | NoAnswer:
         connection = self._connection
         if connection is not None and connection.is_open:
             result = await connection.exchange(request)
@@ -128,7 +128,7 @@ class Line:
                 return self._timed(result)
             # A kept connection that the receiver was just closing: once more on a fresh one.
         self._connection = None
-        fresh = await self._connect(started)
+        fresh = await self._connect()
         if isinstance(fresh, NoAnswer):
             return fresh
         self._connection = fresh
@@ -160,11 +160,10 @@ class Line:
             return NoAnswer(outcome=AttemptClass.READ_TIMEOUT, detail=f"gave no whole answer within {seconds:g} s")
         return result
 
-    async def _connect(self, started: int) -> Connection | NoAnswer:
+    async def _connect(self) -> Connection | NoAnswer:
         target = self._target
-        remaining = target.timeout_seconds - (perf_counter_ns() - started) / 1e9
         try:
-            async with asyncio.timeout(remaining):
+            async with asyncio.timeout_at(self._deadline):
                 return await self._dial(target)
         except Guarded as refused:
             return NoAnswer(outcome=AttemptClass.GUARD, detail=str(refused))

@@ -17,7 +17,7 @@ from ringback.core.registration import Registration, Undelivered, rekeyed
 from ringback.core.roles import Role
 from ringback.core.rotation import OVERLAP_SECONDS
 from ringback.core.spec import Endpoint, guest_endpoint
-from ringback.deliver.flow import TRIP_AFTER
+from ringback.deliver.flow import TRIP_AFTER, Stance
 from ringback.store.contract import NOTICE_SECONDS, Part
 from ringback.store.sqlite import open_sqlite
 from support.dispatching import World, world_in
@@ -206,6 +206,28 @@ async def test_what_the_old_place_says_after_the_move_is_not_held_against_the_ne
         await world.facts.wait_for("delivery.settled", 1)
         assert world.store.paused(KEY) is None
     assert [request.json["id"] for request in new.requests] == ["w1"]
+
+
+async def test_nor_does_what_arrives_at_the_old_place_vouch_for_the_new_one(world: World) -> None:
+    gate = asyncio.Event()
+
+    async def late(writer: asyncio.StreamWriter) -> None:
+        await gate.wait()
+        await answering(200)(writer)
+
+    async with receiving(late) as old, receiving() as new, world.dispatching() as dispatcher:
+        new.otherwise = answering(500)
+        registration = await registered(world, old)
+        await world.finish("late")
+        await old.wait_for(1)
+        await world.store.amend(KEY, lambda _: at(registration, new))
+        for number in range(TRIP_AFTER):
+            await world.finish(f"w{number}")
+        await world.facts.wait_for("endpoint.tripped", 1)
+        gate.set()
+        await world.facts.wait_for("delivery.settled", 1)
+        assert dispatcher._lanes[KEY].stance is Stance.OPEN
+    assert world.facts.of("endpoint.mended") == []
 
 
 async def test_one_that_is_removed_is_sent_nothing_more_and_what_waited_is_parked(world: World) -> None:

@@ -119,6 +119,14 @@ async def test_a_name_with_no_address_at_all_is_dns() -> None:
     assert exchange.result.detail == "the name hooks.example has no address: none was found"
 
 
+async def test_what_cannot_be_decompressed_is_read_no_further_than_anything_else() -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 1000000\r\n\r\n"
+    async with receiving(saying(head + b"x" * 20_000)) as receiver:
+        exchange = await one(receiver.url, timeout_seconds=5)
+    assert isinstance(exchange.result, Answer)
+    assert exchange.duration_us < 4_000_000, "it does not wait for the rest"
+
+
 async def test_nobody_listening_is_refused() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
@@ -394,6 +402,33 @@ async def test_a_kept_connection_stays_where_it_is_and_after_a_while_the_name_is
         addresses = [(await line.send(target.request(delivery(), SystemClock().now()))).address for _ in range(2)]
         line.close()
     assert addresses == [f"127.0.0.1:{port}", f"{second}:{port}"]
+
+
+async def test_a_connection_that_was_kept_for_long_enough_is_closed() -> None:
+    async with receiving() as receiver:
+        target = Target(Endpoint(key="iris", url=receiver.url, timeout_seconds=5))
+        line = Line(target, Dialling(kept_seconds=0))
+        await line.send(target.request(delivery(), SystemClock().now()))
+        first = line._connection
+        assert first is not None
+        await line.send(target.request(delivery(), SystemClock().now()))
+        assert (first.is_open, line._connection is first, receiver.connections) == (False, False, 2)
+        line.close()
+
+
+async def test_a_deadline_that_passes_just_as_the_connection_is_made_leaves_the_request_unsent() -> None:
+    async def resolve(host: str, trust: Trust) -> list[str]:
+        line._expired = True  # as the timer would have it, between the connection and the request
+        return ["127.0.0.1"]
+
+    async with receiving() as receiver:
+        target = Target(Endpoint(key="iris", url=receiver.url, timeout_seconds=5))
+        line = Line(target, Dialling(resolve=resolve))
+        exchange = await line.send(target.request(delivery(), SystemClock().now()))
+        line.close()
+    assert isinstance(exchange.result, NoAnswer)
+    assert exchange.result.outcome is AttemptClass.CONNECT_TIMEOUT
+    assert receiver.requests == []
 
 
 @pytest.mark.parametrize("host", [*LOOPBACK_SPELLINGS, *METADATA_SPELLINGS])
