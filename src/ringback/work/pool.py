@@ -106,10 +106,7 @@ class Pool:
         What waits behind a long one is given back, and so is what has not ended then, once its replica has been killed:
         nothing runs twice. None of this spends an attempt. Once `hurry` is set, the grace is over.
         """
-        self._draining = True
-        self._scaler.stop()
-        self._claims.stop()
-        self._crew.stop()
+        self._take_no_more()
         await self._claims.quiet()
         self._give_back(self.files.stop())
         self._crew.end_idle()
@@ -124,10 +121,19 @@ class Pool:
         self._endings.stop()
 
     async def leave(self) -> None:
-        """Take no more, let what runs end, however long that takes, and serve the API no longer."""
-        await self.drain(math.inf)
+        """Take no more, serve the API no longer, and let what runs end, however long that takes."""
+        self._take_no_more()
+        # Before it has ended: another pool may serve the API by then, and what it has reported would be taken back.
         with contextlib.suppress(RingbackError):
             await self._store.report(self._api.name, None)
+        await self.drain(math.inf)
+
+    def _take_no_more(self) -> None:
+        if not self._draining:
+            self._draining = True
+            self._scaler.stop()
+            self._claims.stop()
+            self._crew.stop()
 
     def abandon(self) -> None:
         """End everything at once and tell the store nothing: others hold what was ours."""

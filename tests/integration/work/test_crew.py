@@ -287,3 +287,17 @@ async def test_the_share_is_the_files_at_the_time_of_the_start(world: World) -> 
         pool.serve(replace(world.api("return os.getpid()"), recycle_after=2))
         await world.facts.wait_for("replica.retired", 1)
         assert len({(await world.run()).result for _ in range(4)}) == 2
+
+
+async def test_an_api_that_is_back_before_the_last_workload_has_ended_is_ready_all_the_while(world: World) -> None:
+    async with world.serving(UNTIL_TOLD) as before:
+        await world.submit(workload_id="long")
+        await world.begun("begun-long")
+        leaving = asyncio.create_task(before.leave())
+        await eventually(lambda: world.store.replicas(API).ready == 0)
+        async with world.serving(UNTIL_TOLD):
+            await world.facts.wait_for("replica.ready", 2)
+            assert (world.store.own_replicas(API).ready, leaving.done()) == (1, False)
+            (world.folder / "enough-long").touch()
+            await leaving
+            assert world.store.own_replicas(API).ready == 1
