@@ -55,6 +55,7 @@ class Dispatcher:
         self._means = Means(dialling=dialling, chance=chance, probe_seconds=probe_seconds)
         self._lanes = {key: self._lane(endpoint) for key, endpoint in endpoints.items()}
         self._kept = frozenset(self._lanes)
+        self._before_sweep = _BEFORE_SWEEP
         self._leaving: dict[asyncio.Task[None], Lane] = {}
         self._looking: asyncio.Task[None] | None = None
         self._adopting: asyncio.Task[None] | None = None
@@ -141,7 +142,7 @@ class Dispatcher:
             return lane
         if (endpoint := self._passing(key)) is None:
             return None
-        if len(self._lanes) - len(self._kept) >= _BEFORE_SWEEP:
+        if len(self._lanes) - len(self._kept) >= self._before_sweep:
             self._sweep()
         try:
             lane = self._lane(endpoint)
@@ -163,6 +164,8 @@ class Dispatcher:
     def _sweep(self) -> None:
         for key in [key for key, lane in self._lanes.items() if key not in self._kept and lane.is_quiet]:
             self._retire(key)
+        # Twice as many as are needed still: looking at all of them for each new one would hold up everybody.
+        self._before_sweep = max(_BEFORE_SWEEP, 2 * (len(self._lanes) - len(self._kept)))
 
     def _on_endpoint(self, key: str) -> None:
         """A registered endpoint has come, changed or gone."""

@@ -71,6 +71,17 @@ async def test_a_guest_that_is_still_to_be_tried_again_is_not_forgotten(world: W
         assert len(dispatcher._lanes) == 1
 
 
+async def test_many_that_are_all_needed_still_are_not_looked_over_for_each_one_that_comes(world: World) -> None:
+    many = 260
+    async with receiving() as receiver, world.dispatching() as dispatcher:
+        receiver.otherwise = answering(500)
+        for number in range(many):
+            await world.finish(f"w{number}", guest_endpoint(f"{receiver.url}{number}"))
+        await world.facts.wait_for("delivery.attempted", many)
+        assert len(dispatcher._lanes) == many
+        assert dispatcher._before_sweep >= 2 * 256, "the next look is at twice as many, not at one more"
+
+
 async def test_guests_that_were_left_over_are_taken_up_at_the_start(world: World) -> None:
     async with receiving() as receiver:
         await world.finish("w1", guest_endpoint(receiver.url))
