@@ -34,14 +34,17 @@ class Reloader:
         self._serve = serve
         self._emit = emit
         self._turn = asyncio.Lock()
+        self._is_over = False
 
     async def reload(self, changed: Collection[Path] | None = None) -> bool:
-        """Read the file and serve what it says; False when it is wrong, so that nothing has changed.
+        """Read the file and serve what it says; False when it is wrong, or after `stop`, so that nothing has changed.
 
         Args:
             changed: the files that have changed, if that is known; what is made of none of them is left alone.
         """
         async with self._turn:
+            if self._is_over:
+                return False
             try:
                 spec = await asyncio.to_thread(load, self.spec.file, os.environ)
             except SpecError as error:
@@ -59,3 +62,9 @@ class Reloader:
                 removed=",".join(sorted(before - after)),
             )
             return True
+
+    async def stop(self) -> None:
+        """Hand on nothing more; what is being handed on is through when this returns."""
+        self._is_over = True
+        async with self._turn:
+            pass

@@ -140,6 +140,7 @@ class Server:
             except LeaseLost as lost:
                 self._facts("upkeep.failed", round="heartbeat", detail=f"{lost}; starting over")
                 house = await self._open()
+        await self._reloader.stop()  # an API that came now would be drained by nobody
         await house.drain()
         http.should_exit = True
         await answering

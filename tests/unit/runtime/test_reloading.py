@@ -78,3 +78,24 @@ async def test_which_files_have_changed_is_handed_on_if_it_is_known(file: Path) 
     assert await it.reader.reload()
     assert await it.reader.reload({file})
     assert it.changed == [None, {file}]
+
+
+async def test_once_it_is_over_nothing_is_handed_on_and_what_was_under_way_is_through(file: Path) -> None:
+    begun, enough, through = asyncio.Event(), asyncio.Event(), list[str]()
+
+    async def serve(apis: Sequence[Api], _: Collection[Path] | None) -> None:
+        begun.set()
+        await enough.wait()
+        through.extend(api.name for api in apis)
+
+    reader = Reloader(load(file, {}), serve, Facts())
+    under_way, behind = asyncio.create_task(reader.reload()), asyncio.create_task(reader.reload())
+    await begun.wait()
+    stopping = asyncio.create_task(reader.stop())
+    await asyncio.sleep(0)
+    assert not stopping.done()
+    enough.set()
+    await stopping
+    assert through == ["iris"]
+    assert [await each for each in (under_way, behind)] == [True, False]
+    assert not await reader.reload()
