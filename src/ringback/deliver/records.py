@@ -16,7 +16,8 @@ from ringback.core.errors import RingbackError
 from ringback.core.retry import doubling_wait
 from ringback.store.contract import Store
 
-_FAULT_SECONDS: Final = 0.05
+FAULT_SECONDS: Final = 0.05
+"""Until the store is told again what it could not hear, doubling from then on."""
 _FAULT_MOST_SECONDS: Final = 5.0
 
 
@@ -75,7 +76,7 @@ class Records:
         if not isinstance(error, RingbackError):
             raise error
         if not self._abandoned:
-            wait = doubling_wait(_FAULT_SECONDS, _FAULT_MOST_SECONDS, failures + 1, 0.0)
+            wait = doubling_wait(FAULT_SECONDS, _FAULT_MOST_SECONDS, failures + 1, 0.0)
             self._loop.call_later(wait, say, failures + 1)
 
     def _record(self, delivery: Delivery, attempt: Attempt, verdict: Verdict, failures: int) -> None:

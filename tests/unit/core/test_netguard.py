@@ -101,6 +101,7 @@ def test_one_bad_address_among_good_ones_refuses_the_name(bad: str) -> None:
         ("hooks.example", "hooks.example", "10.1.2.3", True),
         ("Hooks.Example.", "HOOKS.example", "10.1.2.3", True),
         ("hooks.example", "a.hooks.example", "10.1.2.3", False),
+        ("hooks.example", "hooks.example.", "10.1.2.3", True),
         ("*.example", "hooks.example", "10.1.2.3", True),
         ("*.example", "example", "10.1.2.3", False),
         ("*.example", "evilexample", "10.1.2.3", False),

@@ -43,6 +43,12 @@ def test_predict_may_raise_as_often_as_the_file_allows() -> None:
     assert after_raise(retries, 2, RAISED, 0.0) is RAISED
 
 
+def test_chance_spreads_those_that_failed_together() -> None:
+    again = after_raise(Retries(max_attempts=3, initial_seconds=2), 0, RAISED, 1.0)
+    assert isinstance(again, Again)
+    assert again.delay_seconds == 2 * (1 + JITTER)
+
+
 @pytest.mark.parametrize(("budget", "times"), [(1, "once"), (3, "3 times")])
 def test_a_workload_that_kills_its_replicas_stops_when_its_losses_are_spent(budget: int, times: str) -> None:
     retries = Retries(max_losses=budget)

@@ -9,9 +9,10 @@ from typing import Any, cast
 
 from ringback.core.delivery import Delivery
 from ringback.core.errors import StoreBusy
-from ringback.deliver.records import Records
+from ringback.deliver.records import FAULT_SECONDS, Records
 from ringback.store.contract import Store
 from support.facts import Facts
+from support.waiting import pause
 
 
 @dataclass(slots=True)
@@ -51,5 +52,5 @@ async def test_who_is_struck_off_says_nothing_more() -> None:
     records.not_tried([cast("Delivery", Waiting())])
     records.abandon()
     await facts.wait_for("store.fault", 1)
-    await asyncio.get_running_loop().run_in_executor(None, lambda: None)
+    await asyncio.to_thread(pause, 4 * FAULT_SECONDS)
     assert store.asked == 1

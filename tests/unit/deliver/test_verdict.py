@@ -94,6 +94,7 @@ def test_the_interfaces_schedule_is_ten_attempts_over_75_hours() -> None:
         ("Tue, 14 Nov 2023 " + "9" * 40 + ":23:20 GMT", 5),
         ("Tue, 14 Nov 2023 22:23:20 GMT", 600),
         ("Tue, 14 Nov 2023 22:23:20", 600),
+        ("Tue, 14 Nov 2023 23:23:20 +0100", 600),
         ("Tue, 14 Nov 2000 22:13:20 GMT", 5),
         ("soon", 5),
         ("-5", 5),
