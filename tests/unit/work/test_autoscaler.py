@@ -210,8 +210,10 @@ async def test_what_becomes_due_without_a_word_is_seen_within_a_second() -> None
     it = scene(replace(TO_ZERO, autoscaling=replace(TO_ZERO.autoscaling, window_seconds=3_600)))
     await it.run(40, 0)
     assert it.replicas.wanted == 0
+    assert await it.scaler.tick() == 1.0, "seconds until the next look; awake it would be ten"
     await it.run(1, 1)
     assert it.replicas.wanted == 1
+    assert await it.scaler.tick() == 10.0
 
 
 async def test_a_wake_for_nothing_starts_nothing() -> None:
