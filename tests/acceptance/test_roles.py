@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ import requests
 from support.catcher import Catcher
 from support.members import members
 from support.postgres import empty_database
-from support.processes import ringback
+from support.processes import Server, ringback
 from support.served import folder_of
 from support.sse import Follower, text_of
 from support.waiting import until
@@ -107,6 +110,28 @@ def test_any_gateway_answers_for_what_runs_and_is_sent_elsewhere(store: str, tmp
             assert requests.get(f"{there.url}/echo/{handed}?wait=20", timeout=30).json()["status"] == "completed"
             until(lambda: catcher.ids() >= {early, handed}, within=20, wanted="its webhook, from the other dispatcher")
             assert [here.terminate(), there.terminate(), successor.terminate()] == [0, 0, 0]
+
+
+def test_servers_of_two_files_say_so_and_say_when_they_have_one(tmp_path: Path) -> None:
+    old, new = folder_of(tmp_path / "old"), folder_of(tmp_path / "new", timeout="60s")
+    store = f"sqlite:///{tmp_path / 'store' / 'ringback.db'}"
+    with members(old, store, tmp_path / "here") as here, members(new, store, tmp_path / "there") as there:
+        gateway, worker = here.start("gateway"), there.start("worker")
+        for server in (gateway, worker):
+            until(partial(has_told, server, "file.differs"), within=30, wanted="a line of it")
+        assert f"process {worker.pid}" in gateway.log()
+        assert "apis=echo" in worker.log()
+        assert "of echo, 1 other server has another file" in gateway.ringback("list")
+
+        new.write_text(old.read_text())
+        os.kill(worker.pid, signal.SIGHUP)
+        until(partial(has_told, gateway, "file.agrees"), within=30, wanted="another line")
+        assert gateway.log().count(" file.differs ") == 1
+        assert "another file" not in gateway.ringback("list")
+
+
+def has_told(server: Server, fact: str) -> bool:
+    return f" {fact} " in server.log()
 
 
 def test_a_role_that_nobody_has_is_one_line(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from ringback.core.delivery import AttemptClass, TryAgain
 from ringback.core.errors import LeaseLost, StoreError
 from ringback.core.roles import Role
 from ringback.core.workload import Status
-from ringback.store.contract import NOTICE_SECONDS, Part
+from ringback.store.contract import NOTICE_SECONDS, About, Part
 from support.stores import (
     API,
     DONE,
@@ -144,3 +144,31 @@ async def test_M9_who_lives_is_known_by_role(backend: SqliteBackend) -> None:
     assert first.roster(Role.DISPATCHER) == (first.member,)
     assert changes[-1] == (first.member,)
     assert first.roles == {Role.GATEWAY, Role.DISPATCHER}
+
+
+async def test_M10_what_a_member_tells_of_itself_is_known_to_the_others(backend: SqliteBackend) -> None:
+    first = await backend.open(part=Part(roles=frozenset({Role.GATEWAY})))
+    backend.clock.wind(1)
+    second, silent = await backend.open(), await backend.open()
+    changes: list[int] = []
+    first.on_roster(lambda: changes.append(len(first.fellows())))
+    await first.introduce(About(server="one", apis={"iris": "1"}))
+    await second.introduce(About(server="two", apis={"iris": "2"}))
+    await second.introduce(About(server="two", apis={"iris": "1", "rose": "é\x00"}))
+    told = About(server="two", apis={"iris": "1", "rose": "é\x00"})
+    await eventually(lambda: [each.about for each in first.fellows()] == [told], within=NOTICE_SECONDS)
+    await eventually(
+        lambda: [each.member for each in silent.fellows()] == [first.member, second.member], within=NOTICE_SECONDS
+    )
+    assert first.fellows()[0].roles == second.roles
+    assert changes[-1] == 1
+
+    await backend.leave(second)
+    await eventually(lambda: first.fellows() == [], within=NOTICE_SECONDS)
+
+
+async def test_M10_one_that_joins_knows_at_once_who_was_there(backend: SqliteBackend) -> None:
+    first = await backend.open()
+    await first.introduce(About(server="one", apis={}))
+    second = await backend.open()
+    assert [each.about.server for each in second.fellows()] == ["one"]

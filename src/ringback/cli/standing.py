@@ -1,4 +1,4 @@
-"""What no server does of all there is to do, in the words of `list` and `top`. Pure."""
+"""What no server does of all there is to do, and what they do not agree on, in the words of `list` and `top`. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def lacking(apis: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What waits because nobody does it, a line each.
+    """What waits because nobody does it, and what is done in two ways, a line each.
 
     Args:
         apis: as `/-/apis` tells of them; a server of an earlier release does not say.
@@ -19,4 +19,10 @@ def lacking(apis: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
     if any(api.get("dispatchers") == 0 for api in apis):
         lines.append("no server sends webhooks: start one with the dispatcher role")
+    lines += [
+        f"of {api['name']}, {count} other {'server has' if count == 1 else 'servers have'} another file: "
+        "as while a new one is rolled out; if it stays so, give all servers the same"
+        for api in apis
+        if (count := api.get("differing"))
+    ]
     return lines

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
+from ringback.core.agreement import digests
 from ringback.core.delivery import DeliveryState
 from ringback.core.roles import Role
 from ringback.core.spec import Api
@@ -17,6 +18,8 @@ from ringback.dashboard.figures import charts
 from ringback.store.contract import Backlog, QueueDepth, ReplicaState
 
 _LATEST: Final = 8
+_NAMED: Final = 2
+"""Servers that are named before the others are only counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +103,22 @@ class Overview:
             found.append(Concern(kind="warn", words=words, path="/-/ui/deliveries?state=pending", link="Look"))
         return found
 
+    def _differing(self, rows: list[ApiRow]) -> list[Concern]:
+        """What other servers have another file of."""
+        others = [fellow.about for fellow in self._known.store.fellows()]
+        own = digests(row.api for row in rows)
+        return [
+            Concern(
+                kind="warn",
+                words=f"Of {row.api.name}, another file is served by {_several(having)}: as while a new one is rolled "
+                "out; if it stays so, give all servers the same",
+                path=f"/-/ui/apis/{row.api.name}",
+                link="Look at the API",
+            )
+            for row in rows
+            if (having := [each.server for each in others if each.apis.get(row.api.name) != own[row.api.name]])
+        ]
+
     def _concerns(self, rows: list[ApiRow], backlogs: Mapping[str, Backlog]) -> list[Concern]:
         found = [
             Concern(
@@ -111,7 +130,7 @@ class Overview:
             for row in rows
             if row.state[0] == "bad"
         ]
-        found += self._lacking(rows)
+        found += [*self._lacking(rows), *self._differing(rows)]
         for key in sorted({*backlogs, *self._known.endpoints}):
             backlog = backlogs.get(key)
             pause = self._known.store.paused(key)
@@ -128,3 +147,8 @@ class Overview:
             path = f"/-/ui/endpoints#{name}" if pause is not None else f"/-/ui/deliveries?state=parked&endpoint={name}"
             found.append(Concern(kind="warn", words=words + waiting, path=path, link="Look"))
         return found
+
+
+def _several(servers: list[str]) -> str:
+    more = len(servers) - _NAMED
+    return " and ".join([*sorted(servers)[:_NAMED], *([f"{more} more"] if more > 0 else [])])

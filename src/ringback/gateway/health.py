@@ -14,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from ringback.core.agreement import count_differing, digests
 from ringback.core.errors import MethodNotAllowed
 from ringback.core.roles import Role
 from ringback.core.spec import Api
@@ -30,6 +31,7 @@ class Health:
     def __init__(self, store: Store, apis: Mapping[str, Api], metrics: Callable[[], Awaitable[bytes]]) -> None:
         self._store = store
         self._apis = apis
+        self._digests = digests(apis.values())
         self._metrics = metrics
         self.is_draining = False
         self.routes = [
@@ -39,13 +41,18 @@ class Health:
         ]
 
     def of_api(self, api: Api) -> dict[str, Any]:
-        """How an API's replicas stand, over all members, and whether there are members that run it and send for it."""
+        """How an API's replicas stand, over all members, how many members run it and send for it, and how many have it
+        otherwise in their file than this one.
+        """
         state = self._store.replicas(api.name)
         counts = {
             "replicas": state.ready,
             "starting": state.starting,
             "workers": len(self._store.serving(api.name)),
             "dispatchers": len(self._store.roster(Role.DISPATCHER)),
+            "differing": count_differing(
+                self._digests, api.name, (fellow.about.apis for fellow in self._store.fellows())
+            ),
         }
         return {"ready": state.takes_work, **counts, "preparing": state.preparing, "problem": state.problem}
 

@@ -26,6 +26,7 @@ from ringback.dashboard import Hour
 from ringback.deliver import Dialling, Dispatcher
 from ringback.gateway import Gateway, Probes, Rules
 from ringback.inspector import Reach
+from ringback.runtime.agreeing import Agreement
 from ringback.runtime.facts import Facts
 from ringback.runtime.front import Face, FrontOfHouse
 from ringback.runtime.metrics import Metrics
@@ -106,6 +107,7 @@ class House:
             resolve=resolve,
             large=large,
         )
+        self._agreement = Agreement(store, facts)
         self._facts = facts
         self._metrics = metrics
         self._face = self._face_of(plan.apis)
@@ -173,6 +175,7 @@ class House:
     async def start(self) -> None:
         """Set the parts going: those who finish what is there before those who take in more."""
         await self._face.prepare()
+        self._agreement.serve(self._plan.apis)
         if Role.DISPATCHER in self._plan.roles:
             await self._dispatcher.start()
         self._upkeep = asyncio.create_task(self._keeper.run(), name="ringback-upkeep")
@@ -210,6 +213,7 @@ class House:
         self._dispatcher.serve(self._sent_here(apis))
         self._keeper.serve(apis)
         self._plan = replace(self._plan, apis=apis)
+        self._agreement.serve(apis)
         before, face = self._face, self._face_of(apis, self._face.hour)
         await face.prepare()
         self._face = face
@@ -263,6 +267,7 @@ class House:
     async def close(self) -> None:
         """Leave the store; after this nothing is this member's any more."""
         await self._face.close()
+        self._agreement.stop()
         if self._upkeep is not None:
             self._upkeep.cancel()
             await asyncio.gather(self._upkeep, return_exceptions=True)
@@ -307,6 +312,7 @@ class House:
         for pool in (*self._pools.values(), *self._leaving.values()):
             pool.abandon()
         self._dispatcher.abandon()
+        self._agreement.stop()
         self._face.close_streams()
 
 

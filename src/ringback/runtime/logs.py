@@ -79,6 +79,8 @@ class Logs:
         "environment.making": logging.INFO,
         "environment.made": logging.INFO,
         "environment.failed": logging.ERROR,
+        "file.differs": logging.WARNING,
+        "file.agrees": logging.INFO,
         "file.reloaded": logging.INFO,
         "file.refused": logging.ERROR,
         "api.replaced": logging.INFO,

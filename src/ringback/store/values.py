@@ -24,6 +24,25 @@ WHOLE: Final = Part()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What a member tells the others of itself."""
+
+    server: str
+    """What people know it by."""
+    apis: Mapping[str, str]
+    """By the name of each API it serves, what stands for what its file says of it: `core.agreement`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fellow:
+    """Another living member that has told of itself."""
+
+    member: str
+    roles: frozenset[Role]
+    about: About
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """The answer to a submit."""
 

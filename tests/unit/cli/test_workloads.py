@@ -251,6 +251,18 @@ def test_list_says_what_no_server_does(run: Run, server: Canned) -> None:
     ]
 
 
+def test_list_says_that_servers_have_other_files(run: Run, server: Canned) -> None:
+    server.will_say(
+        {"apis": [API | {"differing": 1}, API | {"name": "other", "differing": 2}, API | {"name": "third"}]}
+    )
+
+    advice = "as while a new one is rolled out; if it stays so, give all servers the same"
+    assert run("list").out.splitlines()[4:] == [
+        f"of iris, 1 other server has another file: {advice}",
+        f"of other, 2 other servers have another file: {advice}",
+    ]
+
+
 def test_a_list_of_nothing_is_its_head_alone(run: Run, server: Canned) -> None:
     server.will_say({"apis": []})
 

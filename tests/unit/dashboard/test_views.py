@@ -18,8 +18,8 @@ from ringback.core.spec import Api, Endpoint, guest_endpoint
 from ringback.core.workload import Completed, Failed, Output, Progress, Spent
 from ringback.dashboard import Dashboard
 from ringback.dashboard.stream import events, id_of, seen_of
-from ringback.store.contract import Part, ReplicaState
-from ringback.store.sqlite import SqliteStore
+from ringback.store.contract import About, Part, ReplicaState
+from ringback.store.sqlite import SqliteStore, open_sqlite
 from support.asgi import Caller
 from support.stores import attempt, claim_one, submission, take_one
 from unit.dashboard.conftest import BROWSER, Browser
@@ -61,6 +61,18 @@ async def test_the_first_page_of_an_empty_server(browser: Browser) -> None:
 @pytest.mark.parametrize("part", [Part(roles=frozenset({Role.GATEWAY}))])
 async def test_the_first_page_says_that_nobody_sends(browser: Browser) -> None:
     assert "No server sends webhooks: they wait until one with the dispatcher role" in await browser.get("/")
+
+
+async def test_the_first_page_says_that_others_have_another_file(browser: Browser, store: SqliteStore) -> None:
+    others = [await open_sqlite(store._session.path, clock=store.clock) for _ in range(3)]
+    for number, other in enumerate(others, 1):
+        await other.introduce(About(server=f"gpu-{number}", apis={"iris": "another"}))
+    await store.heartbeat()
+
+    text = text_of(await browser.get("/"))
+    assert "Of iris, another file is served by gpu-1 and gpu-2 and 1 more: as while a new one is rolled out" in text
+    for other in others:
+        await other.close()
 
 
 async def test_the_first_page_says_what_wants_looking_at(browser: Browser, store: SqliteStore, apis: list[Api]) -> None:

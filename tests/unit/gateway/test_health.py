@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from ringback.core.agreement import digests
 from ringback.core.clock import HandWound
 from ringback.core.roles import Role
 from ringback.gateway import Gateway, Probes, Rules
-from ringback.store.contract import Part, ReplicaState
+from ringback.store.contract import About, Part, ReplicaState
 from ringback.store.sqlite import SqliteStore, open_sqlite
 from support.asgi import Caller
 from unit.gateway.conftest import IRIS, Facts
@@ -56,6 +57,28 @@ async def test_a_gateway_is_ready_before_any_worker_has_come(host: Host) -> None
     assert answer.status == 200
     assert answer.json()["roles"] == ["gateway"]
     assert answer.json()["apis"]["iris"]["ready"] is False
+
+
+async def test_how_many_have_an_api_otherwise_is_told(host: Host) -> None:
+    async with (
+        host.member(Role.GATEWAY) as store,
+        host.member(Role.WORKER) as worker,
+        host.member(Role.WORKER) as other,
+    ):
+        call = Caller(app(store))
+
+        async def told() -> int:
+            await store.heartbeat()
+            number: int = (await call("GET", "/-/apis")).json()["apis"][0]["differing"]
+            assert number == (await call("GET", "/readyz")).json()["apis"]["iris"]["differing"]
+            return number
+
+        assert await told() == 0, "nobody has said anything"
+        await worker.introduce(About(server="gpu-1", apis=digests([IRIS])))
+        assert await told() == 0
+        await worker.introduce(About(server="gpu-1", apis={"iris": "another"}))
+        await other.introduce(About(server="gpu-2", apis={}))
+        assert await told() == 2
 
 
 async def test_whether_anybody_runs_an_api_and_sends_for_it_is_told(host: Host) -> None:

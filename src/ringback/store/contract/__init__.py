@@ -30,17 +30,30 @@ from ringback.store.contract.queue import Queue
 from ringback.store.contract.selections import Selections
 from ringback.store.contract.upkeep import MARKER_SECONDS, Upkeep
 from ringback.store.contract.workloads import SEARCH_ROWS, Workloads
-from ringback.store.values import Accepted, Asked, Backlog, Part, QueueDepth, ReplicaState, Swept, TakenLane
+from ringback.store.values import (
+    About,
+    Accepted,
+    Asked,
+    Backlog,
+    Fellow,
+    Part,
+    QueueDepth,
+    ReplicaState,
+    Swept,
+    TakenLane,
+)
 
 __all__ = [
     "MARKER_SECONDS",
     "NOTICE_SECONDS",
     "SEARCH_ROWS",
+    "About",
     "Accepted",
     "Asked",
     "Backlog",
     "Batches",
     "Blobs",
+    "Fellow",
     "Inboxes",
     "Logouts",
     "Outlet",

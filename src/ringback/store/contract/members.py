@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ringback.core.roles import Role
 from ringback.core.workload import Claimed
+from ringback.store.values import About, Fellow
 
 
 class Members(Protocol):
@@ -41,7 +42,18 @@ class Members(Protocol):
         ...
 
     def on_roster(self, changed: Callable[[], None]) -> None:
-        """Call `changed` whenever `roster` has changed for any role."""
+        """Call `changed` whenever `roster` has changed for any role, or `fellows`."""
+        ...
+
+    def introduce(self, about: About) -> Awaitable[None]:
+        """Tell the others of this member, in place of what they have been told before."""
+        ...
+
+    def fellows(self) -> Sequence[Fellow]:
+        """The other living members that have introduced themselves, oldest first. From memory.
+
+        M10  As they did it last, `NOTICE_SECONDS` later at most; those of an earlier release never do.
+        """
         ...
 
     def heartbeat(self) -> Awaitable[None]:

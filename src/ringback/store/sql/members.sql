@@ -2,7 +2,10 @@
 INSERT INTO members (id, lease_until, roles) VALUES (:member, :lease_until, :roles);
 
 -- name: roster
-SELECT id, roles FROM members ORDER BY id;
+SELECT id, roles, about FROM members ORDER BY id;
+
+-- name: introduce
+UPDATE members SET about = :about WHERE id = :member;
 
 -- name: renew
 UPDATE members SET lease_until = :lease_until WHERE id = :member;

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from ringback.core.roles import Role
 from ringback.core.workload import Held
-from ringback.store.contract import Outlet, ReplicaState
+from ringback.store.contract import Fellow, Outlet, ReplicaState
 from ringback.store.verbs.session import Session
 
 
@@ -32,6 +32,14 @@ class Known:
 
     def on_roster(self, changed: Callable[[], None]) -> None:
         self._session.meeting.changes_of_roster.append(changed)
+
+    def fellows(self) -> Sequence[Fellow]:
+        meeting, own = self._session.meeting, self._session.member
+        return [
+            Fellow(member=member, roles=meeting.roster[member], about=about)
+            for member, about in meeting.abouts.items()
+            if member != own
+        ]
 
     def replicas(self, api: str) -> ReplicaState:
         return self._session.meeting.replicas(api)

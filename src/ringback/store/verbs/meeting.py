@@ -16,7 +16,7 @@ from typing import Final
 from ringback.core.errors import RingbackError
 from ringback.core.roles import Role
 from ringback.core.workload import Held
-from ringback.store.contract import Outlet, ReplicaState
+from ringback.store.contract import About, Outlet, ReplicaState
 from ringback.store.verbs.acts import do_each
 
 _ASLEEP: Final = ReplicaState()
@@ -135,6 +135,8 @@ class Meeting:
         self.endpoints: list[Callable[[str], None]] = []
         self.roster: dict[str, frozenset[Role]] = {}
         """The living members."""
+        self.abouts: dict[str, About] = {}
+        """What they have told of themselves."""
         self.changes_of_roster: list[Callable[[], None]] = []
         self._cancels: dict[str, list[Callable[[Held], None]]] = {}
         self._reports: dict[str, dict[str, ReplicaState]] = {}
@@ -150,11 +152,11 @@ class Meeting:
         """Deliveries of any endpoint may have been left to whoever takes them."""
         do_each(self.strangers)
 
-    def retell_roster(self, roster: dict[str, frozenset[Role]]) -> None:
+    def retell_roster(self, roster: dict[str, frozenset[Role]], abouts: dict[str, About]) -> None:
         """Who the living members are; those who want to know of a change are told of it."""
-        if roster == self.roster:
+        if (roster, abouts) == (self.roster, self.abouts):
             return
-        self.roster = roster
+        self.roster, self.abouts = roster, abouts
         do_each(self.changes_of_roster)
 
     # ── Waiting for an end, or for anything ─────────────────────────────────────────────────────

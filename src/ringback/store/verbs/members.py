@@ -14,7 +14,7 @@ from ringback.core.links import KEY_BYTES
 from ringback.core.queueing import STEP
 from ringback.core.roles import written
 from ringback.core.workload import Claimed
-from ringback.store.contract import ReplicaState
+from ringback.store.contract import About, ReplicaState
 from ringback.store.moving import must_be_here
 from ringback.store.verbs import rows
 from ringback.store.verbs.blobs import BlobRows
@@ -59,6 +59,15 @@ class Members:
             known = tx.execute(self._sql["endpoints_since"], {"revision": session.registry.revision}).fetchall()
             tx.after(partial(session.retell_endpoints, known))
             tx.after(partial(session.retell_logouts, tx.execute(self._sql["logouts"]).fetchall()))
+
+        return session.commits.write(write)
+
+    def introduce(self, about: About) -> Future[None]:
+        session, text = self._session, rows.written_about(about)
+
+        def write(tx: Transaction) -> None:
+            tx.execute(self._sql["introduce"], {"member": session.member, "about": text})
+            session.meeting.news.call(Topic.ROSTER)
 
         return session.commits.write(write)
 

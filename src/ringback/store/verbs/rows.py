@@ -25,6 +25,7 @@ from ringback.core.workload import (
     Status,
     Workload,
 )
+from ringback.store.values import About
 from ringback.store.verbs.transaction import SetRow
 
 Row = tuple[Any, ...]
@@ -268,3 +269,19 @@ def guests(column: bytes) -> tuple[Endpoint, ...]:
 def fingerprint(content_type: str, payload: bytes) -> bytes:
     """What two submits under one id are compared by, also after the payload has been erased."""
     return PayloadDigest(content_type, payload).value()
+
+
+def written_about(about: About) -> str:
+    """What a member tells of itself, as it is kept."""
+    return json.dumps({"server": about.server, "apis": dict(about.apis)})
+
+
+def about_of(text: str | None) -> About | None:
+    """What a member has told of itself; None for one of an earlier release, or of a later one that tells otherwise."""
+    try:
+        match json.loads(text or "null"):
+            case {"server": str(server), "apis": dict(apis)}:
+                return About(server=server, apis={str(name): str(digest) for name, digest in apis.items()})
+    except ValueError:
+        pass
+    return None

@@ -23,7 +23,7 @@ from ringback.store.values import WHOLE, ReplicaState
 from ringback.store.verbs import rows
 from ringback.store.verbs.meeting import Meeting, Topic
 from ringback.store.verbs.paces import Paces
-from ringback.store.verbs.rows import Row
+from ringback.store.verbs.rows import Row, about_of
 from ringback.store.verbs.tallies import Tallies
 from ringback.store.verbs.transaction import Commits, Connection, Cursor, Transaction
 
@@ -163,7 +163,11 @@ class Session(ABC):
 
     def retell_roster(self, found: Iterable[Row]) -> None:
         """Take in who the living members are: rows of `roster`."""
-        self.meeting.retell_roster({member: known_roles(roles) for member, roles in found})
+        living = list(found)
+        self.meeting.retell_roster(
+            {member: known_roles(roles) for member, roles, _ in living},
+            {member: about for member, _, text in living if (about := about_of(text)) is not None},
+        )
 
     def retell_replicas(self, reports: Iterable[Row]) -> None:
         """Take in what the living members tell of their replicas: rows of `reports`."""

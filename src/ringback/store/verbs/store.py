@@ -28,7 +28,7 @@ from ringback.core.workload import (
     Workload,
     WorkloadRecord,
 )
-from ringback.store.contract import Accepted, Asked, Backlog, QueueDepth, ReplicaState, TakenLane
+from ringback.store.contract import About, Accepted, Asked, Backlog, QueueDepth, ReplicaState, TakenLane
 from ringback.store.verbs.batches import Batches
 from ringback.store.verbs.blobs import BlobRows
 from ringback.store.verbs.deliveries import Deliveries
@@ -83,6 +83,9 @@ class VerbStore(Known, ABC):
         return self._session.link_key
 
     # ── Members ─────────────────────────────────────────────────────────────────────────────────
+
+    def introduce(self, about: About) -> Awaitable[None]:
+        return self._members.introduce(about)
 
     def heartbeat(self) -> Awaitable[None]:
         return self._members.heartbeat()
