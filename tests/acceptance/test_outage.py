@@ -88,6 +88,6 @@ def refused(gateway: Server) -> float:
     answer = requests.put(f"{gateway.url}/echo/w1", json=1, timeout=60)
     took = time.monotonic() - began
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "2")
-    assert answer.json()["type"] == "urn:ringback:problem:store_busy"
+    assert answer.json()["type"] == "urn:ringback:problem:store_away"
     assert answer.json()["detail"].endswith("try again in 2 s")
     return took

@@ -232,7 +232,9 @@ class StoreBusy(Unavailable):
 
 
 class StoreAway(StoreBusy):
-    """The database's server cannot be reached; for callers that is the same."""
+    """The database's server cannot be reached; nothing was accepted."""
+
+    code = "store_away"
 
 
 class StoreFull(Unavailable):

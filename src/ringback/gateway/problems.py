@@ -44,13 +44,15 @@ STATUS: Final[dict[type[errors.RingbackError], tuple[int, str]]] = {
     errors.QueueFull: (503, "The queue is full"),
     errors.ApiNotReady: (503, "No replica can start"),
     errors.StoreBusy: (503, "The store is busy"),
+    errors.StoreAway: (503, "The store cannot be reached"),
     errors.StoreFull: (503, "The store's disk is full"),
     errors.BlobsUnavailable: (503, "The blobs cannot be reached"),
     errors.ShuttingDown: (503, "The server is shutting down"),
 }
 
 _FOR_CALLERS: Final[dict[type[errors.RingbackError], str]] = {
-    errors.StoreBusy: "the server's store cannot be reached just now, or has too much to do: try again in {seconds} s",
+    errors.StoreBusy: "the server's store has too much to do: try again in {seconds} s",
+    errors.StoreAway: "the server's store cannot be reached just now: try again in {seconds} s",
     errors.StoreFull: "the server's disk has no room left for it: try again in {seconds} s",
     errors.BlobsUnavailable: "large payloads and results cannot be reached just now: try again in {seconds} s",
     errors.BlobLost: "the bytes are no longer where the server had put them; its log says more",
