@@ -81,7 +81,7 @@ def change(
 ) -> None:
     """Change a registered endpoint.
 
-    What is not named stays as it is.
+    What is not named stays as it is; what is empty is as by default again.
     """
     told: Context = context.obj
     changes = settings.named() | ({} if url is None else {"url": url})

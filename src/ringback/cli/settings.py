@@ -26,22 +26,24 @@ class EndpointSettings:
         list[str] | None, typer.Option("--header", metavar="NAME:VALUE", help="A header of your own; repeat it.")
     ] = None
     timeout: Annotated[str | None, typer.Option(help="Deadline of one attempt, all in all: 15s.")] = None
-    retry: Annotated[str | None, typer.Option(metavar="WAITS", help="Waits after failed attempts: 5s,5m,30m.")] = None
+    retry: Annotated[
+        str | None, typer.Option(metavar="WAITS", help="Waits after failed attempts: 5s,5m,30m; none if empty.")
+    ] = None
     concurrency: Annotated[int | None, typer.Option(help="Open requests at most.")] = None
     rate_limit: Annotated[str | None, typer.Option(help="Requests begun per time at most: 50/s.")] = None
     inline_limit: Annotated[str | None, typer.Option(help="A larger result goes as a link: 256KiB.")] = None
     order: Annotated[str | None, typer.Option(help="none, or fifo: one at a time per Ringback-Order-Key.")] = None
 
     def named(self) -> dict[str, Any]:
-        """Those that were named, as the server takes them."""
-        value = {each.name: getattr(self, each.name) for each in fields(self)}
-        value |= {
-            "api": self.api or None,
-            "events": self.events or None,
-            "headers": dict(map(_header, self.headers)) if self.headers else None,
-            "retry": None if self.retry is None else [wait.strip() for wait in self.retry.split(",") if wait.strip()],
-        }
-        return {key: each for key, each in value.items() if each is not None}
+        """Those that were named, as the server takes them: what is empty is null, a default; no waits are none."""
+        given = {each.name: getattr(self, each.name) for each in fields(self)}
+        named: dict[str, Any] = {key: value for key, value in given.items() if value is not None and value != []}
+        named = {key: None if value in ("", [""]) else value for key, value in named.items()}
+        if named.get("headers"):
+            named["headers"] = dict(map(_header, named["headers"]))
+        if self.retry is not None:
+            named["retry"] = [wait.strip() for wait in self.retry.split(",") if wait.strip()]
+        return named
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -129,6 +129,14 @@ def test_one_is_changed(server: Canned, run: Run) -> None:
     assert json.loads(server.asked[0].body) == {"url": "https://b.example/", "events": ["failed"]}
 
 
+def test_what_is_empty_is_as_by_default_again(server: Canned, run: Run) -> None:
+    server.will_say(PAIR)
+    emptied = ["--rate-limit", "", "--header", "", "--event", "", "--api", "", "--timeout", "", "--retry", ""]
+    run("endpoints", "change", "ep_1", *emptied, "--url", server.url)
+    defaults = dict.fromkeys(("rate_limit", "headers", "events", "api", "timeout"))
+    assert json.loads(server.asked[0].body) == {**defaults, "retry": []}
+
+
 def test_a_rotation_says_until_when_both_sign(server: Canned, run: Run) -> None:
     server.will_say(PAIR, ADDED)
     told = run("endpoints", "rotate", "ep_1", "--url", server.url)

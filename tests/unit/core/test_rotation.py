@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ringback import new_secret, verify
 from ringback.core.clock import SECOND, HandWound, Instant, after
 from ringback.core.errors import Conflict, VerificationError
-from ringback.core.rotation import OVERLAP_SECONDS, EndpointKey, active, rotated
+from ringback.core.rotation import OVERLAP_SECONDS, EndpointKey, KeyRing, active, rotated
 from ringback.core.signing import Signer
 from support.signed import BODY, ID, OTHER, SECRET, headers
 
@@ -29,6 +29,9 @@ def test_the_old_key_signs_on_for_a_day_to_the_microsecond() -> None:
     assert secrets(active(keys, NOW)) == [OTHER, SECRET]
     assert secrets(active(keys, Instant(after(NOW, DAY) - 1))) == [OTHER, SECRET]
     assert secrets(active(keys, after(NOW, DAY))) == [OTHER]
+    ring = KeyRing(OTHER, keys[1:])
+    assert ring.sign(ID, Instant(after(NOW, DAY) - 1), BODY).count("v1,") == 2
+    assert ring.sign(ID, after(NOW, DAY), BODY).count("v1,") == 1
 
 
 def test_receivers_of_either_key_are_served_through_a_rotation() -> None:
