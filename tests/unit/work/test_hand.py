@@ -140,3 +140,13 @@ def test_who_asks_again_for_a_cancel_does_not_put_off_its_end() -> None:
     assert hand.cancel(claimed("w").held, 5.0) == (number, None)
     assert hand.cancel(claimed("w").held, 9.0) == (number, None)
     assert hand.deadline() == 5.0
+
+
+def test_behind_one_that_takes_longer_than_those_before_it_nothing_more_is_put() -> None:
+    hand, numbers, now = filled()
+    for number in list(numbers.values())[:-1]:
+        now += QUICK
+        hand.end(number, now)
+    assert len(hand) == 1
+    assert hand.room(now + 0.005) > 10
+    assert hand.room(now + 0.015) == 0
