@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ringback.cli.context import Context, table
+from ringback.core.delivery import TRIAL_API
 
 deliveries = typer.Typer(help="Webhooks, one by one: what came of each, and again.", no_args_is_help=True)
 
@@ -104,8 +105,9 @@ def _standing(delivery: dict[str, Any]) -> str:
 
 def story(delivery: dict[str, Any]) -> str:
     """A delivery for people: what it is, then a line for each attempt."""
+    whose = "a trial" if delivery["api"] == TRIAL_API else f"{delivery['api']} {delivery['workload']}"
     lines = [
-        f"{delivery['id']}  {_standing(delivery)}  {delivery['event']} of {delivery['api']} {delivery['workload']}",
+        f"{delivery['id']}  {_standing(delivery)}  {delivery['event']} of {whose}",
         f"  to {delivery['endpoint']}, {delivery['url']}",
         f"  webhook-id {delivery['webhook_id']}",
     ]

@@ -104,6 +104,7 @@ def _wrong_code(code: str) -> str:
         return _first((nothing, hexadecimal), "is not base64: a part is missing, or two were joined")
     readings = (
         (code.startswith(_PREFIXES), "has a second prefix; write one of the two"),
+        (odd[0] in ",;", f"has a {odd[0]!r} in it; write a space between one secret and the next"),
         (not code[odd.start() :].strip(_QUOTES), "ends with a quotation mark; leave the quotation marks out"),
         (
             not _NO_BASE64.search(code.replace("-", "+").replace("_", "/")),

@@ -62,6 +62,12 @@ def test_deliveries_are_listed_for_people_and_for_machines(server: Canned, run: 
     assert json.loads(run("--json", "deliveries", "list", "--url", server.url).out) == DELIVERY
 
 
+def test_one_that_tries_an_endpoint_out_is_told_as_that(server: Canned, run: Run) -> None:
+    server.will_say({**WHOLE, "api": "-"})
+    told = run("deliveries", "show", "dlv_7", "--url", server.url)
+    assert told.out.splitlines()[0] == "dlv_7  parked  completed of a trial"
+
+
 def test_a_delivery_tells_its_story(server: Canned, run: Run) -> None:
     server.will_say(WHOLE)
     told = run("deliveries", "show", "dlv_7", "--url", server.url)

@@ -81,6 +81,7 @@ def test_an_unpadded_key_is_the_same_key() -> None:
         ("whsec_", "is nothing: a space may have slipped in, or a variable was empty"),
         (f"whsec_{SECRET}", "has a second prefix; write one of the two"),
         ("whsec_" + b64(b"\xff" * 32).replace("/", "_"), "URL-safe alphabet; write . for each - and / for each _"),
+        (f"{SECRET},{SECRET}", "has a ',' in it; write a space between one secret and the next"),
         ("whsec_AAAA\u200bAAAA", "is not base64: character 5 of it is not of that alphabet"),
         ("whsec_AAAAA", "is not base64: a part is missing, or two were joined"),
         ("whsec_AA==AAAA", "is not base64: a part is missing, or two were joined"),
