@@ -54,6 +54,18 @@ async def test_the_first_workload_wakes_an_api_that_sleeps_without_waiting_for_a
         assert world.facts.of("api.woken") == [{"api": API}]
 
 
+async def test_of_too_many_the_one_goes_that_has_nothing_to_do(world: World) -> None:
+    async with world.serving(UNTIL_TOLD, replicas=2) as pool:
+        await world.facts.wait_for("replica.ready", 2)
+        await world.submit(workload_id="one")
+        await world.begun("begun-one")
+        [busy] = [replica.number for replica in pool._crew if not replica.is_idle]
+        pool._crew.want(1)
+        await world.facts.wait_for("replica.retired", 1)
+        assert [replica.number for replica in pool._crew] == [busy]
+        (world.folder / "enough-one").touch()
+
+
 @dataclass(slots=True)
 class Unheard:
     """A store that cannot be told of replicas for a while."""
