@@ -26,9 +26,12 @@ def look_up(host: str) -> Sequence[str]:
     """All addresses the system knows for a name; blocks.
 
     Raises:
-        gaierror: it knows none.
+        gaierror: it knows none, or this is no name at all.
     """
-    found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise socket.gaierror(socket.EAI_NONAME, f"it is no host name ({error})") from None
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
@@ -44,7 +47,7 @@ class Names:
         """All addresses of a name; one that is an address already is itself.
 
         Raises:
-            gaierror: it has none.
+            gaierror: it has none, or nobody can be asked now.
         """
         try:
             return [str(ip_address(host))]
@@ -80,7 +83,10 @@ def _in_a_thread(ask: Callable[[], Sequence[str]]) -> asyncio.Future[Sequence[st
         else:
             _tell(loop, answer, found, None)
 
-    threading.Thread(target=run, daemon=True, name="ringback-name").start()
+    try:
+        threading.Thread(target=run, daemon=True, name="ringback-name").start()
+    except RuntimeError as error:  # the machine has no room for another thread
+        answer.set_exception(socket.gaierror(socket.EAI_AGAIN, str(error)))
     return answer
 
 

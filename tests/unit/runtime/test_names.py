@@ -50,6 +50,22 @@ async def test_an_address_is_itself_and_nobody_is_asked(host: str, address: str,
     assert servers.asked == []
 
 
+async def test_without_room_for_a_thread_a_name_is_not_found_for_now(servers: Servers) -> None:
+    names = Names(servers)
+    before = threading.stack_size(1 << 47)  # more than there are addresses
+    try:
+        with pytest.raises(socket.gaierror, match="can't start new thread"):
+            await names("a.example", Trust.OPERATOR)
+    finally:
+        threading.stack_size(before)
+    assert await names("a.example", Trust.OPERATOR) == ["192.0.2.1", "2001:db8::1"]
+
+
+def test_what_is_no_name_has_no_address() -> None:
+    with pytest.raises(socket.gaierror, match="it is no host name"):
+        look_up(f"{'a' * 64}.example")
+
+
 async def test_a_name_has_all_its_addresses_or_none(servers: Servers) -> None:
     names = Names(servers)
     assert await names("a.example", Trust.OPERATOR) == ["192.0.2.1", "2001:db8::1"]
