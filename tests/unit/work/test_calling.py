@@ -281,6 +281,24 @@ def test_progress_is_sent_and_checked() -> None:
     assert told == [(7, 0.5, "half"), (7, 1.0, None)]
 
 
+def test_only_an_attempt_that_may_have_a_checkpoint_asks_for_it() -> None:
+    asked: list[Kind] = []
+
+    def ask(_: int, question: bytes) -> tuple[wire.Answer, bytes]:
+        asked.extend(kind for kind, _ in Frames().feed(question))
+        return (wire.Answer.DATA, b"kept") if asked[-1] is Kind.RESUME else (wire.Answer.NOTHING, b"")
+
+    def attempt(number: int) -> Workload:
+        line = Line(send=lambda _: None, cancelled=lambda _: False, ask=ask)
+        return Workload("iris", replace(work(), attempt=number), line, Spool())
+
+    first = attempt(1)
+    assert (first.resume(), asked) == (None, [])
+    first.checkpoint(b"kept")
+    assert (first.resume(), attempt(2).resume()) == (b"kept", b"kept")
+    assert asked == [Kind.CHECKPOINT, Kind.RESUME, Kind.RESUME]
+
+
 def test_the_metrics_client_sends_numbers_and_labels() -> None:
     sent: list[bytes] = []
     metrics = MetricsClient(sent.append)
