@@ -170,11 +170,12 @@ async def test_who_cannot_be_believed_to_live_begins_nothing(tmp_path: Path) -> 
     world = World(store, clock, Facts())
     async with receiving() as receiver:
         hook = Endpoint(key="hook", url=receiver.url)
-        async with world.dispatching(hook):
+        async with world.dispatching(hook) as dispatcher:
             await world.finish("w1", hook)
             await world.facts.wait_for("delivery.settled", 1)
             clock.wind(30)
             await world.finish("w2", hook)
+            assert dispatcher._lanes["hook"]._sending == set()
             await store.get(API, "w2")
             assert len(receiver.requests) == 1
             await store.heartbeat()
