@@ -32,7 +32,7 @@ from ringback.gateway import incoming, registering, telling
 from ringback.gateway.directory import Directory, Known, Origin
 from ringback.gateway.guests import Doorkeeper
 from ringback.gateway.reading import json_answer, must_be, object_of
-from ringback.store.contract import Store
+from ringback.store.contract import Backlog, Store
 
 _PATH: Final = "/-/endpoints"
 _PORTION: Final = 500
@@ -104,6 +104,7 @@ class Endpoints:
         told = [self._told(known, backlogs) for key in self._directory.named() if (known := self._directory.get(key))]
         removed = [each for each in await self._store.removed() if each.key in backlogs]
         told += [telling.removed(each, backlogs.get(each.key), self._store.clock.now()) for each in removed]
+        told += [self._missing(key, backlogs) for key in sorted(backlogs) if self._is_missing(key)]
         guests = (known for key in sorted(backlogs) if (known := self._directory.get(key)) is not None)
         told += [self._told(known, backlogs) for known in guests if known.origin is Origin.REQUEST]
         return json_answer({"endpoints": told})
@@ -123,7 +124,16 @@ class Endpoints:
         backlogs = await self._store.backlogs()
         if (gone := await self._directory.removed(key)) is not None:
             return json_answer(telling.removed(gone, backlogs.get(key), self._store.clock.now()))
+        if key in backlogs and self._is_missing(key):
+            return json_answer(self._missing(key, backlogs))
         return json_answer(self._told(self._directory.find(key), backlogs))
+
+    def _is_missing(self, key: str) -> bool:
+        """Whether an endpoint that something waits for was in the file, and is no longer."""
+        return self._directory.get(key) is None and not key.startswith(REGISTERED_PREFIX)
+
+    def _missing(self, key: str, backlogs: Mapping[str, Backlog]) -> dict[str, Any]:
+        return telling.missing(key, backlogs[key], self._store.clock.now())
 
     def _told(self, known: Known, backlogs: Mapping[str, Any]) -> dict[str, Any]:
         key, now = known.endpoint.key, self._store.clock.now()

@@ -58,19 +58,29 @@ def endpoint(
 
 def removed(gone: Removed, backlog: Backlog | None, now: Instant) -> dict[str, Any]:
     """What is left of one that was removed."""
+    told = _left(gone.key, Origin.REGISTERED, shown_url(gone.url), "removed by hand")
+    return {**told, "since": isoformat(gone.removed_at), **_standing(backlog, now)}
+
+
+def missing(key: str, backlog: Backlog, now: Instant) -> dict[str, Any]:
+    """What waits for one that has gone from the file."""
+    reason = "not in this server's file; what is pending waits for it to be back"
+    return {**_left(key, Origin.FILE, "", reason), **_standing(backlog, now)}
+
+
+def _left(key: str, origin: Origin, url: str, reason: str) -> dict[str, Any]:
     return {
-        "endpoint": gone.key,
-        "origin": Origin.REGISTERED.value,
+        "endpoint": key,
+        "origin": origin.value,
         "api": None,
         "apis": [],
-        "url": shown_url(gone.url),
+        "url": url,
         "events": [],
         "signed": False,
         "keys": [],
         "state": "removed",
-        "reason": "removed by hand",
-        "since": isoformat(gone.removed_at),
-        **_standing(backlog, now),
+        "reason": reason,
+        "since": None,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -118,6 +119,20 @@ async def test_one_that_is_left_alone_because_it_fails_is_shown_so(call: Caller,
     assert (await shown(call, "iris"))["state"] == "active"
     document = (await call("GET", "/openapi.json")).json()
     assert "tripped" in document["components"]["schemas"]["Endpoint"]["properties"]["state"]["enum"]
+
+
+async def test_one_that_has_gone_from_the_file_is_listed_as_long_as_something_waits_for_it(
+    call: Caller, store: SqliteStore
+) -> None:
+    gone = replace(IRIS.webhooks[0], key="iris/2")
+    await store.finish((await claim_one(store, "w1")).held, Completed(result=b"1"), [gone])
+    listed = (await call("GET", "/-/endpoints")).json()["endpoints"]
+    assert [each["endpoint"] for each in listed] == ["iris", "iris/2"]
+    told = listed[1]
+    assert (told["origin"], told["state"], told["pending"]) == ("file", "removed", 1)
+    assert told["reason"] == "not in this server's file; what is pending waits for it to be back"
+    assert await shown(call, "iris/2") == told
+    assert (await sent(call, "POST", "/-/endpoints/iris/2/enable")).problem == "unknown_endpoint"
 
 
 async def test_one_that_nobody_has_named_is_told_where_all_are(call: Caller) -> None:
