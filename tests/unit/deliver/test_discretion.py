@@ -53,6 +53,14 @@ def test_what_a_receiver_sends_back_is_left_out(secret: str, how: Callable[[str]
     assert "left out" in sentence + data.decode()
 
 
+def test_a_secret_that_begins_like_another_leaves_no_rest() -> None:
+    url = "https://example.test/hook?key=abcd1234&token=abcd1234-and-the-rest"
+    discretion = Target(Endpoint(key="iris", url=url)).discretion
+    kept = discretion.of(Exchange(result=in_a_page("abcd1234-and-the-rest"), duration_us=1, address=None)).result
+    assert isinstance(kept, Answer)
+    assert kept.excerpt == b"<pre>you sent (left out), did you not?"
+
+
 def test_of_the_request_names_are_kept_and_what_says_nothing() -> None:
     assert TARGET.shown_head.decode().split("\r\n") == [
         "POST /hook?team=(left out)&token=(left out)&(left out) HTTP/1.1",

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import cast
 
 from ringback.core.delivery import Delivery
+from ringback.core.errors import StoreBusy
 from ringback.deliver.intake import ROOM, ROOM_BYTES, Intake
 from ringback.store.contract import Store
 from support.facts import Facts
@@ -72,3 +73,34 @@ async def test_one_that_is_larger_than_all_the_room_is_held_alone() -> None:
         intake.pop()
     await settled(intake)
     assert len(intake.waiting) == 1
+
+
+class Away:
+    """A store that cannot be reached once, and then has one delivery."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def take_due(self, endpoint: str, room: int, *, again: bool) -> tuple[list[Delivery], float | None]:
+        self.asked += 1
+        if self.asked == 1:
+            raise StoreBusy("away", retry_after_seconds=1)
+        return [delivery()] * (self.asked == 2), None
+
+
+async def test_a_store_that_cannot_be_reached_is_asked_again_later_and_nothing_counts_as_done() -> None:
+    store, facts = Away(), Facts()
+    intake = Intake("hook", cast("Store", store), facts, again=False, allowance=lambda: ROOM, arrived=lambda: None)
+    intake.look()
+    await settled(intake)
+    assert (len(facts.of("store.fault")), intake.is_quiet) == (1, False)
+    assert intake._timer is not None
+    intake._on_timer()
+    await settled(intake)
+    assert len(intake.waiting) == 1
+    given_back = intake.empty()
+    assert (len(given_back), intake.is_quiet) == (1, False), "the store has it again"
+    intake.look()
+    await settled(intake)
+    assert intake.is_quiet
+    intake.stop()

@@ -27,6 +27,7 @@ from support.receiver import (
     resetting,
     saying,
 )
+from support.waiting import eventually
 from unit.deliver.test_request import delivery
 
 SHORT = 0.3
@@ -258,6 +259,28 @@ async def test_a_connection_that_cannot_be_kept_is_replaced_without_a_failure(fi
 
     assert [isinstance(each.result, Answer) and each.result.status for each in exchanges] == [200, 200]
     assert receiver.connections == 2
+
+
+async def test_a_kept_connection_on_which_something_is_said_unasked_is_of_no_more_use() -> None:
+    answered = asyncio.Event()
+
+    async def and_later_a_time_out(writer: asyncio.StreamWriter) -> None:
+        writer.write(OK)
+        await answered.wait()
+        writer.write(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")
+
+    async with receiving(and_later_a_time_out) as receiver:
+        target = Target(Endpoint(key="iris", url=receiver.url, timeout_seconds=5.0))
+        line = Line(target, Dialling())
+        await line.send(target.request(delivery(), SystemClock().now()))
+        kept = line._connection
+        assert kept is not None
+        answered.set()
+        await eventually(lambda: not kept.is_open)
+        exchange = await line.send(target.request(delivery(), SystemClock().now()))
+        line.close()
+    assert isinstance(exchange.result, Answer)
+    assert (exchange.result.status, receiver.connections) == (200, 2)
 
 
 async def test_a_kept_connection_that_breaks_unheard_is_tried_once_more_on_a_fresh_one() -> None:
