@@ -26,6 +26,25 @@ def test_a_url_is_written_in_the_one_way_all_read_alike(text: str, url: str) -> 
     assert guest_url(text) == url
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("http://hooks.example/a\\b", "contains a backslash, which programs read in different ways"),
+        ("http://evil.example\\@127.0.0.1/", "contains a backslash"),
+        (f"http://{'a.' * 126}ab/", "has a host that is neither a name nor an address"),
+        (f"http://{'a' * 64}.example/", "has a host that is neither a name nor an address"),
+    ],
+)
+def test_what_is_wrong_is_said(text: str, words: str) -> None:
+    with pytest.raises(ForbiddenTarget, match=words):
+        guest_url(text)
+
+
+def test_a_name_is_at_most_253_characters_long() -> None:
+    longest = "a." * 126 + "a"
+    assert guest_url(f"http://{longest}/") == f"http://{longest}/"
+
+
 @pytest.mark.parametrize("text", AMBIGUOUS)
 def test_what_could_be_read_in_two_ways_is_refused(text: str) -> None:
     with pytest.raises(ForbiddenTarget):

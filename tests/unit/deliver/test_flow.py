@@ -88,6 +88,14 @@ def test_nor_does_one_message_in_two_that_the_receiver_cannot_read() -> None:
     assert flow.stance(0) is Stance.FLOWING
 
 
+@pytest.mark.parametrize(("failures", "stance"), [(6, Stance.FLOWING), (7, Stance.OPEN)])
+def test_seven_of_ten_are_what_it_takes(failures: int, stance: Stance) -> None:
+    flow = Flow(8)
+    attempts(flow, GOOD, 10 - failures)
+    attempts(flow, BAD, failures)
+    assert flow.stance(0) is stance
+
+
 def test_one_that_does_not_work_is_probed_one_request_at_a_time_ever_more_seldom() -> None:
     flow, now, waits = tripped(), 0.0, []
     for _ in range(9):

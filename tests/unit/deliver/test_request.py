@@ -89,6 +89,15 @@ def test_urls_as_people_write_them(url: str, line: str, host: str) -> None:
     assert (found, headers["Host"]) == (line, host)
 
 
+@pytest.mark.parametrize(
+    ("url", "port", "is_tls"),
+    [("http://a.test/", 80, False), ("https://a.test/", 443, True), ("https://a.test:80/", 80, True)],
+)
+def test_where_a_request_goes_when_no_port_is_named(url: str, port: int, is_tls: bool) -> None:
+    target = Target(Endpoint(key="iris", url=url))
+    assert (target.port, target.is_tls) == (port, is_tls)
+
+
 def test_credentials_in_the_url_become_a_header_unless_there_is_one() -> None:
     assert sent("http://me:p%40ss@example.test/")[1]["Authorization"] == "Basic bWU6cEBzcw=="
     assert sent("http://me:x@example.test/", authorization="Bearer y")[1]["authorization"] == "Bearer y"
