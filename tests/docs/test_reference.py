@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from ringback.gateway.problems import STATUS
 from ringback.runtime.reference import fill
 from ringback.runtime.specfile import load
 
@@ -20,6 +21,11 @@ YAML: Final = re.compile(r"^```yaml\n(.*?)^```", re.MULTILINE | re.DOTALL)
 def test_generated_tables_are_current(page: Path) -> None:
     """Mend with: python -m ringback.runtime.reference docs"""
     assert page.read_text() == fill(page.read_text())
+
+
+def test_every_status_of_a_problem_is_on_the_page() -> None:
+    told = re.findall(r"^\| (4\d\d|503) \|", (DOCS / "http.md").read_text(), re.MULTILINE)
+    assert told == sorted({str(status) for status, _ in STATUS.values() if status != 500})
 
 
 @pytest.mark.parametrize(
