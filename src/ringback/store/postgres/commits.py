@@ -189,6 +189,7 @@ class GroupCommit:
         try:
             await self._transactions.begin()
             self._together.tallies.forget()
+            self._together.keeps_out = False
             await self._gather(batch, acts)
             number = await self._speak()
             await self._commit(len(batch))
@@ -215,7 +216,7 @@ class GroupCommit:
         self._untold.clear()
 
     async def _gather(self, batch: list[_Waiting], acts: list[Callable[[], None]]) -> None:
-        while self._queue and len(batch) < _MOST_WRITES:
+        while self._queue and len(batch) < _MOST_WRITES and not self._together.keeps_out:
             turn = self._next_turn(_MOST_WRITES - len(batch))
             batch += turn
             transaction = Transaction(acts, self._together.tallies)

@@ -7,7 +7,7 @@ that API out until the commit: so the limit holds however many gateways there ar
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeVar, cast
 
 import asyncpg
@@ -96,9 +96,10 @@ class PostgresSession(Session):
     def tallies_of(self, tx: Transaction) -> Tallies:
         return cast("WithTallies", tx).tallies
 
-    def hold_line(self, tx: Transaction, endpoint: str, order_key: str) -> None:
-        tx.hold(("line", endpoint, order_key))
-        tx.execute(KEEP_OUT, {"key": f"line of {order_key} at {endpoint}"})
+    def hold_lines(self, tx: Transaction, lines: Sequence[tuple[str, str]]) -> None:
+        cast("WithTallies", tx).keep_out([f"line of {order_key} at {endpoint}" for endpoint, order_key in lines])
+        for line in lines:
+            tx.hold(("line", *line))
 
     async def read(self, statement: str, **parameters: object) -> list[Row]:
         async def reading(connection: asyncpg.Connection) -> list[Row]:

@@ -33,6 +33,9 @@ AT_ONCE: Final = ("claim", "next_moments", "count_unfinished")
 """Statements that run at once with these and with each other, one set of parameters at a time."""
 KEEP_OUT: Final = "SELECT pg_advisory_xact_lock(hashtext(:key))"
 """Another such: waits for other members' transactions that have asked for the same."""
+KEEP_OUT_IN_ORDER: Final = """SELECT pg_advisory_xact_lock(key)
+FROM (SELECT DISTINCT hashtext(word) AS key FROM unnest(CAST(:keys AS TEXT[])) AS word ORDER BY key) AS sorted"""
+"""As `KEEP_OUT`, for many: in the one order that every member keeps to, so that no two ever wait for each other."""
 
 _INSERT: Final = re.compile(
     r"INSERT INTO (?P<table>\w+) \((?P<columns>[^)]+)\)\s+VALUES \((?P<values>[^)]+)\)(?P<rest>.*)", re.DOTALL

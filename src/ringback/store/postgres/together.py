@@ -19,7 +19,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from ringback.store.postgres.connecting import Brought, execute, positional
 from ringback.store.postgres.faults import is_lost
 from ringback.store.postgres.joined import fetch_jointly
-from ringback.store.postgres.sets import AT_ONCE, BY, KEEP_OUT, Many, many
+from ringback.store.postgres.sets import AT_ONCE, BY, KEEP_OUT, KEEP_OUT_IN_ORDER, Many, many
 from ringback.store.postgres.words import Noted, Writer
 from ringback.store.verbs.tallies import Tallies
 
@@ -27,6 +27,7 @@ _STAND_ASIDE: Final = object()
 """What a write says instead of a statement when another holds what it wants to."""
 _DONE: Final = object()
 """What is said where a write has come to its end."""
+_LET_IN: Final = Brought([], 1)
 _MOST_FREE: Final = 256
 """Greenlets that are kept for the next writes: each has a stack of 16 KiB."""
 
@@ -54,8 +55,26 @@ class Transaction:
             this.parent.switch(_STAND_ASIDE)
             self._held[what] = this
 
+    def keep_out(self, keys: Sequence[str]) -> None:
+        """Go on once no other member's transaction keeps this one out of these, until this one is over.
+
+        All who come to this at the same time are let in at once, in the order of the keys.
+        """
+        this = getcurrent().parent
+        assert this is not None
+        this.switch(_Wanted(keys))
+
     def after(self, act: Callable[[], None]) -> None:
         self._acts.append(act)
+
+
+class _Wanted(tuple[str, ...]):
+    """What a write says that comes to `Transaction.keep_out`."""
+
+    __slots__ = ()
+
+
+_NOTHING: Final = _Wanted()
 
 
 class Writing:
@@ -71,6 +90,7 @@ class Writing:
         "sql",
         "stands_aside",
         "value",
+        "wanted",
     )
 
     def __init__(self, write: Callable[[Transaction], Any], transaction: Transaction) -> None:
@@ -83,6 +103,8 @@ class Writing:
         self.sql = ""
         self.parameters: Mapping[str, object] = {}
         self.stands_aside = False
+        self.wanted = _NOTHING
+        """What it is to be let in to before it goes on, if that is why it stands aside."""
         self.is_done = False
 
     def carry_out(self) -> None:
@@ -100,6 +122,7 @@ class Writing:
     def go_on(self, brought: Brought | None = None) -> None:
         """As far as the next statement, with what the last one has brought."""
         assert self._greenlet is not None
+        self.wanted = _NOTHING
         self._follow(self._greenlet.switch(brought))
 
     def end(self) -> Writer | None:
@@ -114,7 +137,10 @@ class Writing:
         self.is_done = told is _DONE
         self.stands_aside = told is _STAND_ASIDE
         if not (self.is_done or self.stands_aside):
-            self.sql, self.parameters = told
+            if type(told) is _Wanted:
+                self.stands_aside, self.wanted = True, told
+            else:
+                self.sql, self.parameters = told
 
 
 def _carry_out_one_after_another(writing: Writing | None) -> None:
@@ -169,6 +195,9 @@ class Together:
         self._free: list[Writer] = []
         self.noted = Noted()
         """What the writes of the transaction under way have called wakes for."""
+        self.keeps_out = False
+        """Whether the transaction under way keeps others out of something: it is to end before it wants more, for the
+        order holds only for what is wanted at once."""
         self.joins = True
         """Whether different statements go in one; not while the one is looked for that cannot be run."""
 
@@ -183,15 +212,33 @@ class Together:
             for each in writings:
                 each.begin(self._free.pop() if self._free else self._new_writer())
             await self._advance(connection, writings)
-            for each in writings:
-                if each.stands_aside:
-                    each.go_on()
-                    await self._advance(connection, [each])
+            if aside := [each for each in writings if each.stands_aside]:
+                await self._let_in(connection, aside)
         finally:
             # Only now: who holds something is told from the others by the greenlet it runs on.
             for each in writings:
                 if (free := each.end()) is not None and len(self._free) < _MOST_FREE:
                     self._free.append(free)
+
+    async def _let_in(self, connection: asyncpg.Connection, aside: Sequence[Writing]) -> None:
+        """Have those done that stood aside: first those that want to be let in, together, then each by itself."""
+        while wanting := [each for each in aside if each.wanted]:
+            await self._keep_others_out(connection, wanting)
+            for each in wanting:
+                each.go_on()
+            await self._advance(connection, wanting)
+        for each in aside:
+            while each.stands_aside:
+                if each.wanted:
+                    await self._keep_others_out(connection, [each])
+                each.go_on()
+                await self._advance(connection, [each])
+
+    async def _keep_others_out(self, connection: asyncpg.Connection, wanting: Sequence[Writing]) -> None:
+        keys = sorted({key for each in wanting for key in each.wanted})
+        with _blaming(wanting):
+            await execute(connection, KEEP_OUT_IN_ORDER, {"keys": keys})
+        self.keeps_out = True
 
     async def tally(
         self, connection: asyncpg.Connection, changes: Sequence[Mapping[str, object]], last: str, *told: object
@@ -240,6 +287,9 @@ class Together:
 
     async def _step(self, connection: asyncpg.Connection, group: Sequence[Writing]) -> _Step:
         sql = group[0].sql
+        if keys := _several_to_keep_out(group):
+            statement = positional(KEEP_OUT_IN_ORDER)
+            return _Step(statement.text, statement.arguments({"keys": keys}), [group], lambda _: [_LET_IN])
         if sql not in self._by:
             alike = next(iter(_with_the_same_parameters(group)))
             statement = positional(sql)
@@ -253,6 +303,12 @@ class Together:
     async def _answer(self, connection: asyncpg.Connection, group: Sequence[Writing]) -> None:
         """Run the statement that all of these wait for, and let those go on that it was run for."""
         sql = group[0].sql
+        if keys := _several_to_keep_out(group):
+            with _blaming(group):
+                await execute(connection, KEEP_OUT_IN_ORDER, {"keys": keys})
+            for each in group:
+                each.go_on(_LET_IN)
+            return
         if len(group) > 1 and sql in self._by:
             with _blaming(group):
                 form = await self._form(connection, sql)
@@ -273,6 +329,14 @@ class Together:
         if form is None:
             form = self._many[sql] = await many(connection, sql, self._by[sql])
         return form
+
+
+def _several_to_keep_out(group: Sequence[Writing]) -> list[str]:
+    """The keys of those that wait to be let in, if it is to more than one thing."""
+    if len(group) == 1 or group[0].sql != KEEP_OUT:
+        return []
+    keys = sorted({str(each.parameters["key"]) for each in group})
+    return keys if len(keys) > 1 else []
 
 
 @contextlib.contextmanager

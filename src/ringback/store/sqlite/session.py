@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -69,7 +69,7 @@ class SqliteSession(Session):
         except RuntimeError as error:  # the executor has been shut down
             raise StoreError(f"{self.path} is closed") from error
 
-    def hold_line(self, tx: Transaction, endpoint: str, order_key: str) -> None:
+    def hold_lines(self, tx: Transaction, lines: Sequence[tuple[str, str]]) -> None:
         """Nothing: one member writes at a time anyway."""
 
     def seq_of(self, inserted: Cursor) -> int:

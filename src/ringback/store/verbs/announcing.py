@@ -69,6 +69,9 @@ class Announcing:
             at=teller.at,
             sequence=teller.sequence,
         )
+        order_key = held.id if teller.order_key is None else teller.order_key
+        if lines := [(endpoint.key, order_key) for endpoint in asked if endpoint.order is Order.FIFO]:
+            session.hold_lines(tx, lines)
         bodies: dict[tuple[BodyFormat, str | None, bool], bytes] = {}
         for endpoint in asked:
             form = endpoint.format, *self._left_out(told, happened, endpoint)
@@ -80,7 +83,7 @@ class Announcing:
     def let_next_go(self, tx: Transaction, endpoint: str, order_key: str) -> None:
         """What has been in the way of the next one in line has arrived, or stands aside."""
         session = self._session
-        session.hold_line(tx, endpoint, order_key)
+        session.hold_lines(tx, [(endpoint, order_key)])
         moved = tx.execute(
             self._sql["let_the_next_go"],
             {"endpoint": endpoint, "order_key": order_key, "due_at": session.steady(), "never": NEVER},
@@ -91,13 +94,12 @@ class Announcing:
     def _deliver(
         self, tx: Transaction, held: Held, told: Told, teller: Teller, endpoint: Endpoint, body: bytes
     ) -> None:
-        """In the outlet's hands where it has room, due for anyone otherwise, or behind another one."""
+        """In the outlet's hands where it has room, due for anyone otherwise, or behind another one in a line held."""
         session, key = self._session, endpoint.key
         meeting, outlet = session.meeting, session.meeting.outlet
         due_at, order_key = session.steady(), None
         if endpoint.order is Order.FIFO:
             order_key = held.id if teller.order_key is None else teller.order_key
-            session.hold_line(tx, key, order_key)
             line = {"endpoint": key, "order_key": order_key}
             if tx.execute(self._sql["is_in_the_way"], line).fetchall():
                 due_at = Instant(NEVER)

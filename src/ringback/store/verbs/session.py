@@ -102,8 +102,13 @@ class Session(ABC):
         return self.tallies
 
     @abstractmethod
-    def hold_line(self, tx: Transaction, endpoint: str, order_key: str) -> None:
-        """Keep other members from changing the line of these deliveries until the transaction is over."""
+    def hold_lines(self, tx: Transaction, lines: Sequence[tuple[str, str]]) -> None:
+        """Keep other members from changing these lines of deliveries until the transaction is over.
+
+        Args:
+            tx: the transaction.
+            lines: the endpoint and the order key of each; all that are wanted are named at once.
+        """
 
     # ── What a change brings ────────────────────────────────────────────────────────────────────
 
