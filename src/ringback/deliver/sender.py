@@ -231,6 +231,7 @@ class Line:
             target.port,
             ssl=_tls() if target.is_tls else None,
             server_hostname=target.host if target.is_tls else None,
+            ssl_handshake_timeout=target.timeout_seconds if target.is_tls else None,  # not the loop's 60 s
         )
         # Once more, of the socket as it stands: a proxy in between may have led it elsewhere.
         peer = connection.peer_host
