@@ -7,14 +7,15 @@ from dataclasses import replace
 
 import pytest
 
-from ringback.core.delivery import Delivered, DeliveryState
-from ringback.core.errors import IdTaken, LeaseLost, QueueFull
-from ringback.core.spec import Order
-from ringback.core.workload import Completed, Failed, Status
+from ringback.core.delivery import Delivered, Delivery, DeliveryState
+from ringback.core.errors import AlreadyEnded, Erased, IdTaken, LeaseLost, QueueFull
+from ringback.core.spec import Event, Order
+from ringback.core.workload import Completed, Failed, Spent, Started, Status
 from ringback.store.sqlite import SqliteStore
-from support.stores import API, DONE, HOOK, attempt, claim_one, rows_of, submission
+from support.stores import API, DONE, HOOK, SqliteBackend, attempt, claim_one, rows_of, submission
 
 FIFO = replace(HOOK, order=Order.FIFO)
+EVERY = replace(HOOK, events=frozenset(Event))
 OTHER = Completed(result=b"something else")
 
 
@@ -120,3 +121,81 @@ async def test_C1_C2_a_claim_that_comes_with_its_submits_takes_each_once(store: 
     last, _ = await store.claim(API, count)
     ids = [each.held.id for claimed in (*(found for found, _ in claims), last) for each in claimed]
     assert sorted(ids) == sorted(f"w{each}" for each in range(count))
+
+
+async def test_X4_F2_of_an_end_and_a_cancel_that_come_at_once_one_counts(store: SqliteStore) -> None:
+    held = (await claim_one(store, "w1")).held
+    beside = (await claim_one(store, "w2")).held
+    ended, asked, told = await asyncio.gather(
+        store.finish(held, DONE, [EVERY]),
+        store.cancel(API, "w1", [EVERY]),
+        store.finish(beside, DONE, [EVERY]),
+        return_exceptions=True,
+    )
+    assert told is Status.COMPLETED
+    if ended is Status.COMPLETED:
+        assert isinstance(asked, AlreadyEnded)
+    else:
+        assert not isinstance(asked, BaseException)
+        assert (ended, asked.status) == (Status.CANCELED, Status.IN_PROGRESS)
+    assert (await store.get(API, "w1")).status is ended
+    for name, status in (("w1", ended), ("w2", Status.COMPLETED)):
+        assert [each.event.value for each in await store.deliveries(API, name)] == [status]
+
+
+async def test_F2_F4_R2_of_an_end_and_a_return_that_come_at_once_one_counts(store: SqliteStore) -> None:
+    held = (await claim_one(store, "w1")).held
+    ended, returned, (claimed, _) = await asyncio.gather(
+        store.finish(held, DONE, [HOOK]),
+        store.requeue(held, spent=Spent.NOTHING),
+        store.claim(API, 1),
+        return_exceptions=True,
+    )
+    workload, deliveries = await store.get(API, "w1"), await store.deliveries(API, "w1")
+    if ended is Status.COMPLETED:
+        assert isinstance(returned, LeaseLost)
+        assert (workload.status, workload.attempt, len(deliveries), claimed) == (Status.COMPLETED, 1, 1, [])
+    else:
+        assert (type(ended), returned, len(deliveries)) == (LeaseLost, None, 0)
+        assert workload.status is (Status.IN_PROGRESS if claimed else Status.IN_QUEUE)
+
+
+async def test_A2_A3_of_an_end_nothing_comes_after_that_is_told_at_once(store: SqliteStore) -> None:
+    held = (await claim_one(store, "w1")).held
+    ended, told = await asyncio.gather(
+        store.finish(held, DONE, [EVERY]), store.announce(held, Started(), [EVERY]), return_exceptions=True
+    )
+    assert ended is Status.COMPLETED
+    events = [each.event for each in sorted(await store.deliveries(API, "w1"), key=lambda each: each.sequence)]
+    assert events == ([Event.COMPLETED] if isinstance(told, LeaseLost) else [Event.STARTED, Event.COMPLETED])
+
+
+async def test_U2_of_one_that_ends_while_it_is_erased_nothing_is_left(store: SqliteStore) -> None:
+    held = (await claim_one(store, "w1")).held
+    await asyncio.gather(store.finish(held, DONE, [HOOK]), store.erase(API, "w1"))
+    with pytest.raises(Erased):
+        await store.get(API, "w1")
+    assert await rows_of(store, "SELECT count(*) FROM deliveries") == [(0,)]
+
+
+async def test_F6_M_what_a_member_ends_while_it_leaves_is_for_the_others_to_send(
+    backend: SqliteBackend, store: SqliteStore, other: SqliteStore
+) -> None:
+    store.hand_on(Ample())
+    held = [(await claim_one(store, name)).held for name in ("w1", "w2")]
+    ends = [asyncio.ensure_future(store.finish(each, DONE, [HOOK])) for each in held]
+    await asyncio.sleep(0)
+    await backend.leave(store)
+    assert await asyncio.gather(*ends) == [Status.COMPLETED] * 2
+    taken, _ = await other.take_due(HOOK.key, 9, again=False)
+    assert sorted(each.workload_id for each in taken) == ["w1", "w2"]
+
+
+class Ample:
+    """An outlet with room for anything, that sends nothing."""
+
+    def has_room(self, endpoint: str) -> bool:
+        return True
+
+    def put(self, delivery: Delivery) -> None:
+        pass

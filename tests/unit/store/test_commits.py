@@ -13,7 +13,7 @@ from ringback.core.errors import StoreBusy, StoreError, StoreFull
 from ringback.store.sqlite.commits import Around, GroupCommit, Transaction
 from ringback.store.sqlite.opening import connect
 from ringback.store.sqlite.sets import Sets
-from ringback.store.verbs.transaction import Kin, SetRow
+from ringback.store.verbs.transaction import Kin
 
 _PUT_ALL = (
     "INSERT INTO words SELECT json_extract(value, '$[0]') FROM json_each(:rows) WHERE TRUE ON CONFLICT DO NOTHING"
@@ -34,6 +34,7 @@ class Table:
         self.rolled_back = 0
         self.last_words: list[str] = []
         self.run_apart: list[str] = []
+        self.keys: list[tuple[str, int]] = []
         self.group = GroupCommit(
             self.connection,
             path,
@@ -47,11 +48,14 @@ class Table:
         return self.group.write(self.putting(word))
 
     def put_in_set(self, word: str) -> asyncio.Future[None]:
+        def in_set(tx: Transaction) -> None:
+            tx.put("put", (word,), lambda key: self.keys.append((word, key)))
+
         def write(tx: Transaction) -> None:
             self.run_apart.append(word)
             tx.execute("INSERT INTO words VALUES (?)", (word,))
 
-        return self.group.write_in_set(SetRow("put", (word,)), write, Kin.ATTEMPTS)
+        return self.group.write_in_set(in_set, write, Kin.ATTEMPTS)
 
     @staticmethod
     def putting(word: str) -> Callable[[Transaction], str]:
@@ -172,6 +176,7 @@ async def test_rows_of_a_set_go_in_together_and_share_the_commit_with_what_is_be
     assert await beside == "beside"
     assert table.on_disk() == {"beside", *(f"w{number}" for number in range(50))}
     assert (table.commits_of, table.run_apart, table.rolled_back) == ([51], [], 0)
+    assert table.keys == [(f"w{number}", number + 2) for number in range(50)]
 
 
 @pytest.mark.parametrize("twin", ["in the set", "before it", "long ago"])
@@ -187,6 +192,7 @@ async def test_a_set_without_its_whole_effect_is_written_one_by_one(table: Table
     assert isinstance(bad, StoreError)
     assert table.on_disk() == {"first", "same", "last"}
     assert {"first", "same", "last"} <= set(table.run_apart)
+    assert table.keys == []
 
 
 @pytest.mark.parametrize(

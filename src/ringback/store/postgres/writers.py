@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from ringback.store.postgres.commits import GroupCommit
-from ringback.store.verbs.transaction import Kin, SetRow
+from ringback.store.verbs.transaction import Kin
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class Writers:
         by = self.first if self.first.has_lone else self.apart[kin]
         return by.write_beside(write)
 
-    def write_in_set(self, row: SetRow, write: Write[None], kin: Kin) -> asyncio.Future[None]:  # noqa: ARG002 - of no use
+    def write_in_set(self, in_set: Write[T], write: Write[T], kin: Kin) -> asyncio.Future[T]:  # noqa: ARG002 - of no use
         """As `write_apart`: statements that are alike are put together here whatever they are."""
         return self.write_apart(write, kin)
 

@@ -10,7 +10,7 @@ UPDATE workloads
 SET status = 'in_progress', place = NULL, holder = :member, attempt = attempt + 1, started_at = :started_at
 WHERE seq IN (SELECT seq FROM picked)
 RETURNING seq, id, attempt, payload, content_type, headers, trace_id, raised, losses, submitted_at,
-          due_at - priority * :step, webhooks, large;
+          due_at - priority * :step, webhooks, told, order_key, tenant, batch, large;
 
 -- name: claim_of_tenant
 WITH picked AS MATERIALIZED (
@@ -24,7 +24,7 @@ UPDATE workloads
 SET status = 'in_progress', place = NULL, holder = :member, attempt = attempt + 1, started_at = :started_at
 WHERE seq IN (SELECT seq FROM picked)
 RETURNING seq, id, attempt, payload, content_type, headers, trace_id, raised, losses, submitted_at,
-          due_at - priority * :step, webhooks, large;
+          due_at - priority * :step, webhooks, told, order_key, tenant, batch, large;
 
 -- name: next_moments
 -- When the next one that waits for its time is due, and when the next one's longest wait is over.

@@ -31,7 +31,7 @@ UPDATE workloads
 SET holder = :member, attempt = attempt + 1
 WHERE seq IN (SELECT seq FROM picked)
 RETURNING seq, id, attempt, payload, content_type, headers, trace_id, raised, losses, submitted_at,
-          due_at - priority * :step, webhooks, large;
+          due_at - priority * :step, webhooks, told, order_key, tenant, batch, large;
 
 -- name: finish
 UPDATE workloads

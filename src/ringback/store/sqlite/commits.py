@@ -19,9 +19,9 @@ from typing import Any, Final, TypeVar
 from ringback.core.emit import Emit
 from ringback.core.errors import StoreBusy, StoreError
 from ringback.store.sqlite.faults import is_busy, translated
-from ringback.store.sqlite.sets import Sets
+from ringback.store.sqlite.sets import SetRows, Sets
 from ringback.store.verbs.acts import do_each
-from ringback.store.verbs.transaction import Kin, SetRow
+from ringback.store.verbs.transaction import Kin
 
 T = TypeVar("T")
 
@@ -33,12 +33,14 @@ _BUSY_PAUSE_SECONDS: Final = 0.005
 
 
 class Transaction:
-    """What a write sees: the connection, and a place for what must happen only once it is on disk."""
+    """What a write sees: the connection, a place for what must happen only once it is on disk, one for rows of sets."""
 
-    __slots__ = ("_after", "execute")
+    __slots__ = ("_after", "execute", "lay", "put")
 
-    def __init__(self, connection: sqlite3.Connection, after: list[Callable[[], None]]) -> None:
+    def __init__(self, connection: sqlite3.Connection, after: list[Callable[[], None]], rows: SetRows) -> None:
         self.execute = connection.execute
+        self.put = rows.put
+        self.lay = rows.lay
         self._after = after
 
     def after(self, act: Callable[[], None]) -> None:
@@ -59,13 +61,13 @@ def _nothing(tx: Transaction) -> None:
 class _Waiting:
     """One write and those who await it. Slotted and mutable: this is the hottest object of the store."""
 
-    __slots__ = ("future", "row", "value", "write")
+    __slots__ = ("by_itself", "future", "value", "write")
 
-    def __init__(self, write: Write[Any], future: asyncio.Future[Any], row: SetRow | None = None) -> None:
+    def __init__(self, write: Write[Any], future: asyncio.Future[Any], by_itself: Write[Any] | None = None) -> None:
         self.write = write
         self.future = future
-        self.row = row
-        """What a set statement takes in place of the write being run."""
+        self.by_itself = by_itself
+        """What is run in its place once its batch's sets have turned out not to be what they were taken for."""
         self.value: Any = None
 
     def fail(self, error: BaseException) -> None:
@@ -111,7 +113,8 @@ class GroupCommit:
         self._loop = asyncio.get_running_loop()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="ringback-commit")
         self._after: list[Callable[[], None]] = []
-        self._transaction = Transaction(connection, self._after)
+        self._rows = sets.rows()
+        self._transaction = Transaction(connection, self._after, self._rows)
         self._queue: deque[_Waiting] = deque()
         self._batch: list[_Waiting] = []
         self._open = False
@@ -133,12 +136,12 @@ class GroupCommit:
         """As `write`: on a local file, nothing is gained by having statements wait for each other."""
         return self.write(write)
 
-    def write_in_set(self, row: SetRow, write: Write[None], kin: Kin) -> asyncio.Future[None]:  # noqa: ARG002 - all are one
-        """As `write`, by a statement that takes all such rows of the batch, in the thread that commits.
+    def write_in_set(self, in_set: Write[T], write: Write[T], kin: Kin) -> asyncio.Future[T]:  # noqa: ARG002 - all are one
+        """As `write`, by statements that take all such rows of the batch, in the thread that commits.
 
-        When that does not have its whole effect, the batch is run again, each `write` by itself.
+        When those do not have their whole effect, the batch is run again, each `write` by itself.
         """
-        return self._take(_Waiting(write, self._loop.create_future(), row))
+        return self._take(_Waiting(in_set, self._loop.create_future(), write))
 
     def _take(self, waiting: _Waiting) -> asyncio.Future[Any]:
         if self._closed is not None:
@@ -186,9 +189,6 @@ class GroupCommit:
     def _run(self, waiting: _Waiting) -> None:
         self._idle.clear()
         if not self._open and not self._begin(waiting):
-            return
-        if waiting.row is not None:
-            self._batch.append(waiting)
             return
         try:
             waiting.value = waiting.write(self._transaction)
@@ -259,11 +259,10 @@ class GroupCommit:
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody waits for what will not come
             self._end(error, started)
             return
-        rows = [each.row for each in self._batch if each.row is not None]
-        commit = self._loop.run_in_executor(self._thread, self._commit, rows)
+        commit = self._loop.run_in_executor(self._thread, self._commit, self._rows)
         commit.add_done_callback(lambda done: self._on_commit(done, started))
 
-    def _commit(self, rows: list[SetRow]) -> bool:
+    def _commit(self, rows: SetRows) -> bool:
         """In the thread: what is left of the batch, and the commit; False when a row of a set had no effect."""
         if rows and not self._sets.write(self._connection, rows):
             return False
@@ -283,7 +282,7 @@ class GroupCommit:
         self._roll_back()
         self._held_back = False
         for each in batch:
-            each.row = None
+            each.write, each.by_itself = each.by_itself or each.write, None
         self._queue.extendleft(reversed(batch))
         self._resume()
 
@@ -296,9 +295,11 @@ class GroupCommit:
         self._held_back = False
         batch, self._batch = self._batch, []
         after, self._after = self._after, []
-        self._transaction = Transaction(self._connection, self._after)
+        rows, self._rows = self._rows, self._sets.rows()
+        self._transaction = Transaction(self._connection, self._after, self._rows)
         if error is None:
             do_each(after)
+            do_each(rows.acts())
             for each in batch:
                 if not each.future.done():
                     each.future.set_result(each.value)
@@ -316,6 +317,7 @@ class GroupCommit:
         if self._gathering is not None:
             self._gathering.cancel()  # it would take the next batch to disk beside that batch's own
         self._after.clear()
+        self._rows.clear()
         self._open = False
         self._around.rolled_back()
 

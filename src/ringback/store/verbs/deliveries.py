@@ -43,7 +43,7 @@ class Deliveries:
 
         if isinstance(verdict, Delivered) and delivery.order_key is None and attempt.is_bare:
             row = rows.arrived_row(delivery.seq, attempt, settled_at=self._session.clock.now())
-            return self._session.commits.write_in_set(row, write, Kin.ATTEMPTS)
+            return self._session.commits.write_in_set(lambda tx: tx.put("arrived", row), write, Kin.ATTEMPTS)
         return self._session.commits.write_apart(write, Kin.ATTEMPTS)
 
     def _record(self, tx: Transaction, delivery: Delivery, attempt: Attempt, verdict: Verdict) -> None:

@@ -17,7 +17,7 @@ from ringback.store.verbs import rows
 from ringback.store.verbs.announcing import Announcing, Teller
 from ringback.store.verbs.session import Session
 from ringback.store.verbs.tallies import tally_of
-from ringback.store.verbs.transaction import Transaction
+from ringback.store.verbs.transaction import SetTransaction, Transaction
 
 _ENDS: Final = tuple(COUNTED.values())
 
@@ -37,6 +37,21 @@ class Ends:
         self._end_one(tx, held, outcome, teller, endpoints)
         if teller.batch is not None:
             self._count(tx, teller.batch, _ends(outcome), endpoints)
+
+    def end_in_set(
+        self, tx: SetTransaction, held: Held, outcome: Outcome, teller: Teller, asking: Sequence[Endpoint]
+    ) -> None:
+        """As `end`, of one that came in no batch and is moved by a row of the set `ended`; `asking` keep no order."""
+        session = self._session
+        session.count(tx, held.api, tally_of(teller.tenant, None), -1)
+        self._announcing.tell_in_set(tx, held, outcome, teller, asking)
+        tx.after(partial(session.meeting.tell_ended, held.api, held.id))
+
+    def asking(
+        self, held: Held, outcome: Outcome, guests: bytes | None, endpoints: Sequence[Endpoint]
+    ) -> list[Endpoint]:
+        """Whoever is to be told of an end."""
+        return self._announcing.asking(held, outcome, guests, endpoints)
 
     def end_all(
         self,

@@ -162,6 +162,7 @@ class Lives:
 
     def checkpoint(self, held: Held, data: bytes) -> Future[None]:
         session = self._session
+        session.fresh.forget(held.seq)
 
         def write(tx: Transaction) -> None:
             if not tx.execute(self._sql["is_held"], session.fence(held)).fetchall():

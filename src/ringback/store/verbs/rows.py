@@ -26,12 +26,15 @@ from ringback.core.workload import (
     Workload,
 )
 from ringback.store.values import About
-from ringback.store.verbs.transaction import SetRow
+from ringback.store.verbs.transaction import Column
 
 Row = tuple[Any, ...]
 
 Line = tuple[int | None, int]
 """Which delivery one is behind, if any, and how many are behind it."""
+
+SMALL_BYTES: Final = 16 * 1024
+"""Up to so much of a result or an error is written together with others: all of them stand in memory once more."""
 
 _NOTHING: Final[frozenset[Event]] = frozenset()
 _ENDINGS: Final = {Spent.ATTEMPT: Ending.FAILED, Spent.LOSS: Ending.LOST, Spent.NOTHING: Ending.INTERRUPTED}
@@ -68,7 +71,9 @@ def is_erased(row: Row) -> bool:
 
 def claimed(api: str, row: Row) -> Claimed:
     """A row of `claim` or `take_over_workloads`."""
-    seq, workload_id, attempt, payload, content_type, headers, trace_id, raised, losses, submitted_at, _, hooks, _ = row
+    seq, workload_id, attempt, payload, content_type, headers, trace_id, raised, losses, submitted_at, _, hooks, *_ = (
+        row
+    )
     return Claimed(
         held=Held(seq=seq, api=api, id=workload_id, attempt=attempt),
         payload=payload,
@@ -172,12 +177,12 @@ def attempt_parameters(seq: int, made: Attempt) -> dict[str, object]:
     }
 
 
-def arrived_row(seq: int, made: Attempt, *, settled_at: Instant) -> SetRow:
+def arrived_row(seq: int, made: Attempt, *, settled_at: Instant) -> tuple[Column, ...]:
     """A delivery settled by an attempt of which there is nothing to say but that it arrived, as `arrived` takes it."""
     trace = made.trace
     times = (trace.dns_us, trace.connect_us, trace.wait_us, trace.read_us)
     begun = (made.started_at, made.duration_us, made.status, made.address)
-    return SetRow("arrived", (seq, made.number, settled_at, *begun, *times))
+    return (seq, made.number, settled_at, *begun, *times)
 
 
 def past(spent: Spent, why: Failed) -> dict[str, str]:
@@ -240,6 +245,13 @@ def outcome_columns(outcome: Outcome) -> dict[str, Any]:
             }
         case Canceled():
             return {"status": Status.CANCELED.value, "error_type": None, "error_message": None, "result": None}
+
+
+def is_small(outcome: Completed | Failed) -> bool:
+    """Whether what an outcome writes is little, so that it may stand in memory once more while it is written."""
+    if isinstance(outcome, Failed):
+        return len(outcome.message) <= SMALL_BYTES
+    return outcome.blob is None and len(outcome.result) <= SMALL_BYTES
 
 
 def end_columns(row: Row) -> dict[str, Any]:

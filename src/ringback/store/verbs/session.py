@@ -21,6 +21,7 @@ from ringback.store import registrations
 from ringback.store.registry import Registry
 from ringback.store.values import WHOLE, ReplicaState
 from ringback.store.verbs import rows
+from ringback.store.verbs.fresh import Fresh
 from ringback.store.verbs.meeting import Meeting, Topic
 from ringback.store.verbs.paces import Paces
 from ringback.store.verbs.rows import Row, about_of
@@ -51,6 +52,7 @@ class Session(ABC):
         self.pauses: dict[str, Pause] = {}
         self.tripped: frozenset[str] = frozenset()
         self.registry = Registry()
+        self.fresh = Fresh()
         self.logouts: frozenset[str] = frozenset()
         self.part = WHOLE
         self.link_key = b""  # found on joining

@@ -8,7 +8,7 @@ from __future__ import annotations
 from asyncio import Future
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from enum import Enum, auto
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -53,12 +53,26 @@ class Transaction(Protocol):
         ...
 
 
-class SetRow(NamedTuple):
-    """A write as one row of the set statement of that name."""
+Column = int | str | None
+"""As JSON has them."""
 
-    name: str
-    columns: tuple[int | str | None, ...]
-    """As JSON has them; what each is, the statement says."""
+
+class SetTransaction(Transaction, Protocol):
+    """What a write sees that may leave rows to set statements: one takes all rows of its name that a batch brings.
+
+    They run once the batch's other statements have, so a write that needs to see what a row does has to be a plain one.
+    """
+
+    def put(self, name: str, columns: tuple[Column, ...], made: Callable[[int], None] | None = None) -> None:
+        """A row for the set statement of that name, which says what each column is.
+
+        `made` is called with the key of the row that the statement has inserted for it, as by `after`.
+        """
+        ...
+
+    def lay(self, data: bytes) -> int:
+        """Bytes that a row refers to; where they begin among all of the batch's, counted from 1."""
+        ...
 
 
 class Kin(Enum):
@@ -87,11 +101,11 @@ class Commits(Protocol):
         its kin, but for what went through `write` before it."""
         ...
 
-    def write_in_set(self, row: SetRow, write: Callable[[Any], None], kin: Kin) -> Future[None]:
-        """As `write_apart`, of a write that changes what `row` says and nothing else, as nearly all of its kind do.
+    def write_in_set(self, in_set: Callable[[Any], T], write: Callable[[Any], T], kin: Kin) -> Future[T]:
+        """As `write_apart`, of a write that nearly always comes to rows for set statements.
 
-        A backend that has a statement for all such rows of a batch may use that instead, at the batch's end; where it
-        turns out that one of them changes something else, each `write` is run.
+        A backend that has those may run `in_set` instead, with a `SetTransaction`; where it turns out that one of a
+        batch's rows has not its whole effect, the batch comes to nothing and each `write` is run.
         """
         ...
 

@@ -10,9 +10,10 @@ from ringback.core.clock import Instant, after
 from ringback.core.errors import IdTaken
 from ringback.core.journal import Entry
 from ringback.core.queueing import NO_WISH, STEP
-from ringback.core.spec import Endpoint
+from ringback.core.spec import Endpoint, Order
 from ringback.core.workload import (
     STATUS_AFTER,
+    Canceled,
     Claimed,
     Completed,
     Failed,
@@ -29,13 +30,14 @@ from ringback.store.verbs import rows
 from ringback.store.verbs.announcing import Announcing, Teller
 from ringback.store.verbs.blobs import PAYLOAD, RESULT, BlobRows
 from ringback.store.verbs.ends import Ends
+from ringback.store.verbs.fresh import Known
 from ringback.store.verbs.journal import Journal
 from ringback.store.verbs.lives import Lives, lost
 from ringback.store.verbs.queue import Queue
 from ringback.store.verbs.room import make_room
 from ringback.store.verbs.session import Session
 from ringback.store.verbs.tallies import tally_of
-from ringback.store.verbs.transaction import Kin, Transaction
+from ringback.store.verbs.transaction import Kin, SetTransaction, Transaction
 
 
 class Workloads:
@@ -158,9 +160,11 @@ class Workloads:
         for row in taken if session.meeting.has_listeners else ():
             session.stir(tx, api, row[1])
         claimed = [self._blobs.claimed(tx, api, row) for row in taken]
+        self._session.fresh.learn(tx, taken)
         return claimed, None if following is None else max(0.0, session.seconds_until(following))
 
     def progress(self, held: Held, progress: Progress, tell: Sequence[Endpoint] | None, instead: bool) -> Future[None]:
+        self._session.fresh.forget(held.seq)
         message = None if progress.message is None else rows.storable(progress.message)
         columns = {"fraction": progress.fraction, "message": message, "telling": tell is not None}
 
@@ -175,6 +179,8 @@ class Workloads:
         return self._session.commits.write(write)
 
     def announce(self, held: Held, news: News, endpoints: Sequence[Endpoint]) -> Future[None]:
+        self._session.fresh.forget(held.seq)
+
         def write(tx: Transaction) -> None:
             told = tx.execute(self._sql["announce"], self._session.fence(held)).fetchall()
             if not told:
@@ -189,6 +195,7 @@ class Workloads:
         self, held: Held, spent: Spent, delay_seconds: float, why: Failed | None, entries: Sequence[Entry]
     ) -> Future[None]:
         session = self._session
+        session.fresh.forget(held.seq)
 
         def write(tx: Transaction) -> None:
             if why is not None:
@@ -230,7 +237,32 @@ class Workloads:
                 self._journal.write(tx, held, entries)
             return status
 
-        return self._session.commits.write_apart(write, Kin.ENDS)
+        known = self._session.fresh.take(held)
+        if known is None or entries or isinstance(outcome, Canceled) or not rows.is_small(outcome):
+            return self._session.commits.write_apart(write, Kin.ENDS)
+
+        def in_set(tx: SetTransaction) -> Status:
+            asking = self._ends.asking(held, outcome, known.guests, endpoints)
+            if any(endpoint.order is Order.FIFO for endpoint in asking):
+                return write(tx)  # its deliveries have to see who is in the way
+            self._end_in_set(tx, held, outcome, known, asking)
+            return STATUS_AFTER[type(outcome)]
+
+        return self._session.commits.write_in_set(in_set, write, Kin.ENDS)
+
+    def _end_in_set(
+        self, tx: SetTransaction, held: Held, outcome: Completed | Failed, known: Known, asking: Sequence[Endpoint]
+    ) -> None:
+        """As `_end`, of one whose row is taken to be as it was claimed."""
+        now = self._session.clock.now()
+        trace_id, guests, told, order_key, tenant = known
+        row = held.seq, held.attempt, told, now, STATUS_AFTER[type(outcome)].value
+        if isinstance(outcome, Completed):
+            tx.put("ended", (*row, tx.lay(outcome.result), len(outcome.result), None, None))
+        else:
+            tx.put("ended", (*row, None, None, rows.storable(outcome.type), rows.storable(outcome.message)))
+        teller = Teller(now, trace_id, guests, told + 1, order_key, tenant, None)
+        self._ends.end_in_set(tx, held, outcome, teller, asking)
 
     def _end(self, tx: Transaction, held: Held, outcome: Outcome, endpoints: Sequence[Endpoint]) -> tuple[Status, bool]:
         """How it has ended, and whether that was only now and is still kept."""
