@@ -60,9 +60,9 @@ class Transaction:
 
         All who come to this at the same time are let in at once, in the order of the keys.
         """
-        this = getcurrent().parent
-        assert this is not None
-        this.switch(_Wanted(keys))
+        outer = getcurrent().parent
+        assert outer is not None
+        outer.switch(_Wanted(keys))
 
     def after(self, act: Callable[[], None]) -> None:
         self._acts.append(act)
