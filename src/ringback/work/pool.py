@@ -38,6 +38,8 @@ from ringback.work.replica import Replica
 
 _LAST_WORDS_SECONDS: Final = 5.0
 """How long a drain waits for the store to hear the last outcomes, after the grace period."""
+_DEATH_SECONDS: Final = 5.0
+"""How long it waits for replicas that it has killed: what is deep in the kernel may take its time to die."""
 
 _FETCH_AGAIN_SECONDS: Final = 2.0
 
@@ -116,6 +118,7 @@ class Pool:
                 self._give_back(begun, why=_STOPPED)
                 self._give_back(waiting)
                 replica.kill()
+            await self._crew.emptied(_DEATH_SECONDS, asyncio.Event())
         self._memory.stop()
         await self._endings.all_said(_LAST_WORDS_SECONDS)
         self._endings.stop()

@@ -378,6 +378,16 @@ async def test_a_drain_whose_time_is_up_gives_back_what_runs_and_spends_nothing(
     assert (again.raised, again.losses) == (0, 0)
 
 
+async def test_a_drain_whose_time_is_up_leaves_no_process_behind(world: World) -> None:
+    async with world.serving(UNTIL_TOLD) as pool:
+        await world.submit(workload_id="runs")
+        await world.begun("begun-runs")
+        pid = world.pid()
+        await pool.drain(0)
+        with pytest.raises(ProcessLookupError):  # one that nobody has waited for is still there to be signalled
+            os.kill(pid, 0)
+
+
 @pytest.mark.every_engine
 async def test_an_abandoned_pool_ends_its_replicas_and_says_nothing(world: World) -> None:
     async with world.serving(UNTIL_TOLD) as pool:
