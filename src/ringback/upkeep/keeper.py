@@ -76,6 +76,7 @@ class Keeper:
         Raises:
             LeaseLost: others have declared this member dead; everything it holds must be dropped.
         """
+        lost: BaseExceptionGroup[LeaseLost] | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 for name, act, pace in (
@@ -89,7 +90,9 @@ class Keeper:
                     ("strays", self.sweep, Pace(STRAYS_SECONDS)),
                 ):
                     group.create_task(rounds(name, act, pace=pace, emit=self._emit))
-        except* LeaseLost as lost:
+        except* LeaseLost as found:
+            lost = found
+        if lost is not None:  # not raised within `except*`: early releases of Python 3.11 make a group of it
             raise LeaseLost(str(lost.exceptions[0])) from lost
 
     async def reap(self) -> None:
