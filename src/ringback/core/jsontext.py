@@ -2,7 +2,9 @@
 
 Accepts what orjson accepts: UTF-8, no lone surrogates, at most 1024 levels. Only a number too large for a double passes
 here and not there. Whatever can be is left to the regular expression engine, a run of members at a time: one token at a
-time would take ten times as long. Possessive repeats throughout, so that no input makes it try again and again.
+time would take ten times as long. No repeat gives back what it has, so that no input makes it try again and again:
+those of one character are possessive. Those of groups stand in atomic groups, for until Python 3.11.5 possessive ones
+miss what they should match (python/cpython#106052).
 """
 
 from __future__ import annotations
@@ -25,9 +27,9 @@ _ESCAPE: Final = (
     rb'\\(?:["\\/bfnrt]|u(?:[dD][89abAB]' + _HEX + rb"{2}\\u[dD][c-fC-F]" + _HEX + rb"{2}|(?![dD][89a-fA-F])"
     + _HEX + rb"{4}))"
 )  # fmt: skip
-_INSIDE: Final = rb'[^"\\\x00-\x1f]*+(?:' + _ESCAPE + rb'[^"\\\x00-\x1f]*+)*+'
+_INSIDE: Final = rb'[^"\\\x00-\x1f]*+(?>(?:' + _ESCAPE + rb'[^"\\\x00-\x1f]*+)*)'
 _STRING: Final = b'"' + _INSIDE + b'"'
-_PLAIN: Final = rb"(?:-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?+[0-9]++)?+|true|false|null)"
+_PLAIN: Final = rb"(?:-?(?:0|[1-9][0-9]*+)(?>(?:\.[0-9]++)?)(?>(?:[eE][+-]?+[0-9]++)?)|true|false|null)"
 
 
 def _value_of(levels: int) -> bytes:
@@ -37,7 +39,7 @@ def _value_of(levels: int) -> bytes:
         within = _value_of(levels - 1)
         item = within + _WS + rb"(?:," + _WS + rb"(?!\])|(?=\]))"
         member = _STRING + _WS + b":" + _WS + within + _WS + rb"(?:," + _WS + rb"(?!\})|(?=\}))"
-        text += rb"|\[" + _WS + b"(?:" + item + rb")*+\]|\{" + _WS + b"(?:" + member + rb")*+\}"
+        text += rb"|\[" + _WS + b"(?>(?:" + item + rb")*)\]|\{" + _WS + b"(?>(?:" + member + rb")*)\}"
     return b"(?>" + text + b")"
 
 
@@ -48,8 +50,8 @@ _SPACE: Final = re.compile(_WS)
 def _runs() -> tuple[re.Pattern[bytes], re.Pattern[bytes]]:
     """Runs of items and of members, each with its comma. Made when first needed: it takes a tenth of a second."""
     value = _value_of(_LEVELS_AT_ONCE)
-    items = rb"(?:" + _WS + value + _WS + rb",)++"
-    members = rb"(?:" + _WS + _STRING + _WS + b":" + _WS + value + _WS + rb",)++"
+    items = rb"(?>(?:" + _WS + value + _WS + rb",)+)"
+    members = rb"(?>(?:" + _WS + _STRING + _WS + b":" + _WS + value + _WS + rb",)+)"
     return re.compile(items), re.compile(members)
 
 
